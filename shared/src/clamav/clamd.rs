@@ -1,0 +1,1 @@
+//! A clamd over a Unix socket or TCP.

@@ -1,0 +1,97 @@
+//! The scanner port: clamd, its exact replies, and deadlines on all of it.
+//!
+//! A reply that is not one of clamd's known answers is an error, never a verdict: nothing that was not
+//! scanned is ever called clean. One conformance suite ([`conformance`]) runs over every implementation.
+
+#[cfg(test)]
+pub mod conformance;
+pub mod clamd;
+pub mod reply;
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::blobs::{BlobError, ByteStream};
+
+/// What the scanner said about one stream of bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "verdict")]
+pub enum Verdict {
+    /// Every byte was scanned and nothing was found.
+    Clean,
+    /// A signature matched.
+    Infected {
+        /// The signature's name as clamd prints it.
+        signature: String,
+    },
+    /// The content is encrypted and could not be looked into.
+    Encrypted {
+        /// What clamd calls it.
+        signature: String,
+    },
+    /// The content exceeds one of the scanner's limits: not all of it was scanned.
+    LimitsExceeded {
+        /// What clamd calls it.
+        signature: String,
+    },
+    /// The content could not be scanned and will not be at another try.
+    Unscannable {
+        /// Why, in our words.
+        reason: String,
+    },
+}
+
+impl Verdict {
+    /// The verdict's name, for labels and records.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Infected { .. } => "infected",
+            Self::Encrypted { .. } => "encrypted",
+            Self::LimitsExceeded { .. } => "limits_exceeded",
+            Self::Unscannable { .. } => "unscannable",
+        }
+    }
+}
+
+/// Why there is no verdict.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScanError {
+    /// No connection, or it broke.
+    #[error("scanner unavailable: {0}")]
+    Unavailable(String),
+    /// The deadline passed; the connection was closed.
+    #[error("the scan did not end within its deadline")]
+    Deadline,
+    /// The scanner answered something that is not one of its known replies.
+    #[error("the scanner's reply is not understood")]
+    Garbled,
+    /// The scanner answered with an error of its own.
+    #[error("the scanner reported an error: {0}")]
+    Scanner(String),
+    /// The bytes to scan could not be read.
+    #[error(transparent)]
+    Source(#[from] BlobError),
+}
+
+/// Which engine and signatures gave a verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineVersion {
+    /// The engine, such as `ClamAV 1.4.3`.
+    pub engine: String,
+    /// The signature database's version; `None` where clamd reports none.
+    pub database: Option<String>,
+}
+
+/// A malware scanner.
+#[async_trait]
+pub trait Scanner: Send + Sync + fmt::Debug {
+    /// Streams the bytes to the scanner and returns its verdict, within `deadline` for connecting, every write
+    /// and the answer together.
+    async fn scan(&self, stream: ByteStream, deadline: Duration) -> Result<Verdict, ScanError>;
+
+    /// The engine's and the signatures' version, within `deadline`.
+    async fn version(&self, deadline: Duration) -> Result<EngineVersion, ScanError>;
+}

@@ -1,0 +1,1 @@
+//! The embedded queue: SQS semantics on one SQLite file, shared by several processes.
