@@ -1,1 +1,3 @@
-//! .
+//! The workers of the `mailtri` binary: an inbound e-mail router on the `shared` fleet.
+
+pub mod mail;
