@@ -1,13 +1,28 @@
 //! What any queue-driven worker fleet needs, and nothing about mail.
 //!
-//! A fleet is a set of stages joined by queues. The runner receives jobs, keeps their leases, runs the stage
-//! and settles what it returned; a stage itself never acknowledges, extends or sends. Everything outside the
-//! process is reached through five ports: [`queue`], [`blobs`], [`state`], [`limit`] and [`clamav`].
+//! A fleet is a set of [`stage::Stage`]s joined by queues. The [`runner`] receives jobs, keeps their leases, runs
+//! the stage and [settles](settle) what it returned; a stage itself never acknowledges, extends or sends.
+//! Everything outside the process is reached through five ports: [`queue`], [`blobs`], [`state`], [`limit`]
+//! and [`clamav`].
 
+pub mod audit;
 pub mod blobs;
+pub mod budget;
+pub mod claim;
 pub mod clamav;
 pub mod clock;
+pub mod envelope;
+pub mod health;
+pub mod ids;
+mod lease;
 pub mod limit;
+pub mod outcome;
 pub mod pii;
+pub mod policy;
 pub mod queue;
+pub mod runner;
+pub mod settle;
+pub mod shutdown;
+pub mod stage;
 pub mod state;
+pub mod telemetry;

@@ -189,7 +189,12 @@ pub fn check_key(key: &str) -> Result<(), BlobError> {
 ///
 /// # Errors
 /// What the store answers; [`BlobError::Damaged`] for an object that is longer.
-pub async fn read(blobs: &dyn Blobs, key: &str, if_match: Option<&ETag>, limit: u64) -> Result<(Meta, Bytes), BlobError> {
+pub async fn read(
+    blobs: &dyn Blobs,
+    key: &str,
+    if_match: Option<&ETag>,
+    limit: u64,
+) -> Result<(Meta, Bytes), BlobError> {
     let object = blobs.get(key, None, if_match).await?;
     if object.meta.len > limit {
         return Err(BlobError::Damaged("longer than allowed"));

@@ -3,9 +3,9 @@
 //! A reply that is not one of clamd's known answers is an error, never a verdict: nothing that was not
 //! scanned is ever called clean. One conformance suite ([`conformance`]) runs over every implementation.
 
+pub mod clamd;
 #[cfg(test)]
 pub mod conformance;
-pub mod clamd;
 pub mod reply;
 
 use std::{fmt, time::Duration};

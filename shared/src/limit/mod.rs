@@ -33,7 +33,9 @@ impl Rate {
 
 /// Text that is no rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a rate is written \"COUNT/sec|min|hour|day\", optionally followed by \"burst COUNT\", such as \"100/min burst 200\"")]
+#[error(
+    "a rate is written \"COUNT/sec|min|hour|day\", optionally followed by \"burst COUNT\", such as \"100/min burst 200\""
+)]
 pub struct RateSyntax;
 
 impl FromStr for Rate {

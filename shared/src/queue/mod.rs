@@ -112,7 +112,13 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// without losing what it brings ignores it.
     ///
     /// Leases are to be counted from the *start* of this call.
-    async fn receive(&self, max: usize, wait: Duration, visibility: Duration, stop: &CancellationToken) -> Result<Vec<Received>, QueueError>;
+    async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        visibility: Duration,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Received>, QueueError>;
 
     /// Deletes messages. A stale receipt may be refused with [`QueueError::ReceiptExpired`] or *report success
     /// and delete nothing*, so no caller may rely on either.

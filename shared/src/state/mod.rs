@@ -27,5 +27,11 @@ pub trait State: Send + Sync + fmt::Debug {
 
     /// If the value is `expected` (`None`: absent), sets it to `value` (`None`: removes it), to expire after `ttl`,
     /// and answers true; otherwise changes nothing and answers false. Atomic across processes.
-    async fn compare_and_set(&self, key: &str, expected: Option<&[u8]>, value: Option<&[u8]>, ttl: Duration) -> Result<bool, StateError>;
+    async fn compare_and_set(
+        &self,
+        key: &str,
+        expected: Option<&[u8]>,
+        value: Option<&[u8]>,
+        ttl: Duration,
+    ) -> Result<bool, StateError>;
 }

@@ -1,0 +1,143 @@
+//! What was decided about a piece of work: records that are linked by a keyed hash.
+//!
+//! Each record carries its parent's hash and an HMAC-SHA256 over itself, so that a record can be neither
+//! changed, moved nor taken out unnoticed by anyone without the key. Records ride in the envelope; a fan-out
+//! gives every branch the records so far, so a repeat is possible and a gap is not. They hold no personal data.
+
+use std::collections::BTreeMap;
+
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretSlice};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use crate::ids::{WorkId, hex};
+
+/// What a stage adds to the trail: a word for what it did, and details from our own vocabulary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Such as `parsed`, `scanned`, `routed`.
+    pub what: &'static str,
+    /// Such as `verdict` → `clean`. Never a value from the mail.
+    pub detail: BTreeMap<&'static str, String>,
+}
+
+impl Note {
+    /// A note without details.
+    #[must_use]
+    pub fn new(what: &'static str) -> Self {
+        Self { what, detail: BTreeMap::new() }
+    }
+
+    /// Adds a detail.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl ToString) -> Self {
+        self.detail.insert(key, value.to_string());
+        self
+    }
+}
+
+/// A link of the trail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// When it was written.
+    pub at: Timestamp,
+    /// The stage that wrote it.
+    pub stage: String,
+    /// What was done.
+    pub what: String,
+    /// Details.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub detail: BTreeMap<String, String>,
+    /// The hash of the record before it; empty for the first.
+    pub parent: String,
+    /// The hash of this record.
+    pub hash: String,
+}
+
+/// The key that links records.
+#[derive(Debug, Clone)]
+pub struct AuditKey(SecretSlice<u8>);
+
+/// A trail that is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("record {0} does not continue the trail")]
+pub struct Broken(pub usize);
+
+impl AuditKey {
+    /// Takes the key's bytes.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// Continues `trail` with a note.
+    pub fn append(&self, trail: &mut Vec<Record>, work: &WorkId, at: Timestamp, stage: &str, note: &Note) {
+        let detail = note.detail.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+        let parent = trail.last().map(|last| last.hash.clone()).unwrap_or_default();
+        let mut record =
+            Record { at, stage: stage.to_owned(), what: note.what.to_owned(), detail, parent, hash: String::new() };
+        record.hash = self.hash(work, &record);
+        trail.push(record);
+    }
+
+    /// Checks a whole trail.
+    ///
+    /// # Errors
+    /// The position of the first record that does not follow from the one before it.
+    pub fn verify(&self, trail: &[Record], work: &WorkId) -> Result<(), Broken> {
+        let mut parent = "";
+        for (i, record) in trail.iter().enumerate() {
+            if record.parent != parent || record.hash != self.hash(work, record) {
+                return Err(Broken(i));
+            }
+            parent = &record.hash;
+        }
+        Ok(())
+    }
+
+    fn hash(&self, work: &WorkId, record: &Record) -> String {
+        // HMAC takes keys of any length (RFC 2104 §2).
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()) else { return String::new() };
+        let at = record.at.to_string();
+        let fields = [work.as_str(), &at, &record.stage, &record.what, &record.parent];
+        let details = record.detail.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]);
+        for field in fields.into_iter().chain(details) {
+            mac.update(&(field.len() as u64).to_be_bytes());
+            mac.update(field.as_bytes());
+        }
+        hex(&mac.finalize().into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trail(key: &AuditKey, work: &WorkId) -> Vec<Record> {
+        let mut trail = Vec::new();
+        for what in ["parsed", "scanned", "routed"] {
+            key.append(&mut trail, work, Timestamp::UNIX_EPOCH, "stage", &Note::new(what).with("n", 1));
+        }
+        trail
+    }
+
+    #[test]
+    fn a_changed_moved_missing_or_foreign_record_is_named() {
+        let (key, work) = (AuditKey::new(vec![7; 32]), WorkId::new("w").unwrap());
+        let good = trail(&key, &work);
+        assert_eq!(key.verify(&good, &work), Ok(()));
+        let broken = |change: fn(&mut Vec<Record>)| {
+            let mut trail = good.clone();
+            change(&mut trail);
+            key.verify(&trail, &work).map_err(|b| b.0)
+        };
+        assert_eq!(broken(|t| t[1].what.push('!')), Err(1));
+        assert_eq!(broken(|t| t[2].detail.clear()), Err(2));
+        assert_eq!(broken(|t| t.swap(0, 1)), Err(0));
+        assert_eq!(broken(|t| drop(t.remove(1))), Err(1));
+        assert_eq!(key.verify(&good, &WorkId::new("x").unwrap()), Err(Broken(0)));
+        assert_eq!(AuditKey::new(vec![8; 32]).verify(&good, &work), Err(Broken(0)));
+    }
+}

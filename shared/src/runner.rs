@@ -1,0 +1,287 @@
+//! Runs one stage: slots → receive → bytes → run → settle.
+//!
+//! Nothing is leased without a free slot; a received message has its heartbeat from the start; a job's bytes are
+//! admitted after it was decoded and before it runs; what has to happen then is decided in [`crate::settle`].
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use rand::RngExt;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::{
+    audit::AuditKey,
+    budget::Budget,
+    clock::Clock,
+    envelope::Envelope,
+    lease::Lease,
+    outcome::{Failure, Outcome},
+    policy::Policy,
+    queue::{MAX_BATCH, MAX_WAIT, Queue, Received},
+    settle::{Facts, Plan, Ran, Settler, Then, decide, undecodable},
+    shutdown::Shutdown,
+    stage::{Context, Progress, Stage},
+    telemetry::metric,
+};
+
+/// Receives that ended without a word before a job counts as a suspect: one of those at a time runs in a process, so
+/// that a job that kills its worker takes no neighbour with it for long.
+const SUSPECT_FROM: u32 = 2;
+/// A deferred job that is this early runs at once.
+const EARLY_SLACK: Duration = Duration::from_millis(20);
+
+/// What the runners of a process share.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    /// Carries out what was decided.
+    pub settler: Settler,
+    /// Bytes held at once.
+    pub budget: Budget,
+    /// Wall-clock time.
+    pub clock: Clock,
+    /// When to stop.
+    pub shutdown: Shutdown,
+    /// Links audit records.
+    pub key: AuditKey,
+}
+
+/// Runs one stage until the process drains.
+pub struct Runner<S> {
+    stage: S,
+    policy: Policy,
+    queue: Arc<dyn Queue>,
+    fleet: Fleet,
+    suspects: Arc<Semaphore>,
+}
+
+impl<S> std::fmt::Debug for Runner<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("queue", &self.queue).finish_non_exhaustive()
+    }
+}
+
+impl<S: Stage> Runner<S> {
+    /// A runner of `stage` that receives from `queue`.
+    pub fn new(stage: S, policy: Policy, queue: Arc<dyn Queue>, fleet: Fleet) -> Self {
+        Self { stage, policy, queue, fleet, suspects: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Receives and runs jobs until the process drains and the last job is settled.
+    pub async fn run(self) {
+        let this = Arc::new(self);
+        let slots = Arc::new(Semaphore::new(this.policy.concurrency));
+        let jobs = TaskTracker::new();
+        let draining = &this.fleet.shutdown.draining;
+        while let Some(Some(mut free)) = draining.run_until_cancelled(take_slots(&slots)).await {
+            let received = Instant::now();
+            for message in this.receive(free.len()).await {
+                let Some(slot) = free.pop() else { break };
+                let this = Arc::clone(&this);
+                jobs.spawn(async move {
+                    this.handle(message, received).await;
+                    drop(slot);
+                });
+            }
+        }
+        jobs.close();
+        jobs.wait().await;
+    }
+
+    async fn receive(&self, max: usize) -> Vec<Received> {
+        let draining = &self.fleet.shutdown.draining;
+        match self.queue.receive(max, MAX_WAIT, self.policy.visibility, draining).await {
+            Ok(messages) => {
+                metric::received(self.stage.name(), messages.len());
+                messages
+            }
+            Err(error) => {
+                tracing::warn!(stage = %self.stage.name(), %error, "receive failed");
+                metric::receive_failed(self.stage.name());
+                draining.run_until_cancelled(tokio::time::sleep(jittered(Duration::from_secs(1)))).await;
+                Vec::new()
+            }
+        }
+    }
+
+    async fn handle(&self, message: Received, received: Instant) {
+        let stage = self.stage.name();
+        let progress = Arc::new(Progress::new(self.policy.progress));
+        let queue = match self.fleet.settler.queues.get(&stage) {
+            Some(queues) => queues.work.clone(),
+            None => return tracing::error!(%stage, "the stage has no queue to settle on"),
+        };
+        let lease = Lease::keep(stage, queue, message.receipt.clone(), received, &self.policy, Arc::clone(&progress));
+        match Envelope::decode(&message.body) {
+            Ok(mut envelope) => {
+                envelope.crashes += message.receive_count.saturating_sub(1);
+                let span = tracing::info_span!("job", %stage, mail = %envelope.work, trace = envelope.trace.trace_id());
+                self.take(&envelope, lease, progress, &message).instrument(span).await;
+            }
+            Err(error) => {
+                let plan = undecodable(&message.body, &error, &self.facts());
+                self.settle(plan, lease, &message, Instant::now()).await;
+            }
+        }
+    }
+
+    async fn take(&self, envelope: &Envelope, lease: Lease, progress: Arc<Progress>, message: &Received) {
+        let started = Instant::now();
+        let ran = match self.gate(envelope) {
+            Gate::Open(_suspect) => self.attempt(envelope, &lease, progress).await,
+            Gate::Closed(ran) => ran,
+        };
+        let plan = decide(ran, envelope, &self.facts());
+        if let Ok(plan) = &plan {
+            metric::job_done(self.stage.name(), plan.label, plan.class, started.elapsed());
+            metric::job_age(self.stage.name(), self.fleet.clock.now(), envelope.first_seen);
+        }
+        self.settle(plan, lease, message, started).await;
+    }
+
+    /// Whether the job may run now.
+    fn gate(&self, envelope: &Envelope) -> Gate {
+        if self.fleet.shutdown.draining.is_cancelled() {
+            return Gate::Closed(Ran::NotStarted);
+        }
+        if envelope.crashes >= self.policy.max_crashes {
+            return Gate::Closed(Ran::Crashed);
+        }
+        let now = self.fleet.clock.now();
+        if envelope.not_before.is_some_and(|at| crate::clock::until(now, at) > EARLY_SLACK) {
+            return Gate::Closed(Ran::Early);
+        }
+        if envelope.crashes < SUSPECT_FROM {
+            return Gate::Open(None);
+        }
+        match Arc::clone(&self.suspects).try_acquire_owned() {
+            Ok(turn) => Gate::Open(Some(turn)),
+            Err(_) => Gate::Closed(Ran::Suspect),
+        }
+    }
+
+    /// One run: under the budget, the deadline, the lease and the shutdown, panics caught.
+    async fn attempt(&self, envelope: &Envelope, lease: &Lease, progress: Arc<Progress>) -> Ran {
+        let job: S::Job = match envelope.job() {
+            Ok(job) => job,
+            Err(error) => return Ran::Failed(Failure::permanent("undecodable_job", error.to_string())),
+        };
+        let shutdown = &self.fleet.shutdown;
+        let bytes = tokio::select! {
+            biased;
+            () = lease.lost() => return Ran::LeaseLost,
+            () = shutdown.draining.cancelled() => return Ran::NotStarted,
+            bytes = self.waiting(&progress, self.stage.bytes(&job)) => bytes,
+        };
+        let ctx = self.context(envelope, progress);
+        let run = AssertUnwindSafe(self.stage.run(job, &ctx)).catch_unwind();
+        let ran = tokio::select! {
+            biased;
+            () = lease.lost() => Ran::LeaseLost,
+            () = shutdown.cancelled.cancelled() => Ran::Drained,
+            ran = tokio::time::timeout_at(ctx.deadline, run) => match ran {
+                Ok(Ok(result)) => result.into(),
+                Ok(Err(_panic)) => Ran::Panicked,
+                Err(_elapsed) => Ran::Deadline,
+            },
+        };
+        drop(bytes);
+        ran
+    }
+
+    /// Waiting for bytes is no hang: the lease is extended meanwhile, for as long as a run may take.
+    async fn waiting(&self, progress: &Progress, bytes: u64) -> crate::budget::Admitted {
+        progress.window(self.policy.deadline);
+        let admitted = self.fleet.budget.admit(bytes).await;
+        progress.now();
+        admitted
+    }
+
+    fn context(&self, envelope: &Envelope, progress: Arc<Progress>) -> Context {
+        Context {
+            work: envelope.work.clone(),
+            tenant: envelope.tenant.clone(),
+            attempt: envelope.attempt,
+            first_seen: envelope.first_seen,
+            deadline: Instant::now() + self.policy.deadline,
+            clock: self.fleet.clock.clone(),
+            progress,
+        }
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            stage: self.stage.name(),
+            policy: &self.policy,
+            now: self.fleet.clock.now(),
+            jitter: rand::rng().random(),
+            key: &self.fleet.key,
+        }
+    }
+
+    async fn settle(&self, plan: Result<Plan, serde_json::Error>, lease: Lease, message: &Received, started: Instant) {
+        let stage = self.stage.name();
+        // The heartbeat ends before the settlement begins, so that it cannot undo it.
+        let lease_end = lease.stop();
+        let plan = match (plan, lease_end) {
+            (Ok(plan), Some(_)) => plan,
+            (Ok(plan), None) if plan.then == Then::Nothing => plan,
+            (Ok(_), None) => return tracing::warn!("the lease ran out before the settlement; the job comes back"),
+            (Err(error), _) => return tracing::error!(%error, "a settlement could not be written down"),
+        };
+        let until = lease_end.unwrap_or_else(Instant::now);
+        if let Err(error) = self.fleet.settler.apply(&plan, stage, message.receipt.clone(), until).await {
+            metric::settlement_failed(stage);
+            return tracing::warn!(outcome = plan.label, %error, "settlement failed; the job comes back");
+        }
+        report(&plan, started.elapsed());
+    }
+}
+
+enum Gate {
+    Open(Option<OwnedSemaphorePermit>),
+    Closed(Ran),
+}
+
+impl From<Result<Outcome, Failure>> for Ran {
+    fn from(result: Result<Outcome, Failure>) -> Self {
+        match result {
+            Ok(outcome) => Self::Finished(outcome),
+            Err(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+/// One line an outcome, logged where it is handled; the events after it.
+fn report(plan: &Plan, took: Duration) {
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match plan.label {
+        "dead_lettered" => tracing::error!(outcome = plan.label, class = plan.class, reason = plan.reason, ms, "job"),
+        "retried" => tracing::warn!(outcome = plan.label, class = plan.class, reason = plan.reason, ms, "job"),
+        _ => tracing::info!(outcome = plan.label, class = plan.class, reason = plan.reason, ms, "job"),
+    }
+    for event in &plan.events {
+        metric::event(event.name);
+        tracing::info!(event = event.name, detail = ?event.detail, "event");
+    }
+}
+
+/// Waits for a free slot, then takes more of them, up to a batch.
+async fn take_slots(slots: &Arc<Semaphore>) -> Option<Vec<OwnedSemaphorePermit>> {
+    let mut taken = vec![Arc::clone(slots).acquire_owned().await.ok()?];
+    while taken.len() < MAX_BATCH {
+        match Arc::clone(slots).try_acquire_owned() {
+            Ok(slot) => taken.push(slot),
+            Err(_) => break,
+        }
+    }
+    Some(taken)
+}
+
+fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(rand::rng().random_range(0.5..1.0))
+}

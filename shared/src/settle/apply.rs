@@ -1,0 +1,108 @@
+//! Carries out a plan: records, sends, then the message itself.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures::future::try_join_all;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Object, Plan, Send, Target, Then};
+use crate::{
+    blobs::{BlobError, Blobs, Condition},
+    ids::StageName,
+    queue::{QueueError, Receipt, batch::Batcher},
+};
+
+/// The queues of a stage.
+#[derive(Debug, Clone)]
+pub struct StageQueues {
+    /// Its jobs.
+    pub work: Batcher,
+    /// Its dead letters.
+    pub dead: Batcher,
+}
+
+/// What carries out plans.
+#[derive(Debug, Clone)]
+pub struct Settler {
+    /// The queues of every stage.
+    pub queues: Arc<BTreeMap<StageName, StageQueues>>,
+    /// Where durable records go.
+    pub blobs: Arc<dyn Blobs>,
+}
+
+/// Why a plan was not carried out to its end. The message stays leased and comes back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettleError {
+    /// A record could not be written.
+    #[error("a record could not be written: {0}")]
+    Record(#[from] BlobError),
+    /// A message could not be sent.
+    #[error("a message could not be sent: {0}")]
+    Send(QueueError),
+    /// The message could not be deleted or released.
+    #[error("the message could not be settled: {0}")]
+    Settle(QueueError),
+    /// The lease ended before everything was done.
+    #[error("the lease ended first")]
+    LeaseEnded,
+    /// A job for a stage that has no queue here.
+    #[error("stage {0} has no queue")]
+    NoQueue(StageName),
+}
+
+/// The first wait after a failed write; it doubles.
+const WRITE_BACKOFF: Duration = Duration::from_millis(50);
+
+impl Settler {
+    /// Carries out a plan while the lease holds.
+    ///
+    /// # Errors
+    /// When a step failed; nothing after it was done.
+    pub async fn apply(
+        &self,
+        plan: &Plan,
+        from: StageName,
+        receipt: Receipt,
+        until: Instant,
+    ) -> Result<(), SettleError> {
+        let effects = async {
+            try_join_all(plan.records.iter().map(|record| self.write(record))).await?;
+            fail::fail_point!("settle::after_records");
+            try_join_all(plan.sends.iter().map(|send| self.send(send))).await?;
+            fail::fail_point!("settle::after_sends");
+            Ok::<_, SettleError>(())
+        };
+        timeout_at(until, effects).await.map_err(|_| SettleError::LeaseEnded)??;
+        let queue = &self.queues(from)?.work;
+        match plan.then {
+            Then::Delete => queue.delete(receipt, until).await,
+            Then::Release => queue.change_visibility(receipt, Duration::ZERO, until).await,
+            Then::Nothing => Ok(()),
+        }
+        .map_err(SettleError::Settle)
+    }
+
+    async fn send(&self, send: &Send) -> Result<(), SettleError> {
+        let queue = match send.to {
+            Target::Work(stage) => &self.queues(stage)?.work,
+            Target::Dead(stage) => &self.queues(stage)?.dead,
+        };
+        queue.send(send.message.clone()).await.map_err(SettleError::Send)
+    }
+
+    async fn write(&self, record: &Object) -> Result<(), SettleError> {
+        let mut wait = WRITE_BACKOFF;
+        loop {
+            match self.blobs.put(&record.key, record.body.clone().into(), Condition::Always).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_retryable() => tokio::time::sleep(wait).await,
+                Err(error) => return Err(error.into()),
+            }
+            wait = (wait * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    fn queues(&self, stage: StageName) -> Result<&StageQueues, SettleError> {
+        self.queues.get(&stage).ok_or(SettleError::NoQueue(stage))
+    }
+}

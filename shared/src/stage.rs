@@ -1,0 +1,109 @@
+//! What a stage is: a name, a job's form, and a function from a job to an outcome.
+//!
+//! A stage never acknowledges, extends or sends; it returns what should happen.
+
+use std::{
+    future::Future,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::{
+    clock::Clock,
+    ids::{StageName, TenantId, WorkId},
+    outcome::{Failure, Outcome},
+};
+
+/// A stage of the pipeline.
+#[async_trait]
+pub trait Stage: Send + Sync + 'static {
+    /// The form of its jobs.
+    type Job: DeserializeOwned + Send + 'static;
+
+    /// Its name.
+    fn name(&self) -> StageName;
+
+    /// How many bytes a job will hold in memory at once; they are admitted before it runs.
+    fn bytes(&self, job: &Self::Job) -> u64;
+
+    /// Does the job. Dropped when the lease is lost, the deadline passes or the process has to stop, so every
+    /// effect must be idempotent by (work, stage, branch).
+    async fn run(&self, job: Self::Job, ctx: &Context) -> Result<Outcome, Failure>;
+}
+
+/// What a stage knows of the job beside its form.
+#[derive(Debug)]
+pub struct Context {
+    /// The piece of work (the mail id).
+    pub work: WorkId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Runs that failed before this one.
+    pub attempt: u32,
+    /// When the work was first seen.
+    pub first_seen: Timestamp,
+    /// When this run has to be over.
+    pub deadline: Instant,
+    /// Wall-clock time.
+    pub clock: Clock,
+    pub(crate) progress: std::sync::Arc<Progress>,
+}
+
+impl Context {
+    /// Says that the job moves: its lease goes on being extended.
+    pub fn progress(&self) {
+        self.progress.now();
+    }
+
+    /// Awaits a call that shows no progress while it runs, such as a scan's verdict; the lease is extended
+    /// meanwhile, for at most `window`.
+    pub async fn opaque<T>(&self, window: Duration, call: impl Future<Output = T>) -> T {
+        self.progress.window(window);
+        let result = call.await;
+        self.progress.now();
+        result
+    }
+
+    /// What is left of this run's time.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Until when a job counts as alive.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    origin: Instant,
+    patience: Duration,
+    alive_until: AtomicU64,
+}
+
+impl Progress {
+    pub(crate) fn new(patience: Duration) -> Self {
+        let progress = Self { origin: Instant::now(), patience, alive_until: AtomicU64::new(0) };
+        progress.now();
+        progress
+    }
+
+    pub(crate) fn now(&self) {
+        self.window(self.patience);
+    }
+
+    pub(crate) fn window(&self, window: Duration) {
+        self.alive_until.store(millis(self.origin.elapsed() + window), Ordering::Release);
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        millis(self.origin.elapsed()) < self.alive_until.load(Ordering::Acquire)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,106 @@
+//! Every metric of the fleet: names with units, labels from bounded sets.
+//!
+//! Conventions: `mailtri_<what>_<unit>`, counters end in `_total`, times are seconds, sizes are bytes. Labels hold
+//! stage names, outcome and class names, verdicts: never an address, a tenant, a key or a mail id.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::ids::StageName;
+
+/// Bucket bounds of times, in seconds.
+pub const SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
+    86_400.0,
+];
+/// Bucket bounds of batch sizes.
+pub const SIZES: &[f64] = &[0.0, 1.0, 2.0, 5.0, 10.0];
+
+/// Tells the recorder what each metric is.
+pub fn describe() {
+    describe_counter!("mailtri_jobs_total", "Jobs settled, by stage, outcome and class");
+    describe_histogram!("mailtri_stage_duration_seconds", "From the start of a job to its settlement's begin");
+    describe_histogram!("mailtri_job_age_seconds", "From when the work was first seen to the end of a run");
+    describe_histogram!("mailtri_receive_size", "Messages a receive brought");
+    describe_counter!("mailtri_receive_failures_total", "Receives that failed");
+    describe_counter!("mailtri_lease_extensions_total", "Leases extended");
+    describe_counter!("mailtri_lease_losses_total", "Leases lost, by how");
+    describe_counter!("mailtri_settlement_failures_total", "Settlements that failed; the job comes back");
+    describe_counter!("mailtri_events_total", "Events, by name");
+    describe_counter!("mailtri_scan_verdicts_total", "Verdicts of the scanner, by kind of content and verdict");
+    describe_counter!("mailtri_deliveries_total", "Delivery attempts, by result");
+    describe_counter!("mailtri_sandbox_kills_total", "Sandbox children that were killed or died, by why");
+    describe_counter!("mailtri_findings_total", "Findings about mails, by code");
+    describe_gauge!("mailtri_bytes_in_flight_bytes", "Bytes of work held by the process");
+    describe_gauge!("mailtri_queue_messages", "Messages of a queue, by stage, queue (work or dead) and state");
+}
+
+pub(crate) fn received(stage: StageName, messages: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "at most ten")]
+    histogram!("mailtri_receive_size", "stage" => stage.0).record(messages as f64);
+}
+
+pub(crate) fn receive_failed(stage: StageName) {
+    counter!("mailtri_receive_failures_total", "stage" => stage.0).increment(1);
+}
+
+pub(crate) fn job_done(stage: StageName, outcome: &'static str, class: &'static str, took: Duration) {
+    counter!("mailtri_jobs_total", "stage" => stage.0, "outcome" => outcome, "class" => class).increment(1);
+    histogram!("mailtri_stage_duration_seconds", "stage" => stage.0).record(took);
+}
+
+pub(crate) fn job_age(stage: StageName, now: Timestamp, first_seen: Timestamp) {
+    histogram!("mailtri_job_age_seconds", "stage" => stage.0).record(crate::clock::until(first_seen, now));
+}
+
+pub(crate) fn lease_extended(stage: StageName) {
+    counter!("mailtri_lease_extensions_total", "stage" => stage.0).increment(1);
+}
+
+pub(crate) fn lease_lost(stage: StageName, how: &'static str) {
+    counter!("mailtri_lease_losses_total", "stage" => stage.0, "how" => how).increment(1);
+}
+
+pub(crate) fn settlement_failed(stage: StageName) {
+    counter!("mailtri_settlement_failures_total", "stage" => stage.0).increment(1);
+}
+
+pub(crate) fn event(name: &'static str) {
+    counter!("mailtri_events_total", "event" => name).increment(1);
+}
+
+/// Counts a verdict; `content` is `raw` or `part`.
+pub fn scanned(content: &'static str, verdict: &'static str) {
+    counter!("mailtri_scan_verdicts_total", "content" => content, "verdict" => verdict).increment(1);
+}
+
+/// Counts a delivery attempt.
+pub fn delivery(result: &'static str) {
+    counter!("mailtri_deliveries_total", "result" => result).increment(1);
+}
+
+/// Counts a sandbox child that was killed or died.
+pub fn sandbox_kill(why: &'static str) {
+    counter!("mailtri_sandbox_kills_total", "why" => why).increment(1);
+}
+
+/// Counts a finding.
+pub fn finding(code: String) {
+    counter!("mailtri_findings_total", "code" => code).increment(1);
+}
+
+/// Says how many bytes the process holds.
+pub fn bytes_in_flight(bytes: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    gauge!("mailtri_bytes_in_flight_bytes").set(bytes as f64);
+}
+
+/// Says how many messages a queue holds.
+pub fn queue_depth(stage: StageName, queue: &'static str, depth: crate::queue::Depth) {
+    for (state, count) in [("visible", depth.visible), ("in_flight", depth.in_flight), ("delayed", depth.delayed)] {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        gauge!("mailtri_queue_messages", "stage" => stage.0, "queue" => queue, "state" => state).set(count as f64);
+    }
+}

@@ -1,0 +1,61 @@
+//! Logs, metrics and panics, none of which ever carry personal data.
+//!
+//! Logs go to standard error, one line an outcome, as JSON unless a person is looking. A panic is logged by
+//! its place only: its message may hold what a mail said.
+
+pub mod metric;
+
+use std::io::IsTerminal;
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::{EnvFilter, filter::ParseError};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Starts logging to standard error.
+///
+/// # Errors
+/// When the filter (such as `info` or `mailtri=debug,info`) does not parse.
+pub fn init_logs(filter: &str, format: LogFormat) -> Result<(), ParseError> {
+    let filter = EnvFilter::try_new(filter)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let json = match format {
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+    };
+    // A second start in one process (as in tests) keeps the first.
+    let _already = if json {
+        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+    } else {
+        builder.with_ansi(std::io::stderr().is_terminal()).try_init()
+    };
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panic");
+    }));
+    Ok(())
+}
+
+/// Starts collecting metrics; the handle renders them in the Prometheus text format.
+///
+/// # Errors
+/// When a recorder is installed already.
+pub fn init_metrics() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), metric::SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), metric::SIZES)?
+        .install_recorder()?;
+    metric::describe();
+    Ok(handle)
+}
