@@ -1,6 +1,6 @@
 //! Sending one signed webhook, safely.
 //!
-//! Signed by Standard Webhooks 1.0 ([`sign`]), sent only to addresses that were judged ([`egress`]), with every
+//! Signed by Standard Webhooks 1.0 ([`signature`]), sent only to addresses that were judged ([`egress`]), with every
 //! answer typed ([`Delivery`]). Nothing that came out of a mail reaches a header, and no error here names a URL, an
 //! address, a body or a secret. When to try again is the [`Schedule`]'s to say and the stage's to do.
 

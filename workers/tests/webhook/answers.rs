@@ -30,7 +30,9 @@ async fn a_signed_webhook_arrives_over_https_and_a_foreign_verifier_accepts_it()
 #[tokio::test]
 async fn connections_are_reused() {
     let authority = Authority::new();
-    let receiver = Receiver::start(status("200 OK"), Some(authority.acceptor("localhost", &[]))).await;
+    // Longer than what happens to have been read along with the head.
+    let answer = Answer::Bytes(format!("HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n{:60000}", ""));
+    let receiver = Receiver::start(answer, Some(authority.acceptor("localhost", &[]))).await;
     let mut destination = receiver.destination("https", "localhost");
     destination.ca_file = Some(authority.file());
     let client = client(&destination);
@@ -103,22 +105,31 @@ async fn an_answer_of_a_hundred_megabytes_is_not_read() {
 
 #[tokio::test]
 async fn a_receiver_that_never_finishes_its_answer_is_cut_at_the_timeout() {
-    for stall in ["", "HTTP/1.1 200 OK\r\nx-slow: ", "HTTP/1.1 100 Continue\r\n\r\n"] {
-        let receiver = Receiver::start(Answer::Stall(stall.to_owned()), None).await;
+    let head = || "HTTP/1.1 200 OK\r\nx-slow: ".to_owned();
+    let continued = "HTTP/1.1 100 Continue\r\n\r\n".to_owned();
+    for (case, answer) in [
+        ("silent", Answer::Stall(String::new())),
+        ("stalled", Answer::Stall(head())),
+        ("continued", Answer::Stall(continued)),
+        ("dripping", Answer::Drip(head())),
+    ] {
+        let receiver = Receiver::start(answer, None).await;
         let mut destination = receiver.destination("http", "127.0.0.1");
         destination.timeout = Duration::from_millis(300);
-        assert_eq!(send(&client(&destination)).await, Delivery::Failed { kind: FailureKind::Timeout }, "{stall:?}");
+        assert_eq!(send(&client(&destination)).await, Delivery::Failed { kind: FailureKind::Timeout }, "{case}");
         assert_eq!(receiver.requests().len(), 1);
     }
 }
 
 #[tokio::test]
 async fn a_body_that_never_ends_does_not_undo_the_answer() {
-    let head = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc".to_owned();
-    let receiver = Receiver::start(Answer::Stall(head), None).await;
-    let mut destination = receiver.destination("http", "127.0.0.1");
-    destination.timeout = Duration::from_millis(500);
-    assert_eq!(send(&client(&destination)).await, Delivery::Delivered { status: 200 });
+    let head = || "HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\nabc".to_owned();
+    for answer in [Answer::Stall(head()), Answer::Drip(head())] {
+        let receiver = Receiver::start(answer, None).await;
+        let mut destination = receiver.destination("http", "127.0.0.1");
+        destination.timeout = Duration::from_millis(500);
+        assert_eq!(send(&client(&destination)).await, Delivery::Delivered { status: 200 });
+    }
 }
 
 #[tokio::test]

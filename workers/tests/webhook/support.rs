@@ -80,6 +80,8 @@ pub(crate) enum Answer {
     Flood(String),
     /// This much, then silence on an open connection.
     Stall(String),
+    /// This much, then a byte at a time without end (slow-loris).
+    Drip(String),
     /// Nothing: the connection is closed.
     Close,
 }
@@ -166,9 +168,18 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, answer: Answer, seen
                 stream.flush().await.unwrap();
                 std::future::pending::<()>().await;
             }
+            Answer::Drip(bytes) => return drip(stream, bytes).await,
             Answer::Flood(head) => return flood(stream, head, &seen).await,
         }
         stream.flush().await.unwrap();
+    }
+}
+
+async fn drip(mut stream: impl AsyncWrite + Unpin, head: &str) {
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
+    while stream.write_all(b"x").await.is_ok() && stream.flush().await.is_ok() {
+        pace.tick().await;
     }
 }
 
