@@ -1,11 +1,13 @@
 //! What every [`Blobs`] must do. Each run keeps to a prefix of its own, so that stores may be shared.
 
-use std::collections::BTreeSet;
+mod listing;
 
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::join_all, stream};
 use sha2::{Digest, Sha256};
 
+pub use self::listing::list_all;
+use self::listing::{listing_order, listing_pages};
 use super::{BlobError, Blobs, Body, Condition, ETag, MAX_KEY, MAX_SEGMENT, Put, read};
 
 const MIB: usize = 1 << 20;
@@ -47,7 +49,11 @@ pub fn noise(seed: u32, len: usize) -> Bytes {
 /// A body that streams `content` in pieces of `piece` bytes, declared as it is.
 pub fn streamed(content: &Bytes, piece: usize) -> Body {
     let pieces: Vec<_> = content.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    Body::Stream { len: content.len() as u64, sha256: Sha256::digest(content).into(), stream: stream::iter(pieces).boxed() }
+    Body::Stream {
+        len: content.len() as u64,
+        sha256: Sha256::digest(content).into(),
+        stream: stream::iter(pieces).boxed(),
+    }
 }
 
 async fn put(blobs: &dyn Blobs, key: &str, content: &Bytes) -> ETag {
@@ -213,69 +219,28 @@ async fn a_reader_sees_one_version(blobs: &dyn Blobs, base: String) {
 async fn invalid_keys(blobs: &dyn Blobs, _: String) {
     let long_segment = "s".repeat(MAX_SEGMENT + 1);
     let long_key = "k/".repeat(MAX_KEY / 2) + "k";
-    for key in ["", "/", "/a", "a/", "a//b", ".", "..", "a/../b", ".a", "a/.b", "a~", "a b", "ä", "a\0", &long_segment, &long_key] {
+    for key in [
+        "",
+        "/",
+        "/a",
+        "a/",
+        "a//b",
+        ".",
+        "..",
+        "a/../b",
+        ".a",
+        "a/.b",
+        "a~",
+        "a b",
+        "ä",
+        "a\0",
+        &long_segment,
+        &long_key,
+    ] {
         let invalid = |error: BlobError| assert!(matches!(error, BlobError::InvalidKey(_)), "{key:?}: {error:?}");
         invalid(blobs.put(key, noise(1, 1).into(), Condition::Always).await.unwrap_err());
         invalid(blobs.get(key, None, None).await.unwrap_err());
         invalid(blobs.head(key).await.unwrap_err());
         invalid(blobs.delete(key).await.unwrap_err());
     }
-}
-
-/// The whole listing, in pages of `limit`.
-pub async fn list_all(blobs: &dyn Blobs, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
-    let (mut keys, mut after) = (Vec::new(), after.map(str::to_owned));
-    loop {
-        let page = blobs.list(prefix, after.as_deref(), limit).await.unwrap();
-        assert!(page.keys.len() <= limit, "{} keys in a page of {limit}", page.keys.len());
-        keys.extend(page.keys);
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return keys,
-        }
-    }
-}
-
-async fn listing_order(blobs: &dyn Blobs, base: String) {
-    let names = ["a", "a+b", "a-b", "a.b", "a/b", "a/b/c", "a/b-c", "a/b0", "a0", "a=", "A", "a_b", "a/b/c/d/e", "b/x", "aa"];
-    let longest = "k/".repeat((MAX_KEY - base.len()) / 2 - 1) + "k";
-    let segment = "s".repeat(MAX_SEGMENT);
-    let keys: BTreeSet<String> =
-        names.into_iter().chain([longest.as_str(), &segment]).map(|name| format!("{base}/{name}")).collect();
-    for key in &keys {
-        put(blobs, key, &key.clone().into()).await;
-    }
-    for key in &keys {
-        assert_eq!(content(blobs, key).await.unwrap(), key, "every key has its own object");
-    }
-    let prefixes = ["", "a", "a/", "a/b", "a/b/", "a/b/c/d", "a-", "A", "zz", "a/b/c/d/e/f", "k/k/k", "sss", "a//", "../", "/"];
-    for prefix in prefixes.map(|prefix| format!("{base}/{prefix}")) {
-        let matching: Vec<&String> = keys.iter().filter(|key| key.starts_with(&prefix)).collect();
-        for limit in [1, 2, 3, 1000] {
-            assert_eq!(list_all(blobs, &prefix, None, limit).await.iter().collect::<Vec<_>>(), matching, "{prefix}");
-        }
-        // After every key that is there, and some that are not.
-        for after in keys.iter().cloned().chain(["a/", "a/b/", "a,", "0", "zzz"].map(|a| format!("{base}/{a}"))) {
-            let rest: Vec<&String> = matching.iter().filter(|key| ***key > after).copied().collect();
-            let page = list_all(blobs, &prefix, Some(&after), 1000).await;
-            assert_eq!(page.iter().collect::<Vec<_>>(), rest, "{prefix} after {after}");
-        }
-    }
-    assert_eq!(list_all(blobs, &base, Some("0"), 7).await.len(), keys.len(), "an `after` before the prefix");
-    assert_eq!(list_all(blobs, &base, Some("zzz"), 7).await.len(), 0, "an `after` behind the prefix");
-}
-
-async fn listing_pages(blobs: &dyn Blobs, base: String) {
-    let keys: Vec<String> = (0..30).map(|n| format!("{base}/{}/{n:02}", n / 10)).collect();
-    join_all(keys.iter().map(async |key| put(blobs, key, &Bytes::new()).await)).await;
-    assert_eq!(list_all(blobs, &base, None, 10).await, keys);
-    // Keys deleted between pages vanish, and nothing else does.
-    let page = blobs.list(&base, None, 5).await.unwrap();
-    let next = page.next.clone().expect("there are more");
-    blobs.delete(&next).await.unwrap();
-    blobs.delete(&keys[20]).await.unwrap();
-    let mut seen = page.keys.clone();
-    seen.extend(list_all(blobs, &base, Some(&next), 5).await);
-    let left: Vec<String> = keys.iter().filter(|key| **key != keys[20]).cloned().collect();
-    assert_eq!(seen, left);
 }

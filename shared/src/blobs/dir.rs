@@ -82,7 +82,13 @@ impl DirBlobs {
         blocking(move || work(&store, &key)).await
     }
 
-    async fn put_stream(&self, key: &str, header: Header, stream: ByteStream, condition: Condition) -> Result<Put, BlobError> {
+    async fn put_stream(
+        &self,
+        key: &str,
+        header: Header,
+        stream: ByteStream,
+        condition: Condition,
+    ) -> Result<Put, BlobError> {
         let begin = move |store: &Store, key: &str| {
             let taken = condition == Condition::IfAbsent && place::exists(store, key)?;
             if taken { Ok(None) } else { Draft::create(&store.tmp, header).map(Some) }
@@ -103,7 +109,9 @@ impl Blobs for DirBlobs {
         check_key(key)?;
         match body {
             Body::Bytes(bytes) => self.run(key, move |store, key| put_bytes(store, key, &bytes, condition)).await,
-            Body::Stream { len, sha256, stream } => self.put_stream(key, Header { len, sha256 }, stream, condition).await,
+            Body::Stream { len, sha256, stream } => {
+                self.put_stream(key, Header { len, sha256 }, stream, condition).await
+            }
         }
     }
 
@@ -180,7 +188,9 @@ fn chunks(reader: Reader) -> impl futures::Stream<Item = Result<Bytes, BlobError
     })
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, BlobError> + Send + 'static) -> Result<T, BlobError> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
+) -> Result<T, BlobError> {
     let stopped = |_| Err(BlobError::Unavailable("the storage task was stopped".to_owned()));
     tokio::task::spawn_blocking(work).await.unwrap_or_else(stopped)
 }
@@ -194,7 +204,8 @@ fn remove_leftovers(tmp: &Path) -> io::Result<()> {
     let now = SystemTime::now();
     for entry in fs::read_dir(tmp)? {
         let entry = entry?;
-        let age = entry.metadata().and_then(|meta| meta.modified()).map(|at| now.duration_since(at).unwrap_or_default());
+        let age =
+            entry.metadata().and_then(|meta| meta.modified()).map(|at| now.duration_since(at).unwrap_or_default());
         // Another process may be finishing or sweeping it at this moment: what is gone needs no removal.
         match age.and_then(|age| if age > LEFTOVER { fs::remove_file(entry.path()) } else { Ok(()) }) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

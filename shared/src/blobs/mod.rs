@@ -1,7 +1,7 @@
 //! The blob port: what Amazon S3 does, and nothing that it cannot.
 //!
 //! Durable facts are objects. A put is all or nothing; a read either returns every byte or fails, never a
-//! short object. One conformance suite ([`conformance`]) runs over every implementation.
+//! short object. One conformance suite (`conformance`) runs over every implementation.
 
 #[cfg(test)]
 pub mod conformance;
@@ -191,7 +191,12 @@ pub fn check_key(key: &str) -> Result<(), BlobError> {
 ///
 /// # Errors
 /// What the store answers; [`BlobError::Damaged`] for an object that is longer.
-pub async fn read(blobs: &dyn Blobs, key: &str, if_match: Option<&ETag>, limit: u64) -> Result<(Meta, Bytes), BlobError> {
+pub async fn read(
+    blobs: &dyn Blobs,
+    key: &str,
+    if_match: Option<&ETag>,
+    limit: u64,
+) -> Result<(Meta, Bytes), BlobError> {
     let object = blobs.get(key, None, if_match).await?;
     if object.meta.len > limit {
         return Err(BlobError::Damaged("longer than allowed"));

@@ -91,7 +91,11 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Opens a file for reading all of it or a range.
-    pub(super) fn open(path: &Path, range: Option<Range<u64>>, if_match: Option<&ETag>) -> Result<(Header, Self), BlobError> {
+    pub(super) fn open(
+        path: &Path,
+        range: Option<Range<u64>>,
+        if_match: Option<&ETag>,
+    ) -> Result<(Header, Self), BlobError> {
         let mut file = File::open(path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => BlobError::NotFound,
             _ => unavailable(error),

@@ -47,13 +47,15 @@ async fn what_is_stored_outlives_the_handle_and_is_private() {
     assert_eq!(mode("objects/a/b~"), 0o600);
 }
 
+type Damage<'a> = &'a dyn Fn(&fs::File);
+
 #[tokio::test]
 async fn damage_is_never_read_as_content() {
     let (root, blobs) = store();
     for len in [1, 1000, 500_000] {
         let content = noise(2, len);
         let path = root.path().join("objects/k~");
-        let damages: [(&str, &dyn Fn(&fs::File)); 7] = [
+        let damages: [(&str, Damage<'_>); 7] = [
             ("first byte", &|file| file.write_all_at(&[content[0] ^ 1], 48).unwrap()),
             ("last byte", &|file| file.write_all_at(&[content[len - 1] ^ 128], 47 + len as u64).unwrap()),
             ("checksum", &|file| file.write_all_at(b"?", 20).unwrap()),
