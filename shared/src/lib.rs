@@ -7,6 +7,7 @@
 pub mod blobs;
 pub mod clamav;
 pub mod clock;
+pub mod config;
 pub mod limit;
 pub mod pii;
 pub mod queue;
