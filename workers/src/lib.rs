@@ -1,3 +1,6 @@
 //! The workers of the `mailtri` binary: an inbound e-mail router on the `shared` fleet.
 
 pub mod mail;
+pub mod names;
+pub mod rules;
+pub mod settings;

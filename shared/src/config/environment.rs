@@ -55,7 +55,8 @@ impl Environment {
     fn steps(&self, variable: &str) -> Option<Vec<String>> {
         let head = variable.get(..self.prefix.len())?;
         let is_ours = head.eq_ignore_ascii_case(&self.prefix)
-            && !self.reserved.iter().any(|reserved| reserved.eq_ignore_ascii_case(variable));
+            && !self.reserved.iter().any(|reserved| reserved.eq_ignore_ascii_case(variable))
+            && !is_service_link(variable);
         let path = variable.get(self.prefix.len()..)?;
         is_ours.then(|| path.to_lowercase().split(SEPARATOR).map(str::to_owned).collect())
     }
@@ -66,6 +67,17 @@ impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Environment").field("prefix", &self.prefix).finish_non_exhaustive()
     }
+}
+
+/// Whether Kubernetes made this variable to announce a service whose name starts like ours:
+/// `X_SERVICE_HOST`, `X_SERVICE_PORT…`, `X_PORT`, `X_PORT_80_TCP…`. Those are in every pod of the namespace.
+fn is_service_link(variable: &str) -> bool {
+    let has = |part: &str| variable.contains(part);
+    !has(SEPARATOR)
+        && (variable.ends_with("_SERVICE_HOST")
+            || has("_SERVICE_PORT")
+            || variable.ends_with("_PORT")
+            || (has("_PORT_") && ["_TCP", "_UDP", "_SCTP"].into_iter().any(has)))
 }
 
 fn insert(table: &mut Table, steps: &[String], variable: &str, value: &str) -> Result<(), String> {

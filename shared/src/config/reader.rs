@@ -88,15 +88,23 @@ impl<'d> Reader<'d> {
         self.convert(key, expected, |(_, text)| text.as_str().into(), text).map(|(value, _)| value)
     }
 
-    /// One of the words of a table, or the default, which has to be one of them.
-    pub fn one_of<T: Copy + PartialEq>(&self, key: &str, choices: &[(&str, T)], default: T) -> T {
-        let words: Vec<String> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        let choice = |text: &str| choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-        self.parsed(key, &format!("one of {}", words.join(", ")), choice).unwrap_or_else(|| {
-            let word = choices.iter().find(|(_, value)| *value == default).map_or("", |(word, _)| *word);
-            self.note_default(key, word.into());
-            default
+    /// A text that `parse` understands, or the default, given as text and as what it means.
+    pub fn parsed_or<T>(&self, key: &str, expected: &str, default: (&str, T), parse: impl Fn(&str) -> Option<T>) -> T {
+        self.parsed(key, expected, parse).unwrap_or_else(|| {
+            self.note_default(key, default.0.into());
+            default.1
         })
+    }
+
+    /// One of the words of a table, if it is set.
+    pub fn one_of<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Option<T> {
+        self.parsed(key, &one_of(choices), |text| choice(choices, text))
+    }
+
+    /// One of the words of a table, or the first of them.
+    pub fn one_of_or_first<T: Copy, const N: usize>(&self, key: &str, choices: [(&str, T); N]) -> T {
+        const { assert!(N > 0, "a choice needs a default") };
+        self.parsed_or(key, &one_of(&choices), choices[0], |text| choice(&choices, text))
     }
 
     /// A list of texts, each understood by `parse`; in a variable they are separated by commas.
@@ -123,6 +131,14 @@ impl<'d> Reader<'d> {
             _ => words.clone().into(),
         };
         self.convert(key, "a text in quotes, or a list of at least one", show, words)
+    }
+
+    /// One text or a list of them, or one by default.
+    pub fn words_or(&self, key: &str, default: &str) -> Vec<String> {
+        self.words(key).unwrap_or_else(|| {
+            self.note_default(key, default.into());
+            vec![default.to_owned()]
+        })
     }
 
     /// A path, if it is set. One in the file is taken from the file's directory.
@@ -173,9 +189,9 @@ impl<'d> Reader<'d> {
     fn below(&self, path: KeyPath, node: &'d Node) -> Self {
         let table = match &node.value {
             Value::Table(table) => Some(table),
-            other => {
-                let message = "expected a section with keys".to_owned();
-                self.push(path.clone(), Some(other.shown()), message, node.origin.clone());
+            // The value is not shown: it may be a secret whose section was forgotten.
+            _ => {
+                self.push(path.clone(), None, "expected a section with keys".to_owned(), node.origin.clone());
                 None
             }
         };
@@ -266,9 +282,19 @@ impl Node {
     }
 }
 
-/// Whether a key is called like something that must not be shown.
+fn one_of<T>(choices: &[(&str, T)]) -> String {
+    let words: Vec<String> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+    format!("one of {}", words.join(", "))
+}
+
+fn choice<T: Copy>(choices: &[(&str, T)], text: &str) -> Option<T> {
+    choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
+}
+
+/// Whether a key is called like something that must not be shown, or by mistake may hold it.
 fn looks_secret(key: &str) -> bool {
     let key = key.to_lowercase();
     ["secret", "password", "passphrase", "token", "credential"].iter().any(|word| key.contains(word))
         || key.ends_with("key")
+        || key.ends_with("_env")
 }

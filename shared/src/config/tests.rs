@@ -34,7 +34,7 @@ fn read(document: Document) -> Result<(Read, Effective), ConfigError> {
         attempts: parse.get_or("max_attempts", NonZeroU32::MIN),
         max_mail: misc.get_or("max_mail", Size(40_000_000)),
         strict: misc.get_or("strict", true),
-        mode: misc.one_of("mode", &[("block", 'b'), ("keep", 'k')], 'b'),
+        mode: misc.one_of_or_first("mode", [("block", 'b'), ("keep", 'k')]),
         name: misc.get("name"),
         waits: misc.list("waits", &["5s", "5min"], units::DURATION, units::parse_duration),
         to: misc.words("to"),
@@ -142,11 +142,11 @@ nmae = "first"
   app.toml:11: misc.max_mail = "40 parsecs": expected a size with its unit (B, KB, MB, GB, KiB, MiB, GiB), such as "25MB" or "64KiB"
   app.toml:12: misc.mode = "sometimes": expected one of "block", "keep"
   app.toml:13: misc.strict = "yes": expected true or false
-  app.toml:15: misc.waits = […]: expected a list, each item a duration with its unit (ms, s, min, h, d), such as "30s", "5min" or "2h"
-  app.toml:16: misc.to = […]: expected a text in quotes, or a list of at least one
+  app.toml:15: misc.waits = ["5s", "soon"]: expected a list, each item a duration with its unit (ms, s, min, h, d), such as "30s", "5min" or "2h"
+  app.toml:16: misc.to = []: expected a text in quotes, or a list of at least one
   app.toml:17: misc.ca_file = "absent.pem": expected a file that can be read: No such file or directory (os error 2)
   app.toml:18: misc.colour: unknown key; known here: ca_file, max_mail, mode, name, secret, secret_env, secret_file, strict, to, waits
-  app.toml:21: peer.erp = "https://erp.example": expected a section with keys
+  app.toml:21: peer.erp: expected a section with keys
   app.toml:24: rule[0].nmae: unknown key; did you mean "name"?
   environment APP_STAGE: stage: "stage" is a section: write its key after "__"
   environment APP_MISC__NAME: misc.name = "": expected a text that is not empty, in quotes
@@ -167,6 +167,10 @@ fn the_environment_overrides_the_file() {
             ("APP_PEER__MY_ERP__URL", "b"),
             ("APP_PEER__OLD_ERP__URL", "c"),
             ("APPLE", "not ours"),
+            ("APP_METRICS_SERVICE_HOST", "10.0.0.1"),
+            ("APP_METRICS_SERVICE_PORT_HTTP", "80"),
+            ("APP_METRICS_PORT", "tcp://10.0.0.1:80"),
+            ("APP_METRICS_PORT_80_TCP_ADDR", "10.0.0.1"),
         ])
         .unwrap();
     assert_eq!((read.visibility, read.attempts.get(), read.strict), (Duration::from_secs(60), 7, false));

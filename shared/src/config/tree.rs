@@ -78,16 +78,23 @@ impl Value {
     /// The value as an error shows it: short, on one line.
     pub(super) fn shown(&self) -> String {
         match self {
-            Self::Text(text) if text.chars().nth(SHOWN).is_some() => {
-                format!("{:?}…", text.chars().take(SHOWN).collect::<String>())
-            }
-            Self::Text(text) => format!("{text:?}"),
+            Self::Text(text) => shortened(&format!("{text:?}")),
             Self::Integer(number) => number.to_string(),
             Self::Boolean(flag) => flag.to_string(),
             Self::Other(text) => text.clone(),
-            Self::List(_) => "[…]".to_owned(),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(|item| item.value.shown()).collect();
+                shortened(&format!("[{}]", items.join(", ")))
+            }
             Self::Table(_) => "{…}".to_owned(),
         }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 
@@ -107,48 +114,64 @@ impl SyntaxAt {
 
 /// Parses TOML 1.1.
 pub(super) fn parse(text: &str) -> Result<Table, SyntaxAt> {
+    let source = Source::new(text);
     let document = DeTable::parse(text).map_err(|error| {
-        let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or(text);
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        SyntaxAt { line: line_of(before), column, message: error.message().to_owned() }
+        let (line, column) = source.position(error.span().map_or(0, |span| span.start));
+        SyntaxAt { line, column, message: error.message().to_owned() }
     })?;
-    Ok(table(text, document.into_inner()))
+    Ok(source.table(document.into_inner()))
 }
 
-fn table(text: &str, parsed: DeTable<'_>) -> Table {
-    let entries = parsed.into_iter().map(|(key, value)| {
-        let origin = at(text, &key.span());
-        (key.into_inner().into_owned(), Node { value: self::value(text, value), origin })
-    });
-    Table { entries: entries.collect(), asked: RefCell::default() }
+/// The text, and where its lines start.
+struct Source<'t> {
+    text: &'t str,
+    lines: Vec<usize>,
 }
 
-fn value(text: &str, parsed: Spanned<DeValue<'_>>) -> Value {
-    let span = parsed.span();
-    let as_written = || Value::Other(text.get(span).unwrap_or_default().to_owned());
-    match parsed.into_inner() {
-        DeValue::String(string) => Value::Text(string.into_owned()),
-        DeValue::Boolean(flag) => Value::Boolean(flag),
-        DeValue::Integer(number) => integer(&number).map_or_else(as_written, Value::Integer),
-        DeValue::Float(_) | DeValue::Datetime(_) => as_written(),
-        DeValue::Array(items) => Value::List(items.into_iter().map(|item| item_node(text, item)).collect()),
-        DeValue::Table(inner) => Value::Table(table(text, inner)),
+impl<'t> Source<'t> {
+    fn new(text: &'t str) -> Self {
+        let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self { text, lines: [0].into_iter().chain(after_breaks).collect() }
     }
-}
 
-fn item_node(text: &str, item: Spanned<DeValue<'_>>) -> Node {
-    let origin = at(text, &item.span());
-    Node { value: value(text, item), origin }
+    /// Line and column of a byte, both from 1.
+    fn position(&self, at: usize) -> (usize, usize) {
+        let line = self.lines.partition_point(|start| *start <= at);
+        let start = line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default();
+        (line, self.text.get(start..at).map_or(0, |before| before.chars().count()) + 1)
+    }
+
+    fn origin(&self, span: &Range<usize>) -> Origin {
+        Origin::File { line: self.position(span.start).0 }
+    }
+
+    fn table(&self, parsed: DeTable<'_>) -> Table {
+        let entries = parsed.into_iter().map(|(key, value)| {
+            let origin = self.origin(&key.span());
+            (key.into_inner().into_owned(), Node { value: self.value(value), origin })
+        });
+        Table { entries: entries.collect(), asked: RefCell::default() }
+    }
+
+    fn value(&self, parsed: Spanned<DeValue<'_>>) -> Value {
+        let span = parsed.span();
+        let as_written = || Value::Other(self.text.get(span).unwrap_or_default().to_owned());
+        match parsed.into_inner() {
+            DeValue::String(string) => Value::Text(string.into_owned()),
+            DeValue::Boolean(flag) => Value::Boolean(flag),
+            DeValue::Integer(number) => integer(&number).map_or_else(as_written, Value::Integer),
+            DeValue::Float(_) | DeValue::Datetime(_) => as_written(),
+            DeValue::Array(items) => Value::List(items.into_iter().map(|item| self.item(item)).collect()),
+            DeValue::Table(inner) => Value::Table(self.table(inner)),
+        }
+    }
+
+    fn item(&self, item: Spanned<DeValue<'_>>) -> Node {
+        let origin = self.origin(&item.span());
+        Node { value: self.value(item), origin }
+    }
 }
 
 fn integer(number: &DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
-}
-
-fn at(text: &str, span: &Range<usize>) -> Origin {
-    Origin::File { line: line_of(text.get(..span.start).unwrap_or(text)) }
-}
-
-fn line_of(before: &str) -> usize {
-    before.matches('\n').count() + 1
 }
