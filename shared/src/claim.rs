@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     blobs::{self, BlobError, Blobs, ETag},
     ids::hex,
+    pii::Pii,
 };
 
 /// Below this, compression is not tried.
@@ -29,18 +30,18 @@ pub struct BlobRef {
     pub sha256: String,
 }
 
-/// Content that travels with a job.
+/// Content that travels with a job. `Debug` leaves it out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Claim {
     /// The bytes in Base64.
-    Inline(String),
+    Inline(Pii<String>),
     /// The bytes compressed with zstd, in Base64.
     Zstd {
         /// Length before compression, in bytes.
         len: u64,
         /// The compressed bytes.
-        data: String,
+        data: Pii<String>,
     },
     /// The bytes are an object.
     Stored(BlobRef),
@@ -76,9 +77,9 @@ impl Claim {
             && let Ok(packed) = zstd::bulk::compress(bytes, 1)
             && packed.len() < bytes.len() / 4 * 3
         {
-            return Self::Zstd { len: bytes.len() as u64, data: STANDARD.encode(packed) };
+            return Self::Zstd { len: bytes.len() as u64, data: STANDARD.encode(packed).into() };
         }
-        Self::Inline(STANDARD.encode(bytes))
+        Self::Inline(STANDARD.encode(bytes).into())
     }
 
     /// Stores the bytes under `key` and refers to them.
@@ -97,7 +98,7 @@ impl Claim {
     #[must_use]
     pub fn len(&self) -> u64 {
         match self {
-            Self::Inline(data) => data.len() as u64 / 4 * 3,
+            Self::Inline(data) => data.expose().len() as u64 / 4 * 3,
             Self::Zstd { len, .. } => *len,
             Self::Stored(blob) => blob.len,
         }
@@ -119,8 +120,8 @@ impl Claim {
             return Err(ClaimError::TooLong { len, limit });
         }
         match self {
-            Self::Inline(data) => Ok(STANDARD.decode(data).map_err(|_| ClaimError::Damaged)?.into()),
-            Self::Zstd { len, data } => unpack(data, *len),
+            Self::Inline(data) => Ok(STANDARD.decode(data.expose()).map_err(|_| ClaimError::Damaged)?.into()),
+            Self::Zstd { len, data } => unpack(data.expose(), *len),
             Self::Stored(blob) => {
                 let (_, bytes) = blobs::read(blobs, &blob.key, Some(&blob.etag), limit).await?;
                 let same = bytes.len() as u64 == blob.len && hex(&Sha256::digest(&bytes)) == blob.sha256;

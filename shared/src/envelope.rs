@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::{
     audit,
     ids::{JobId, StageName, TenantId, TraceParent, WorkId},
+    pii::Pii,
 };
 
 /// The wire version that this build writes and reads.
@@ -41,6 +42,9 @@ pub struct Envelope {
     pub first_seen: Timestamp,
     /// When the job came to this stage.
     pub stage_since: Timestamp,
+    /// Deferrals at this stage since it last made progress.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub deferrals: u32,
     /// Not to be run before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
@@ -55,8 +59,8 @@ pub struct Envelope {
     /// What was decided so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audit: Vec<audit::Record>,
-    /// What the stage is to do, in the stage's own form.
-    pub job: Box<RawValue>,
+    /// What the stage is to do, in the stage's own form. It may hold content.
+    pub job: Pii<Box<RawValue>>,
     /// Why it is a dead letter; absent on a live job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead: Option<Dead>,
@@ -143,12 +147,13 @@ impl Envelope {
             crashes: 0,
             first_seen: origin.first_seen,
             stage_since: origin.first_seen,
+            deferrals: 0,
             not_before: None,
             reserved: false,
             trace: TraceParent::random(),
             history: Vec::new(),
             audit: Vec::new(),
-            job,
+            job: Pii::new(job),
             dead: None,
         }
     }
@@ -163,10 +168,11 @@ impl Envelope {
             attempt: 0,
             crashes: 0,
             stage_since: now,
+            deferrals: 0,
             not_before: None,
             reserved: false,
             history: Vec::new(),
-            job,
+            job: Pii::new(job),
             dead: None,
             ..self.clone()
         }
@@ -207,7 +213,7 @@ impl Envelope {
     /// # Errors
     /// When it is not of that form.
     pub fn job<J: DeserializeOwned>(&self) -> Result<J, DecodeError> {
-        serde_json::from_str(self.job.get()).map_err(|e| DecodeError::from(&e))
+        serde_json::from_str(self.job.expose().get()).map_err(|e| DecodeError::from(&e))
     }
 
     /// The queue's body.
@@ -217,6 +223,11 @@ impl Envelope {
     pub fn encode(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// A job's identity follows from what it does, so that two announcements or a repeated hop make the same job.
@@ -240,7 +251,7 @@ pub struct Undecodable {
 #[serde(rename_all = "snake_case")]
 pub enum UndecodableBody {
     /// Here.
-    Inline(String),
+    Inline(Pii<String>),
     /// Too large to wrap: the key of the object that holds it.
     Stored(String),
 }
@@ -255,7 +266,7 @@ pub enum DeadLetter {
     /// Moved here by the queue itself after too many receives: its worker died each time.
     WorkerDied(Box<Envelope>),
     /// Moved here by the queue itself, and not a job.
-    Foreign(String),
+    Foreign(Pii<String>),
 }
 
 impl DeadLetter {
@@ -267,7 +278,7 @@ impl DeadLetter {
             Ok(envelope) => Self::WorkerDied(Box::new(envelope)),
             Err(_) => match serde_json::from_str(body) {
                 Ok(undecodable) => Self::Undecodable(undecodable),
-                Err(_) => Self::Foreign(body.to_owned()),
+                Err(_) => Self::Foreign(body.to_owned().into()),
             },
         }
     }

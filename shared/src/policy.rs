@@ -85,7 +85,7 @@ impl Policy {
             ),
             (1 <= self.max_attempts && self.max_attempts <= 100, "max_attempts", "must be from 1 to 100"),
             (
-                1 <= self.max_crashes && self.max_crashes * 2 <= MAX_RECEIVES,
+                1 <= self.max_crashes && self.max_crashes <= MAX_RECEIVES / 2,
                 "max_crashes",
                 "must be from 1 to 10 (half of what the queue itself allows)",
             ),

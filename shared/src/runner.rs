@@ -16,14 +16,14 @@ use tracing::Instrument;
 
 use crate::{
     audit::AuditKey,
-    budget::Budget,
+    budget::{Admitted, Budget},
     clock::Clock,
     envelope::Envelope,
     lease::Lease,
     outcome::{Failure, Outcome},
     policy::Policy,
     queue::{MAX_BATCH, MAX_WAIT, Queue, Received},
-    settle::{Facts, Plan, Ran, Settler, Then, decide, undecodable},
+    settle::{Facts, Plan, Ran, SettleError, Settler, Then, decide, end_key, undecodable},
     shutdown::Shutdown,
     stage::{Context, Progress, Stage},
     telemetry::metric,
@@ -48,6 +48,8 @@ pub struct Fleet {
     pub shutdown: Shutdown,
     /// Links audit records.
     pub key: AuditKey,
+    /// One suspect at a time in the whole process.
+    pub suspects: Arc<Semaphore>,
 }
 
 /// Runs one stage until the process drains.
@@ -56,7 +58,6 @@ pub struct Runner<S> {
     policy: Policy,
     queue: Arc<dyn Queue>,
     fleet: Fleet,
-    suspects: Arc<Semaphore>,
 }
 
 impl<S> std::fmt::Debug for Runner<S> {
@@ -68,7 +69,7 @@ impl<S> std::fmt::Debug for Runner<S> {
 impl<S: Stage> Runner<S> {
     /// A runner of `stage` that receives from `queue`.
     pub fn new(stage: S, policy: Policy, queue: Arc<dyn Queue>, fleet: Fleet) -> Self {
-        Self { stage, policy, queue, fleet, suspects: Arc::new(Semaphore::new(1)) }
+        Self { stage, policy, queue, fleet }
     }
 
     /// Receives and runs jobs until the process drains and the last job is settled.
@@ -88,7 +89,7 @@ impl<S: Stage> Runner<S> {
             }
         }
         jobs.close();
-        jobs.wait().await;
+        this.fleet.shutdown.over.run_until_cancelled(jobs.wait()).await;
     }
 
     async fn receive(&self, max: usize) -> Vec<Received> {
@@ -133,14 +134,12 @@ impl<S: Stage> Runner<S> {
     async fn take(&self, envelope: &Envelope, lease: Lease, progress: Arc<Progress>, message: &Received) {
         let started = Instant::now();
         let ran = match self.gate(envelope) {
+            Gate::Open(_suspect) if self.has_ended(envelope).await => Ran::Ended,
             Gate::Open(_suspect) => self.attempt(envelope, &lease, progress).await,
             Gate::Closed(ran) => ran,
         };
         let plan = decide(ran, envelope, &self.facts());
-        if let Ok(plan) = &plan {
-            metric::job_done(self.stage.name(), plan.label, plan.class, started.elapsed());
-            metric::job_age(self.stage.name(), self.fleet.clock.now(), envelope.first_seen);
-        }
+        metric::job_age(self.stage.name(), self.fleet.clock.now(), envelope.first_seen);
         self.settle(plan, lease, message, started).await;
     }
 
@@ -159,9 +158,24 @@ impl<S: Stage> Runner<S> {
         if envelope.crashes < SUSPECT_FROM {
             return Gate::Open(None);
         }
-        match Arc::clone(&self.suspects).try_acquire_owned() {
+        match Arc::clone(&self.fleet.suspects).try_acquire_owned() {
             Ok(turn) => Gate::Open(Some(turn)),
             Err(_) => Gate::Closed(Ran::Suspect),
+        }
+    }
+
+    /// Whether an earlier receive of this job wrote its end and died before the delete: it must not end otherwise now.
+    async fn has_ended(&self, envelope: &Envelope) -> bool {
+        if envelope.crashes == 0 {
+            return false;
+        }
+        let key = end_key(&envelope.work, self.stage.name(), &envelope.branch);
+        match self.fleet.settler.blobs.head(&key).await {
+            Ok(found) => found.is_some(),
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell whether the job has ended; it runs");
+                false
+            }
         }
     }
 
@@ -176,7 +190,10 @@ impl<S: Stage> Runner<S> {
             biased;
             () = lease.lost() => return Ran::LeaseLost,
             () = shutdown.draining.cancelled() => return Ran::NotStarted,
-            bytes = self.waiting(&progress, self.stage.bytes(&job)) => bytes,
+            bytes = self.waiting(&progress, self.stage.bytes(&job)) => match bytes {
+                Some(bytes) => bytes,
+                None => return Ran::NoRoom,
+            },
         };
         let ctx = self.context(envelope, progress);
         let run = AssertUnwindSafe(self.stage.run(job, &ctx)).catch_unwind();
@@ -195,9 +212,10 @@ impl<S: Stage> Runner<S> {
     }
 
     /// Waiting for bytes is no hang: the lease is extended meanwhile, for as long as a run may take.
-    async fn waiting(&self, progress: &Progress, bytes: u64) -> crate::budget::Admitted {
-        progress.window(self.policy.deadline);
-        let admitted = self.fleet.budget.admit(bytes).await;
+    async fn waiting(&self, progress: &Progress, bytes: u64) -> Option<Admitted> {
+        let longest = self.policy.deadline;
+        progress.window(longest + self.policy.visibility);
+        let admitted = tokio::time::timeout(longest, self.fleet.budget.admit(bytes)).await.ok();
         progress.now();
         admitted
     }
@@ -207,6 +225,7 @@ impl<S: Stage> Runner<S> {
             work: envelope.work.clone(),
             tenant: envelope.tenant.clone(),
             attempt: envelope.attempt,
+            deferrals: envelope.deferrals,
             repeated: envelope.generation > 0 || envelope.crashes > 0,
             reserved: envelope.reserved,
             first_seen: envelope.first_seen,
@@ -237,10 +256,13 @@ impl<S: Stage> Runner<S> {
             (Err(error), _) => return tracing::error!(%error, "a settlement could not be written down"),
         };
         let until = lease_end.unwrap_or_else(Instant::now);
-        if let Err(error) = self.fleet.settler.apply(&plan, stage, message.receipt.clone(), until).await {
+        let apply = self.fleet.settler.apply(&plan, stage, message.receipt.clone(), until);
+        let applied = self.fleet.shutdown.over.run_until_cancelled(apply).await;
+        if let Err(error) = applied.unwrap_or(Err(SettleError::LeaseEnded)) {
             metric::settlement_failed(stage);
             return tracing::warn!(outcome = plan.label, %error, "settlement failed; the job comes back");
         }
+        metric::job_done(stage, plan.label, plan.class, started.elapsed());
         report(&plan, started.elapsed());
     }
 }

@@ -7,7 +7,7 @@ mod apply;
 mod decide;
 mod record;
 
-pub use apply::{Settler, StageQueues};
+pub use apply::{SettleError, Settler, StageQueues};
 pub use decide::{Facts, decide, undecodable};
 pub use record::{EndRecord, QuarantineRecord, end_key, ends_prefix, quarantine_key};
 
@@ -32,6 +32,10 @@ pub enum Ran {
     Early,
     /// It may have killed a worker before, and another such job is running here.
     Suspect,
+    /// There was no room in the process's byte budget for as long as a run may take.
+    NoRoom,
+    /// An earlier receive of it came to an end already, and only its delete was lost.
+    Ended,
     /// It took its worker down too often.
     Crashed,
     /// The process had to stop while it ran.
@@ -60,13 +64,19 @@ pub struct Send {
     pub message: Outgoing,
 }
 
-/// A durable record to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A durable record to write. `Debug` leaves out its body, which may hold content.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Object {
     /// Its key in the store.
     pub key: String,
     /// Its content.
     pub body: Vec<u8>,
+}
+
+impl std::fmt::Debug for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Object").field("key", &self.key).field("bytes", &self.body.len()).finish()
+    }
 }
 
 /// What happens to the received message at last.

@@ -13,6 +13,8 @@ pub struct Shutdown {
     pub draining: CancellationToken,
     /// Cancelled when what still runs has to stop.
     pub cancelled: CancellationToken,
+    /// Cancelled when the grace period is over: what is not settled by now comes back by itself.
+    pub over: CancellationToken,
 }
 
 /// The part of the grace period that is kept for giving jobs back.
@@ -22,7 +24,8 @@ pub fn reserve(grace: Duration) -> Duration {
 }
 
 impl Shutdown {
-    /// Drains on the first SIGTERM or SIGINT, cancels when `grace` less its [`reserve`] has passed or at the second signal.
+    /// Drains on the first SIGTERM or SIGINT, cancels when `grace` less its [`reserve`] has passed or at the second
+    /// signal, and is over shortly before the end of `grace`.
     ///
     /// # Errors
     /// When the signal handlers cannot be installed.
@@ -37,6 +40,8 @@ impl Shutdown {
             this.draining.cancel();
             tokio::select! { () = tokio::time::sleep(grace - reserve(grace)) => (), () = next() => () }
             this.cancelled.cancel();
+            tokio::time::sleep(reserve(grace).mul_f64(0.8)).await;
+            this.over.cancel();
         });
         Ok(())
     }

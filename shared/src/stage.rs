@@ -10,13 +10,15 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rand::RngExt;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, later},
     ids::{StageName, TenantId, WorkId},
     outcome::{Failure, Outcome},
+    policy::Backoff,
 };
 
 /// A stage of the pipeline.
@@ -45,6 +47,8 @@ pub struct Context {
     pub tenant: TenantId,
     /// Runs that failed before this one.
     pub attempt: u32,
+    /// Deferrals at this stage since its last progress.
+    pub deferrals: u32,
     /// Whether an earlier copy of the job may have had effects: it was retried, deferred or received before.
     pub repeated: bool,
     /// Whether a limiter reserved this turn: it is not to be charged again.
@@ -71,6 +75,14 @@ impl Context {
         let result = call.await;
         self.progress.now();
         result
+    }
+
+    /// When to look again at something that was waited for before: the waits double from `first` to `longest`, with
+    /// jitter, so that many that wait for the same do not come back together, or often.
+    #[must_use]
+    pub fn look_again(&self, first: Duration, longest: Duration) -> Timestamp {
+        let wait = Backoff { first, longest }.delay(self.deferrals + 1, rand::rng().random());
+        later(self.clock.now(), wait)
     }
 
     /// What is left of this run's time.

@@ -12,18 +12,19 @@ use shared::{
     stage::Stage,
     telemetry::{self, metric},
 };
-use tokio::task::JoinSet;
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
     sandbox::{Sandbox, SandboxConfig},
+    scanning::Scanning,
     settings::Settings,
     stages::{
         deliver::{Deliver, Destination},
         parse::Parse,
         route::Route,
-        scan::{Scan, Scanning},
+        scan::Scan,
     },
     webhook::BuildError,
 };
@@ -76,6 +77,7 @@ impl Running {
             clock: plane.clock.clone(),
             shutdown: shutdown.clone(),
             key: plane.audit_key(settings.audit.key.as_ref())?,
+            suspects: Arc::new(Semaphore::new(1)),
         };
         serve_operations(settings, plane, &fleet).await?;
         let mut running = Self { runners: JoinSet::new() };
@@ -143,11 +145,11 @@ fn scan(settings: &Settings, plane: &Plane) -> Scan {
 #[must_use]
 pub fn scanning(settings: &Settings) -> Scanning {
     let clamd = Clamd::new(settings.clamav.endpoint.clone());
-    Scanning { scanner: Arc::new(clamd), deadline: settings.clamav.deadline }
+    Scanning::new(Arc::new(clamd), settings.clamav.deadline, settings.clamav.concurrency.get())
 }
 
 fn route(settings: &Settings, plane: &Plane) -> Route {
-    Route { blobs: Arc::clone(&plane.blobs), rules: Arc::clone(&settings.rules) }
+    Route { blobs: Arc::clone(&plane.blobs), state: Arc::clone(&plane.state), rules: Arc::clone(&settings.rules) }
 }
 
 fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {

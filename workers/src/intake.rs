@@ -83,14 +83,20 @@ impl Intake {
         Ok(work)
     }
 
+    /// Whether a mail of that many bytes is taken.
+    ///
+    /// # Errors
+    /// [`IntakeError::TooLarge`].
+    pub const fn check_size(&self, len: u64) -> Result<(), IntakeError> {
+        if len > self.max_mail { Err(IntakeError::TooLarge { max: self.max_mail }) } else { Ok(()) }
+    }
+
     /// What can be told before anything is stored.
     fn check(&self, raw: &[u8]) -> Result<(), IntakeError> {
         if raw.iter().all(u8::is_ascii_whitespace) {
             return Err(IntakeError::Empty);
         }
-        if raw.len() as u64 > self.max_mail {
-            return Err(IntakeError::TooLarge { max: self.max_mail });
-        }
+        self.check_size(raw.len() as u64)?;
         if begins_like_a_mail(raw) { Ok(()) } else { Err(IntakeError::NotAMail) }
     }
 

@@ -16,6 +16,7 @@ pub mod pipeline;
 pub mod plane;
 pub mod rules;
 pub mod sandbox;
+pub mod scanning;
 pub mod settings;
 pub mod stages;
 pub mod webhook;

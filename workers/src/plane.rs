@@ -12,7 +12,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     io::Write,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -94,7 +94,11 @@ impl Plane {
     /// When something of it cannot be made or opened.
     pub fn open(dir: &Path, clock: Clock) -> Result<Self, PlaneError> {
         let incoming = dir.join("incoming");
-        fs::create_dir_all(&incoming).map_err(|source| PlaneError::Io { path: incoming, source })?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&incoming)
+            .map_err(|source| PlaneError::Io { path: incoming, source })?;
         let queues = SqliteQueues::open(&dir.join("queue"), clock.clone())?;
         let of = |row: &crate::pipeline::Row| {
             let dead = format!("{}-dlq", row.stage);

@@ -69,6 +69,9 @@ pub enum ScanError {
     /// No connection: it says nothing about the content.
     #[error("scanner not reachable: {0}")]
     Unreachable(String),
+    /// It answers, and does not find what it should, or finds what is not there.
+    #[error("the scanner failed its self-test: {0}")]
+    Unfit(String),
     /// The connection broke while the content was with the scanner.
     #[error("scanner unavailable: {0}")]
     Unavailable(String),

@@ -26,8 +26,8 @@ pub const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
 /// Longest long poll.
 pub const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// A message to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A message to send. `Debug` leaves out its body, which may hold content.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// The body: UTF-8 text, at most [`MAX_BODY`] bytes.
     pub body: String,
@@ -41,8 +41,8 @@ pub struct Outgoing {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Receipt(pub String);
 
-/// A received message, leased to the receiver until its visibility timeout passes.
-#[derive(Debug, Clone)]
+/// A received message, leased to the receiver until its visibility timeout passes. `Debug` leaves out its body.
+#[derive(Clone)]
 pub struct Received {
     /// The queue's own id of the message; for logs only.
     pub id: String,
@@ -55,6 +55,22 @@ pub struct Received {
     /// From when the lease counts: never later than the queue itself counts it from. Where the queue does not tell,
     /// that is the start of the receive.
     pub leased_at: Instant,
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.body.len();
+        f.debug_struct("Outgoing").field("bytes", &bytes).field("delay", &self.delay).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.body.len();
+        let mut shown = f.debug_struct("Received");
+        shown.field("id", &self.id).field("bytes", &bytes).field("receive_count", &self.receive_count);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// How much a queue holds. On SQS these are approximate.

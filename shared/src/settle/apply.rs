@@ -87,7 +87,13 @@ impl Settler {
             Target::Work(stage) => &self.queues(stage)?.work,
             Target::Dead(stage) => &self.queues(stage)?.dead,
         };
-        queue.send(send.message.clone()).await.map_err(SettleError::Send)
+        loop {
+            match queue.send(send.message.clone()).await {
+                // The batcher waited between its tries; the lease says how long to go on.
+                Err(error) if error.is_retryable() => {}
+                done => return done.map_err(SettleError::Send),
+            }
+        }
     }
 
     async fn write(&self, record: &Object) -> Result<(), SettleError> {

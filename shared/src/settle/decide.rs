@@ -58,7 +58,13 @@ pub fn decide(ran: Ran, envelope: &Envelope, facts: &Facts<'_>) -> Result<Plan, 
             .map(|send| Plan { sends: vec![send], ..Plan::new("suspect", Then::Delete) }),
         Ran::Drained => resend(envelope.again(), Duration::ZERO, facts)
             .map(|send| Plan { sends: vec![send], ..Plan::new("drained", Then::Delete) }),
-        Ran::NotStarted => Ok(Plan::new("released", Then::Release)),
+        Ran::NoRoom => resend(envelope.again(), SUSPECT_WAIT.mul_f64(facts.jitter), facts)
+            .map(|send| Plan { sends: vec![send], ..Plan::new("no_room", Then::Delete) }),
+        Ran::Ended => Ok(Plan::new("repeat", Then::Delete)),
+        // A release adds to the receives: it must not make a job that was received before look like a killer.
+        Ran::NotStarted if envelope.crashes == 0 => Ok(Plan::new("released", Then::Release)),
+        Ran::NotStarted => resend(envelope.again(), Duration::ZERO, facts)
+            .map(|send| Plan { sends: vec![send], ..Plan::new("released", Then::Delete) }),
         Ran::LeaseLost => Ok(Plan::new("lease_lost", Then::Nothing)),
     }
 }
@@ -121,7 +127,7 @@ fn retry(
         return dead(class, reason, envelope, facts);
     }
     let wait = after.unwrap_or_else(|| facts.policy.backoff.delay(failed, facts.jitter));
-    let mut next = Envelope { attempt: failed, crashes: 0, reserved: false, ..envelope.again() };
+    let mut next = Envelope { attempt: failed, crashes: 0, reserved: false, deferrals: 0, ..envelope.again() };
     next.remember(attempt(class, reason, facts));
     let send = wait_for(next, later(facts.now, wait), facts)?;
     Ok(Plan { sends: vec![send], class, reason: reason.to_owned(), ..Plan::new("retried", Then::Delete) })
@@ -138,7 +144,8 @@ fn defer(
     if later(envelope.stage_since, facts.policy.max_age) <= facts.now {
         return dead("expired", reason, envelope, facts);
     }
-    let mut next = Envelope { crashes: 0, reserved: reserved || envelope.reserved, ..envelope.again() };
+    let deferrals = envelope.deferrals.saturating_add(1);
+    let mut next = Envelope { crashes: 0, reserved, deferrals, ..envelope.again() };
     // Forty deferrals for the same reason are one line of history, the latest.
     next.history.pop_if(|last| last.class == class && last.stage == facts.stage.0);
     next.remember(attempt(class, reason, facts));
@@ -172,7 +179,7 @@ pub fn undecodable(body: &str, error: &DecodeError, facts: &Facts<'_>) -> Result
     let reason = dead.reason.clone();
     let wrap = |body| serde_json::to_string(&Undecodable { version: VERSION, dead: dead.clone(), body });
     let mut plan = Plan { class: "undecodable", reason, ..Plan::new("dead_lettered", Then::Delete) };
-    let mut wrapped = wrap(UndecodableBody::Inline(body.to_owned()))?;
+    let mut wrapped = wrap(UndecodableBody::Inline(body.to_owned().into()))?;
     if wrapped.len() > MAX_BODY {
         let key = format!("undecodable/{}", JobId::derive(&[body.as_bytes()]));
         wrapped = wrap(UndecodableBody::Stored(key.clone()))?;

@@ -187,6 +187,7 @@ fn forty_deferrals_burn_no_attempt_and_are_one_line_of_history() {
         bench.now = until;
     }
     assert_eq!((job.attempt, job.generation, job.history.len(), job.crashes), (1, 44, 1, 0));
+    assert_eq!(job.deferrals, 40);
 }
 
 #[test]
@@ -199,16 +200,18 @@ fn a_deferral_past_its_age_is_a_dead_letter() {
 }
 
 #[test]
-fn a_reserved_turn_is_kept_by_deferrals_and_given_up_by_a_retry() {
+fn a_reserved_turn_is_kept_while_the_stage_keeps_it_and_gone_once_used() {
     let bench = Bench::new();
     let plan = bench.decide(Ran::Failed(Failure::turn("rate_limited", "its turn", bench.now)), &bench.job());
     let (_, reserved, _) = only(&plan);
     assert!(reserved.reserved);
-    let plan = bench.decide(Ran::Failed(Failure::defer("destination_busy", "busy", bench.now)), &reserved);
+    let keep = Failure::Defer { class: "busy", reason: "busy".into(), until: bench.now, reserved: true };
+    let plan = bench.decide(Ran::Failed(keep), &reserved);
     let (_, reserved, _) = only(&plan);
-    assert!(reserved.reserved);
-    let plan = bench.decide(Ran::Failed(Failure::retry("refused", "500")), &reserved);
-    assert!(!only(&plan).1.reserved);
+    assert_eq!((reserved.reserved, reserved.deferrals), (true, 2));
+    for used in [Failure::retry("refused", "500"), Failure::defer("throttled", "429", bench.now)] {
+        assert!(!only(&bench.decide(Ran::Failed(used), &reserved)).1.reserved);
+    }
 }
 
 #[test]
@@ -217,8 +220,14 @@ fn a_drained_job_gets_its_attempt_back_a_waiting_one_is_released_and_a_lost_one_
     let plan = bench.decide(Ran::Drained, &bench.job());
     let (to, next, delay) = only(&plan);
     assert_eq!((plan.label, to, next.attempt, delay), ("drained", Target::Work(HERE), 1, Duration::ZERO));
-    for (ran, then) in [(Ran::NotStarted, Then::Release), (Ran::LeaseLost, Then::Nothing)] {
-        let plan = bench.decide(ran, &bench.job());
+    let fresh = Envelope { crashes: 0, ..bench.job() };
+    let plan = bench.decide(Ran::NotStarted, &bench.job());
+    assert_eq!((plan.label, only(&plan).1.crashes, plan.then), ("released", 1, Then::Delete));
+    let plan = bench.decide(Ran::NoRoom, &bench.job());
+    assert_eq!((plan.label, only(&plan).1.attempt, plan.then), ("no_room", 1, Then::Delete));
+    let endings = [(Ran::NotStarted, Then::Release), (Ran::LeaseLost, Then::Nothing), (Ran::Ended, Then::Delete)];
+    for (ran, then) in endings {
+        let plan = bench.decide(ran, &fresh);
         assert_eq!((plan.records.len(), plan.sends.len(), plan.then), (0, 0, then));
     }
 }
@@ -239,7 +248,7 @@ fn what_does_not_decode_is_a_dead_letter_with_its_reason_and_a_large_one_is_stor
     let error = Envelope::decode("{\"canary\":1}").unwrap_err();
     let plan = undecodable("{\"canary\":1}", &error, &bench.facts()).unwrap();
     let DeadLetter::Undecodable(wrapped) = DeadLetter::decode(&plan.sends[0].message.body) else { panic!("{plan:?}") };
-    assert_eq!(wrapped.body, UndecodableBody::Inline("{\"canary\":1}".to_owned()));
+    assert_eq!(wrapped.body, UndecodableBody::Inline("{\"canary\":1}".to_owned().into()));
     assert!(!wrapped.dead.reason.contains("canary") && wrapped.dead.reason.contains("column"));
 
     let body = "x".repeat(MAX_BODY - 10);

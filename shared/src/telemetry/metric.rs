@@ -21,7 +21,7 @@ pub const SIZES: &[f64] = &[0.0, 1.0, 2.0, 5.0, 10.0];
 /// Tells the recorder what each metric is.
 pub fn describe() {
     describe_counter!("mailtri_jobs_total", "Jobs settled, by stage, outcome and class");
-    describe_histogram!("mailtri_stage_duration_seconds", "From the start of a job to its settlement's begin");
+    describe_histogram!("mailtri_stage_duration_seconds", "From the start of a job to the end of its settlement");
     describe_histogram!("mailtri_job_age_seconds", "From when the work was first seen to the end of a run");
     describe_histogram!("mailtri_receive_size", "Messages a receive brought");
     describe_counter!("mailtri_receive_failures_total", "Receives that failed");

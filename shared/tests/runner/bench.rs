@@ -119,6 +119,7 @@ impl Bench {
             clock,
             shutdown: shutdown.clone(),
             key: AuditKey::new(vec![1; 32]),
+            suspects: Arc::new(tokio::sync::Semaphore::new(1)),
         };
         Self { _dir: dir, here, dead, there, shutdown, runs: Arc::default(), fleet }
     }

@@ -72,7 +72,7 @@ async fn an_undecodable_job_is_dead_with_its_reason_after_one_receive() {
         let DeadLetter::Undecodable(letter) = bench.letter().await else { panic!() };
         assert_eq!((letter.dead.class.as_str(), letter.dead.stage.as_str()), ("undecodable", "here"));
         let UndecodableBody::Inline(body) = letter.body else { panic!() };
-        found.push(body);
+        found.push(body.into_inner());
     }
     bench.stop(runner).await;
     found.sort();

@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
     envelope::Attempt,
-    ids::StageName,
+    ids::{StageName, WorkId},
     queue::{Outgoing, batch::Batcher},
+    settle::end_key,
 };
 
 use super::{
     DataArgs, boot,
     error::CommandError,
-    letters::{Letter, Pass},
+    letters::{self, Fate, Letter},
     output,
     table::Table,
 };
@@ -96,39 +98,39 @@ impl Filter {
     }
 }
 
-/// What is shown of a letter.
+/// What is shown of a letter: never the mail.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct Shown {
     id: String,
     stage: StageName,
-    class: &'a str,
-    reason: &'a str,
-    at: Option<jiff::Timestamp>,
-    mail: Option<&'a shared::ids::WorkId>,
-    tenant: &'a str,
-    branch: &'a str,
+    class: String,
+    reason: String,
+    at: Option<Timestamp>,
+    mail: Option<WorkId>,
+    tenant: String,
+    branch: String,
     attempts: u32,
-    first_seen: Option<jiff::Timestamp>,
-    trace: Option<&'a str>,
-    history: &'a [Attempt],
+    first_seen: Option<Timestamp>,
+    trace: Option<String>,
+    history: Vec<Attempt>,
 }
 
-impl<'a> Shown<'a> {
-    fn of(letter: &'a Letter) -> Self {
+impl Shown {
+    fn of(letter: &Letter) -> Self {
         let envelope = letter.envelope();
         Self {
-            id: letter.id(),
+            id: letter.id.clone(),
             stage: letter.stage,
-            class: letter.class(),
-            reason: letter.reason(),
+            class: letter.class().to_owned(),
+            reason: letter.reason().to_owned(),
             at: letter.at(),
-            mail: envelope.map(|e| &e.work),
-            tenant: letter.tenant(),
-            branch: envelope.map_or("", |e| &e.branch),
+            mail: envelope.map(|e| e.work.clone()),
+            tenant: letter.tenant().to_owned(),
+            branch: envelope.map(|e| e.branch.clone()).unwrap_or_default(),
             attempts: envelope.map_or(0, |e| e.attempt + 1),
             first_seen: envelope.map(|e| e.first_seen),
-            trace: envelope.map(|e| e.trace.trace_id()),
-            history: letter.history(),
+            trace: envelope.map(|e| e.trace.trace_id().to_owned()),
+            history: letter.history().to_vec(),
         }
     }
 }
@@ -145,15 +147,18 @@ pub(super) fn run(command: &DlqCommand) -> Result<(), CommandError> {
 
 async fn list(args: &ListArgs) -> Result<(), CommandError> {
     let (_, plane) = args.data.plane()?;
-    let pass = Pass::over(&plane, &args.of.stages()).await?;
-    let shown: Vec<Shown<'_>> = pass.letters().iter().filter(|l| args.of.takes(l)).map(Shown::of).collect();
-    let printed = if args.json { shown.iter().try_for_each(output::json) } else { print_table(&shown) };
-    drop(shown);
-    pass.end().await?;
-    printed
+    let mut shown = Vec::new();
+    letters::visit(&plane, &args.of.stages(), async |letter| {
+        if args.of.takes(letter) {
+            shown.push(Shown::of(letter));
+        }
+        Ok(Fate::Stays)
+    })
+    .await?;
+    if args.json { shown.iter().try_for_each(output::json) } else { print_table(&shown) }
 }
 
-fn print_table(shown: &[Shown<'_>]) -> Result<(), CommandError> {
+fn print_table(shown: &[Shown]) -> Result<(), CommandError> {
     let mut table = Table::new(["ID", "STAGE", "CLASS", "REASON", "ATTEMPTS", "SINCE"]);
     for letter in shown {
         let at = letter.at.map(|at| at.to_string()).unwrap_or_default();
@@ -172,21 +177,26 @@ fn print_table(shown: &[Shown<'_>]) -> Result<(), CommandError> {
 
 async fn show(args: &ShowArgs) -> Result<(), CommandError> {
     let (_, plane) = args.data.plane()?;
-    let pass = Pass::over(&plane, &PIPELINE.map(|row| row.stage)).await?;
-    let found = match pass.letters().iter().find(|letter| letter.id() == args.id) {
-        Some(letter) if args.json => output::json(&Shown::of(letter)),
-        Some(letter) => output::line(text(&Shown::of(letter))),
+    let mut found = None;
+    letters::visit(&plane, &PIPELINE.map(|row| row.stage), async |letter| {
+        if letter.id == args.id {
+            found = Some(Shown::of(letter));
+        }
+        Ok(Fate::Stays)
+    })
+    .await?;
+    match found {
+        Some(letter) if args.json => output::json(&letter),
+        Some(letter) => output::line(text(&letter)),
         None => Err(CommandError::no_input(format!("there is no dead letter {}: see `mailtri dlq list`", args.id))),
-    };
-    pass.end().await?;
-    found
+    }
 }
 
-fn text(letter: &Shown<'_>) -> String {
+fn text(letter: &Shown) -> String {
     let optional = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let mut lines = vec![
         format!("letter      {}", letter.id),
-        format!("mail        {}", optional(letter.mail.map(ToString::to_string))),
+        format!("mail        {}", optional(letter.mail.as_ref().map(ToString::to_string))),
         format!("tenant      {}", letter.tenant),
         format!("stage       {} {}", letter.stage, letter.branch).trim_end().to_owned(),
         format!("class       {}", letter.class),
@@ -194,7 +204,7 @@ fn text(letter: &Shown<'_>) -> String {
         format!("attempts    {}", letter.attempts),
         format!("first seen  {}", optional(letter.first_seen.map(|at| at.to_string()))),
         format!("dead since  {}", optional(letter.at.map(|at| at.to_string()))),
-        format!("trace       {}", letter.trace.unwrap_or("-")),
+        format!("trace       {}", optional(letter.trace.clone())),
         "history".to_owned(),
     ];
     lines.extend(letter.history.iter().map(|a| format!("  {}  {}  {}: {}", a.at, a.stage, a.class, a.reason)));
@@ -203,45 +213,40 @@ fn text(letter: &Shown<'_>) -> String {
 
 async fn requeue(args: &RequeueArgs) -> Result<(), CommandError> {
     let (_, plane) = args.data.plane()?;
-    let mut pass = Pass::over(&plane, &args.of.stages()).await?;
-    let done = requeue_held(args, &plane, &mut pass).await;
-    pass.end().await?;
-    let (sent, missing) = done?;
+    let mut missing = args.ids.clone();
+    let mut sent = 0;
+    let done = letters::visit(&plane, &args.of.stages(), async |letter| {
+        if !args.of.takes(letter) || !(args.all || args.ids.contains(&letter.id)) {
+            return Ok(Fate::Stays);
+        }
+        missing.retain(|wanted| *wanted != letter.id);
+        sent += 1;
+        if args.dry_run {
+            output::line(format_args!("{}  {}  {}", letter.id, letter.stage, letter.class()))?;
+            return Ok(Fate::Stays);
+        }
+        send_back(&plane, letter).await?;
+        Ok(Fate::Goes)
+    })
+    .await;
     let would = if args.dry_run { "would be sent back" } else { "sent back" };
     output::line(format_args!("{sent} {would}"))?;
+    done?;
     match missing.as_slice() {
         [] => Ok(()),
         missing => Err(CommandError::no_input(format!("there is no dead letter {}", missing.join(", ")))),
     }
 }
 
-/// Sends what was asked for: each letter is deleted only after its job was accepted.
-async fn requeue_held(
-    args: &RequeueArgs,
-    plane: &Plane,
-    pass: &mut Pass,
-) -> Result<(usize, Vec<String>), CommandError> {
-    let mut missing = args.ids.clone();
-    let mut sent = 0;
-    // From the back, because a deletion moves the last letter into its place.
-    for i in (0..pass.letters().len()).rev() {
-        let letter = &pass.letters()[i];
-        let id = letter.id();
-        if !args.of.takes(letter) || !(args.all || args.ids.contains(&id)) {
-            continue;
-        }
-        missing.retain(|wanted| *wanted != id);
-        let Some(body) = letter.again(plane.clock.now())? else { continue };
-        sent += 1;
-        if args.dry_run {
-            output::line(format_args!("{id}  {}  {}", letter.stage, letter.class()))?;
-            continue;
-        }
-        let group = letter.tenant().to_owned();
-        let queue = plane.queues.get(&letter.stage).map(|queues| Batcher::new(queues.work.clone()));
-        let queue = queue.ok_or_else(|| CommandError::failed(format!("{} has no queue", letter.stage)))?;
-        queue.send(Outgoing { body, delay: Duration::ZERO, group }).await.map_err(CommandError::failed)?;
-        pass.delete(i).await?;
+/// Sends a letter's job to its stage. Its end as a dead letter is forgotten first: it is on its way to another.
+async fn send_back(plane: &Plane, letter: &Letter) -> Result<(), CommandError> {
+    if let Some(envelope) = letter.envelope() {
+        let key = end_key(&envelope.work, letter.stage, &envelope.branch);
+        plane.blobs.delete(&key).await.map_err(CommandError::failed)?;
     }
-    Ok((sent, missing))
+    let body = letter.again(&*plane.blobs, plane.clock.now()).await?;
+    let queues = plane.queues.get(&letter.stage);
+    let queues = queues.ok_or_else(|| CommandError::failed(format!("{} has no queue", letter.stage)))?;
+    let message = Outgoing { body, delay: Duration::ZERO, group: letter.tenant().to_owned() };
+    Batcher::new(queues.work.clone()).send(message).await.map_err(CommandError::failed)
 }

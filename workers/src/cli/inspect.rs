@@ -25,8 +25,8 @@ use crate::{
     },
     rules::{Decision, Facts, Outcome},
     sandbox::{Answer, SandboxError},
+    scanning::Scanned,
     settings::Settings,
-    stages::scan::Scanned,
 };
 
 #[derive(Debug, Args)]

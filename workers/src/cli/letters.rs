@@ -1,48 +1,56 @@
 //! Dead letters: found by one pass over the dead-letter queues.
 //!
-//! A queue has no look-up. A pass receives everything, keeps what is asked for and makes the rest visible again;
-//! it holds a lock, so that two passes do not hide letters from each other.
+//! A queue has no look-up. A pass receives everything, shows each letter to its visitor, keeps no more of it than the
+//! receipt, and makes visible again what the visitor does not take out. It holds a lock, so that two passes do not
+//! hide letters from each other, and ends in time for both.
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use shared::{
+    blobs::{self, Blobs},
     envelope::{Attempt, DeadLetter, Envelope, UndecodableBody},
     ids::{JobId, StageName},
-    queue::{MAX_BATCH, Queue, QueueError, Received},
+    queue::{MAX_BATCH, Queue, QueueError, Receipt},
     state::State,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::error::CommandError;
-use crate::plane::Plane;
+use crate::plane::{Plane, Queues};
 
-/// How long a pass may take, and its lock and its receives hold.
-const PASS: Duration = Duration::from_secs(300);
+/// How long the lock and the receives of a pass hold. The pass itself ends before.
+const HOLD: Duration = Duration::from_secs(300);
+/// How long a pass goes on receiving.
+const PASS: Duration = Duration::from_secs(240);
 /// The lock's key.
 const LOCK: &str = "dlq-pass";
 
-/// A dead letter, and the hold on it.
+/// A dead letter.
 pub(super) struct Letter {
+    pub(super) id: String,
     pub(super) stage: StageName,
-    pub(super) content: DeadLetter,
-    pub(super) body: String,
-    received: Received,
+    content: DeadLetter,
+}
+
+/// What becomes of a letter that was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It stays in its queue.
+    Stays,
+    /// It is deleted: it has been sent on.
+    Goes,
 }
 
 impl Letter {
-    fn new(stage: StageName, received: Received) -> Self {
-        let body = received.body.clone();
-        Self { stage, content: DeadLetter::decode(&body), body, received }
-    }
-
-    /// Names the letter: the job's id, or one made of the body.
-    pub(super) fn id(&self) -> String {
-        match &self.content {
+    fn new(stage: StageName, body: &str) -> Self {
+        let content = DeadLetter::decode(body);
+        let id = match &content {
             DeadLetter::Job(envelope) | DeadLetter::WorkerDied(envelope) => envelope.id.to_string(),
-            DeadLetter::Undecodable(_) | DeadLetter::Foreign(_) => JobId::derive(&[self.body.as_bytes()]).to_string(),
-        }
+            DeadLetter::Undecodable(_) | DeadLetter::Foreign(_) => JobId::derive(&[body.as_bytes()]).to_string(),
+        };
+        Self { id, stage, content }
     }
 
     pub(super) const fn envelope(&self) -> Option<&Envelope> {
@@ -82,102 +90,114 @@ impl Letter {
         self.envelope().map_or(&[], |envelope| &envelope.history)
     }
 
-    /// The body to send to the stage again: the job with its attempts given back and its history kept, or what was
-    /// not decodable, as it came.
-    pub(super) fn again(&self, now: Timestamp) -> Result<Option<String>, CommandError> {
-        match &self.content {
-            DeadLetter::Job(envelope) | DeadLetter::WorkerDied(envelope) => {
-                let job = Envelope { attempt: 0, crashes: 0, stage_since: now, dead: None, ..envelope.again() };
-                job.encode().map(Some).map_err(CommandError::failed)
-            }
-            DeadLetter::Undecodable(letter) => match &letter.body {
-                UndecodableBody::Inline(body) => Ok(Some(body.clone())),
-                UndecodableBody::Stored(_) => Ok(None),
-            },
-            DeadLetter::Foreign(body) => Ok(Some(body.clone())),
-        }
-    }
-
     pub(super) fn tenant(&self) -> &str {
         self.envelope().map_or("default", |envelope| envelope.tenant.as_str())
     }
-}
 
-/// A pass over the dead-letter queues that holds what it received.
-pub(super) struct Pass {
-    plane: Plane,
-    owner: String,
-    held: Vec<Letter>,
-}
-
-impl Pass {
-    /// Receives every dead letter of the stages.
-    pub(super) async fn over(plane: &Plane, stages: &[StageName]) -> Result<Self, CommandError> {
-        let owner = uuid::Uuid::now_v7().to_string();
-        if !lock(&*plane.state, None, Some(&owner)).await? {
-            return Err(CommandError::failed(
-                "another pass over the dead letters is under way; try again when it has ended",
-            ));
+    /// The body to send to the stage again: the job with its attempts given back and its history kept, or what was
+    /// not decodable, as it came.
+    pub(super) async fn again(&self, blobs: &dyn Blobs, now: Timestamp) -> Result<String, CommandError> {
+        match &self.content {
+            DeadLetter::Job(envelope) | DeadLetter::WorkerDied(envelope) => {
+                let job = Envelope {
+                    attempt: 0,
+                    crashes: 0,
+                    deferrals: 0,
+                    reserved: false,
+                    stage_since: now,
+                    dead: None,
+                    ..envelope.again()
+                };
+                job.encode().map_err(CommandError::failed)
+            }
+            DeadLetter::Undecodable(letter) => match &letter.body {
+                UndecodableBody::Inline(body) => Ok(body.expose().clone()),
+                UndecodableBody::Stored(key) => stored(blobs, key).await,
+            },
+            DeadLetter::Foreign(body) => Ok(body.expose().clone()),
         }
-        let mut pass = Self { plane: plane.clone(), owner, held: Vec::new() };
+    }
+}
+
+async fn stored(blobs: &dyn Blobs, key: &str) -> Result<String, CommandError> {
+    let limit = shared::queue::MAX_BODY as u64;
+    let (_, bytes) = blobs::read(blobs, key, None, limit).await.map_err(CommandError::failed)?;
+    String::from_utf8(bytes.into()).map_err(|_| CommandError::failed("the stored body is not text"))
+}
+
+/// Shows every dead letter of the stages to `visit`. An interrupt ends the pass early, and cleanly.
+pub(super) async fn visit(
+    plane: &Plane,
+    stages: &[StageName],
+    mut visit: impl AsyncFnMut(&Letter) -> Result<Fate, CommandError>,
+) -> Result<(), CommandError> {
+    let owner = uuid::Uuid::now_v7().to_string();
+    if !lock(&*plane.state, None, Some(&owner)).await? {
+        return Err(CommandError::failed(
+            "another pass over the dead letters is under way; try again when it has ended",
+        ));
+    }
+    let mut held = Vec::new();
+    let pass = async {
+        let until = Instant::now() + PASS;
         for stage in stages {
-            if let Err(error) = pass.receive(*stage).await {
-                pass.end().await?;
-                return Err(CommandError::failed(format!("the dead letters of {stage} cannot be read: {error}")));
-            }
-        }
-        Ok(pass)
-    }
-
-    pub(super) fn letters(&self) -> &[Letter] {
-        &self.held
-    }
-
-    /// Takes a letter out of the pass and its queue for good.
-    pub(super) async fn delete(&mut self, letter: usize) -> Result<(), CommandError> {
-        let letter = self.held.swap_remove(letter);
-        let queue = self.queue(letter.stage)?;
-        first(queue.delete(&[letter.received.receipt]).await)
-    }
-
-    /// Makes what is still held visible again.
-    pub(super) async fn end(mut self) -> Result<(), CommandError> {
-        for letter in std::mem::take(&mut self.held) {
-            let queue = self.queue(letter.stage)?;
-            match first(queue.change_visibility(&[(letter.received.receipt, Duration::ZERO)]).await) {
-                Ok(()) => {}
-                Err(error) => tracing::warn!(%error, "a dead letter stays hidden until its visibility ends"),
-            }
-        }
-        lock(&*self.plane.state, Some(&self.owner), None).await.map(drop)
-    }
-
-    async fn receive(&mut self, stage: StageName) -> Result<(), QueueError> {
-        let Ok(queue) = self.queue(stage) else { return Ok(()) };
-        let (until, never) = (Instant::now() + PASS / 2, CancellationToken::new());
-        while Instant::now() < until {
-            let received = queue.receive(MAX_BATCH, Duration::ZERO, PASS, &never).await?;
-            if received.is_empty() {
-                break;
-            }
-            self.held.extend(received.into_iter().map(|message| Letter::new(stage, message)));
+            let Some(queues) = plane.queues.get(stage) else { continue };
+            one_queue(*stage, queues, until, &mut held, &mut visit).await?;
         }
         Ok(())
+    };
+    let done = tokio::select! {
+        done = pass => done,
+        interrupt = tokio::signal::ctrl_c() => {
+            Err(interrupt.map_or_else(CommandError::failed, |()| CommandError::failed("interrupted")))
+        }
+    };
+    for (queue, receipt) in held {
+        if let Err(error) = first(queue.change_visibility(&[(receipt, Duration::ZERO)]).await) {
+            tracing::warn!(%error, "a dead letter stays hidden until its visibility ends");
+        }
     }
+    lock(&*plane.state, Some(&owner), None).await?;
+    done
+}
 
-    fn queue(&self, stage: StageName) -> Result<Arc<dyn Queue>, CommandError> {
-        let queues = self.plane.queues.get(&stage);
-        queues.map(|q| Arc::clone(&q.dead)).ok_or_else(|| CommandError::failed(format!("{stage} has no queue")))
+type Held = Vec<(Arc<dyn Queue>, Receipt)>;
+
+async fn one_queue(
+    stage: StageName,
+    queues: &Queues,
+    until: Instant,
+    held: &mut Held,
+    visit: &mut impl AsyncFnMut(&Letter) -> Result<Fate, CommandError>,
+) -> Result<(), CommandError> {
+    let never = CancellationToken::new();
+    let unreadable = |error: QueueError| CommandError::failed(format!("the dead letters of {stage}: {error}"));
+    loop {
+        if Instant::now() >= until {
+            return Err(CommandError::failed("the pass took too long; narrow it with --stage, and try again"));
+        }
+        let received = queues.dead.receive(MAX_BATCH, Duration::ZERO, HOLD, &never).await.map_err(unreadable)?;
+        if received.is_empty() {
+            return Ok(());
+        }
+        let from = held.len();
+        held.extend(received.iter().map(|message| (Arc::clone(&queues.dead), message.receipt.clone())));
+        for (i, message) in received.iter().enumerate().rev() {
+            if visit(&Letter::new(stage, &message.body)).await? == Fate::Goes {
+                let (queue, receipt) = held.swap_remove(from + i);
+                first(queue.delete(&[receipt]).await).map_err(unreadable)?;
+            }
+        }
     }
 }
 
 async fn lock(state: &dyn State, from: Option<&str>, to: Option<&str>) -> Result<bool, CommandError> {
     state
-        .compare_and_set(LOCK, from.map(str::as_bytes), to.map(str::as_bytes), PASS)
+        .compare_and_set(LOCK, from.map(str::as_bytes), to.map(str::as_bytes), HOLD)
         .await
         .map_err(CommandError::failed)
 }
 
-fn first(results: Vec<Result<(), QueueError>>) -> Result<(), CommandError> {
-    results.into_iter().collect::<Result<(), _>>().map_err(CommandError::failed)
+fn first(results: Vec<Result<(), QueueError>>) -> Result<(), QueueError> {
+    results.into_iter().collect()
 }

@@ -87,6 +87,8 @@ struct DataArgs {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Crash windows for the fault tests, named by the environment; without the feature there are none.
+    let _scenario = cfg!(feature = "failpoints").then(fail::FailScenario::setup);
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Sandbox => return crate::sandbox::child::child_main(),

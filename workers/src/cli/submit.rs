@@ -76,8 +76,11 @@ async fn take_in(
         };
         match taken {
             Ok(taken) => {
-                if args.wait.is_none() {
-                    bar.suspend(|| announce(args, &taken))?;
+                // What cannot be said, because nobody listens any more, is no reason not to take the rest.
+                if args.wait.is_none()
+                    && let Err(error) = bar.suspend(|| announce(args, &taken))
+                {
+                    failure.get_or_insert(error);
                 }
                 submitted.push(taken);
             }

@@ -54,9 +54,11 @@ fn run(settings: Settings, plane: Plane, stages: &[StageName], incoming: bool) -
     boot::block_on(async {
         let shutdown = Shutdown::default();
         shutdown.on_signals(settings.shutdown.grace).map_err(CommandError::failed)?;
-        let running = Running::start(&settings, &plane, stages, &shutdown).await.map_err(CommandError::failed)?;
         let taking = if incoming { Some(take_incoming(&settings, &plane, &shutdown)?) } else { None };
-        output::line("ready")?;
+        let running = Running::start(&settings, &plane, stages, &shutdown).await.map_err(CommandError::failed)?;
+        if let Err(error) = output::line("ready") {
+            tracing::warn!(%error, "nobody reads standard output");
+        }
         running.drained().await;
         if let Some(taking) = taking {
             taking.await.map_err(CommandError::failed)?;

@@ -39,11 +39,17 @@ pub struct Destination {
     pub schedule: Schedule,
 }
 
+/// What the deliver stage's policy allows.
+pub(super) struct Bounds {
+    pub(super) most_attempts: u32,
+    pub(super) longest: Duration,
+}
+
 /// Every destination by name; without a value where something is wrong with it, which has been noted.
-pub(super) fn read(root: &Reader<'_>, most_attempts: u32) -> Vec<(DestinationName, Option<Destination>)> {
+pub(super) fn read(root: &Reader<'_>, bounds: &Bounds) -> Vec<(DestinationName, Option<Destination>)> {
     let mut destinations = Vec::new();
     for (name, section) in root.subsections("destination") {
-        let destination = Destination::read(&section, most_attempts);
+        let destination = Destination::read(&section, bounds);
         match DestinationName::parse(&name).filter(|name| !NOT_DESTINATIONS.contains(&name.as_str())) {
             Some(name) => destinations.push((name, destination)),
             None if NOT_DESTINATIONS.contains(&name.as_str()) => {
@@ -56,7 +62,7 @@ pub(super) fn read(root: &Reader<'_>, most_attempts: u32) -> Vec<(DestinationNam
 }
 
 impl Destination {
-    fn read(section: &Reader<'_>, most_attempts: u32) -> Option<Self> {
+    fn read(section: &Reader<'_>, bounds: &Bounds) -> Option<Self> {
         let allow_http = section.get_or("allow_http", false);
         let url = url(section, allow_http);
         let secrets = secrets(section);
@@ -64,9 +70,12 @@ impl Destination {
         let network = "a network, such as \"10.1.0.0/16\" or \"127.0.0.1/32\"";
         let allow_cidrs = section.list("allow_cidrs", &[], network, |text| text.parse().ok());
         let timeout = positive(section, "timeout", Duration::from_secs(30));
+        if timeout >= bounds.longest {
+            section.reject("timeout", "must be less than stage.deliver.deadline");
+        }
         let rate = section.parsed("rate", RATE, |text| text.parse().ok());
         let concurrency = section.get_or("concurrency", NonZeroU32::MIN.saturating_add(7));
-        let schedule = schedule(section, most_attempts);
+        let schedule = schedule(section, bounds.most_attempts);
         let http = DestinationHttp { ca_file, allow_cidrs, allow_http, timeout, ..DestinationHttp::new(url?) };
         let policy = EgressPolicy { allow_cidrs: http.allow_cidrs.clone(), allow_http };
         if let Err(error) = policy.check_url(&http.url) {

@@ -14,6 +14,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use shared::{
@@ -21,13 +22,14 @@ use shared::{
     policy::Policy,
 };
 
+use destinations::Bounds;
 pub use destinations::{Destination, NOT_DESTINATIONS};
 pub use sections::{Audit, Clamav, Data, Html, Limits, Shutdown, Telemetry, Tenants};
 
 use crate::{
     mail::limits::Limits as ParseLimits,
     names::DestinationName,
-    pipeline::{DELIVER, Row, StageName},
+    pipeline::{DELIVER, Row, SCAN, StageName},
     rules::RuleSet,
 };
 
@@ -99,15 +101,21 @@ impl Settings {
     fn read(root: &Reader<'_>) -> Self {
         let tenants = Tenants::read(&root.section("tenants"));
         let policies = stages::read(&root.section("stage"));
-        let most_attempts = policies.get(&DELIVER).map_or(u32::MAX, |policy| policy.max_attempts);
-        let destinations = destinations::read(root, most_attempts);
+        let clamav = Clamav::read(&root.section("clamav"));
+        if policies.get(&SCAN).is_some_and(|policy| clamav.deadline > policy.deadline) {
+            root.section("clamav").reject("deadline", "must be at most stage.scan.deadline");
+        }
+        let deliver = policies.get(&DELIVER);
+        let longest = deliver.map_or(Duration::MAX, |policy| policy.deadline);
+        let most_attempts = deliver.map_or(u32::MAX, |policy| policy.max_attempts);
+        let destinations = destinations::read(root, &Bounds { most_attempts, longest });
         let known = rules::Known {
             destinations: destinations.iter().map(|(name, _)| name.clone()).collect(),
             tenants: tenants.names().map(|tenant| tenant.as_str().to_owned()).collect::<BTreeSet<String>>(),
         };
         Self {
             data: Data::read(&root.section("data")),
-            clamav: Clamav::read(&root.section("clamav")),
+            clamav,
             policies,
             limits: Limits::read(&root.section("limits")),
             tenants,

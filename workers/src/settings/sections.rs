@@ -37,6 +37,8 @@ pub struct Clamav {
     pub endpoint: Endpoint,
     /// How long one scan may take, connecting included.
     pub deadline: Duration,
+    /// Streams that are scanned at once, in one process.
+    pub concurrency: NonZeroUsize,
 }
 
 /// `[limits]`.
@@ -106,6 +108,7 @@ impl Clamav {
         Self {
             endpoint: section.parsed_or("endpoint", expected, default, |text| text.parse().ok()),
             deadline: positive(section, "deadline", Duration::from_secs(120)),
+            concurrency: section.get_or("concurrency", NonZeroUsize::MIN.saturating_add(7)),
         }
     }
 }
@@ -186,7 +189,7 @@ impl Telemetry {
 
 impl Shutdown {
     pub(super) fn read(section: &Reader<'_>) -> Self {
-        Self { grace: positive(section, "grace", Duration::from_secs(30)) }
+        Self { grace: positive(section, "grace", Duration::from_secs(45)) }
     }
 }
 

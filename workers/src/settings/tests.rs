@@ -142,7 +142,7 @@ fn the_environment_overrides_any_section() {
     let erp = &settings.destinations[&name];
     assert_eq!(erp.rate.unwrap().count.get(), 10);
     assert_eq!(erp.http.allow_cidrs.len(), 2);
-    assert_eq!(settings.policies[&PARSE].visibility, std::time::Duration::from_secs(60));
+    assert_eq!(settings.policies[&PARSE].visibility, Duration::from_secs(60));
     assert_eq!(settings.clamav.endpoint, Endpoint::Tcp("[::1]:3310".to_owned()));
     assert_eq!(settings.rules.decide(&Facts::default()).outcome, Outcome::Deliver(vec![name]));
 }

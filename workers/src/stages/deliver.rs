@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use rand::RngExt;
 use shared::{
     audit::Note,
     blobs::Blobs,
@@ -13,9 +14,9 @@ use shared::{
     state::State,
     telemetry::metric,
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
-use super::parsed;
+use super::{outage, parsed};
 use crate::{
     jobs::DeliverJob,
     payload::MailProcessed,
@@ -30,8 +31,12 @@ use crate::{
 const REMEMBER: Duration = Duration::from_secs(14 * 86_400);
 /// Longest wait that a destination's rate may reserve.
 const LONGEST_TURN: Duration = Duration::from_secs(3600);
-/// How soon to look again when a destination has no free connection.
-const BUSY_WAIT: Duration = Duration::from_millis(500);
+/// How long to wait for a free connection of a destination, and at most until the next look at it.
+const BUSY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How soon to look again for a destination that the configuration does not have, first and at most.
+const UNKNOWN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
+/// The shortest wait that a receiver can ask for: less would be a hot loop.
+const SHORTEST_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A destination, ready to be sent to.
 #[derive(Debug)]
@@ -95,17 +100,21 @@ impl Stage for Deliver {
 
     async fn run(&self, job: DeliverJob, ctx: &Context) -> Result<Outcome, Failure> {
         let Some(destination) = self.destinations.get(&job.destination) else {
-            return Err(Failure::permanent("unknown_destination", "the destination is not in the configuration"));
+            // A process with an older configuration than the one that routed it; or it was taken out since.
+            let at = ctx.look_again(UNKNOWN.0, UNKNOWN.1);
+            return Err(Failure::defer("unknown_destination", "the destination is not in this configuration", at));
         };
         if self.was_delivered(&job, ctx).await {
             return Ok(delivered(&job, Note::new("repeat_suppressed")));
         }
-        let Ok(_slot) = destination.slots.try_acquire() else {
-            let at = later(ctx.clock.now(), BUSY_WAIT);
-            return Err(Failure::defer("destination_busy", "the destination has no free connection", at));
+        let Ok(Ok(_slot)) = ctx.opaque(BUSY.0, timeout(BUSY.0, destination.slots.acquire())).await else {
+            let (class, until) = ("destination_busy", ctx.look_again(BUSY.0, BUSY.1));
+            let reason = "the destination has no free connection".into();
+            // A turn that was reserved and not used stays reserved.
+            return Err(Failure::Defer { class, reason, until, reserved: ctx.reserved });
         };
         self.take_turn(destination, &job, ctx).await?;
-        let mail = parsed(&job.mail.parsed, &*self.blobs).await?;
+        let mail = parsed(&job.mail.parsed, &*self.blobs, ctx).await?;
         let data = MailProcessed::of(&ctx.work, &ctx.tenant, &job, &mail);
         // The time of the event, not of the attempt: the body is the same in every attempt.
         let body = Webhook { kind: MAIL_PROCESSED, timestamp: ctx.first_seen, data }
@@ -150,10 +159,7 @@ impl Deliver {
             Ok(Turn::Now) => Ok(()),
             Ok(Turn::At(at)) => Err(Failure::turn("rate_limited", defer, at)),
             Ok(Turn::TooLate(at)) => Err(Failure::defer("rate_limited", defer, at)),
-            Err(error) => {
-                let at = later(ctx.clock.now(), Duration::from_secs(5));
-                Err(Failure::defer("limiter_unavailable", error.to_string(), at))
-            }
+            Err(error) => Err(outage("limiter_unavailable", &error, ctx)),
         }
     }
 }
@@ -177,7 +183,8 @@ fn delivered(job: &DeliverJob, note: Note) -> Outcome {
 fn failure(delivery: Delivery, destination: &Destination, ctx: &Context) -> Failure {
     let (class, reason) = match delivery {
         Delivery::Throttled { status, retry_after: Some(wait) } => {
-            let at = later(ctx.clock.now(), wait);
+            let wait = wait.max(SHORTEST_RETRY_AFTER).mul_f64(rand::rng().random_range(1.0..1.2));
+            let at = later(ctx.clock.now(), wait).max(ctx.look_again(SHORTEST_RETRY_AFTER, BUSY.1));
             return Failure::defer("throttled", format!("the destination answered {status} with Retry-After"), at);
         }
         Delivery::Gone => {

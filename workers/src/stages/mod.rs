@@ -6,10 +6,13 @@ pub mod route;
 pub mod scan;
 
 use serde::de::DeserializeOwned;
+use std::time::Duration;
+
 use shared::{
     blobs::{BlobError, Blobs},
     claim::{Claim, ClaimError},
     outcome::Failure,
+    stage::Context,
 };
 
 use crate::mail::model::ParsedMail;
@@ -17,28 +20,38 @@ use crate::mail::model::ParsedMail;
 /// The longest parsed mail, as JSON in bytes, that a stage reads.
 const MAX_PARSED: u64 = 64 << 20;
 
+/// How soon to look again at something outside that does not answer, first and at most. It says nothing about the
+/// mail, so no attempt is counted.
+const OUTAGE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+
+/// A wait for something outside that does not answer.
+fn outage(class: &'static str, error: &dyn std::fmt::Display, ctx: &Context) -> Failure {
+    Failure::defer(class, error.to_string(), ctx.look_again(OUTAGE.0, OUTAGE.1))
+}
+
 /// Reads the parsed mail that came with a job.
-async fn parsed(claim: &Claim, blobs: &dyn Blobs) -> Result<ParsedMail, Failure> {
-    from_json(&claim.load(blobs, MAX_PARSED).await.map_err(|e| claim_failure(&e))?)
+async fn parsed(claim: &Claim, blobs: &dyn Blobs, ctx: &Context) -> Result<ParsedMail, Failure> {
+    from_json(&claim.load(blobs, MAX_PARSED).await.map_err(|e| claim_failure(&e, ctx))?)
 }
 
 fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(bytes).map_err(|_| Failure::permanent("damaged", "stored content is not of its form"))
 }
 
-fn claim_failure(error: &ClaimError) -> Failure {
+fn claim_failure(error: &ClaimError, ctx: &Context) -> Failure {
     match error {
-        ClaimError::Store(error) => store_failure(error),
+        ClaimError::Store(error) => store_failure(error, ctx),
         other => Failure::permanent("damaged", other.to_string()),
     }
 }
 
 /// What a failing store means for a job: waiting helps, or it does not.
-fn store_failure(error: &BlobError) -> Failure {
+fn store_failure(error: &BlobError, ctx: &Context) -> Failure {
     match error {
         BlobError::NotFound => Failure::permanent("object_missing", error.to_string()),
         BlobError::Changed => Failure::permanent("object_changed", error.to_string()),
-        error if error.is_retryable() => Failure::retry("store_unavailable", error.to_string()),
+        BlobError::Unavailable(_) => outage("store_unavailable", error, ctx),
+        error if error.is_retryable() => Failure::retry("store_damaged", error.to_string()),
         error => Failure::permanent("store_refused", error.to_string()),
     }
 }

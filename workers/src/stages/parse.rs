@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use shared::{
     audit::Note,
     blobs::{self, Blobs},
     claim::Claim,
+    ids::hex,
     outcome::{End, Event, Failure, Outcome},
     stage::{Context, Stage},
     telemetry::metric,
 };
 
-use super::store_failure;
+use super::{outage, store_failure};
 use crate::{
     jobs::{NextJob, ParseJob, ScanJob, SmtpEnvelope, Source},
     mail::{
@@ -57,7 +59,7 @@ impl Stage for Parse {
         }
         let (_, raw) = blobs::read(&*self.blobs, &job.source.key, Some(&job.source.etag), self.max_mail)
             .await
-            .map_err(|e| store_failure(&e))?;
+            .map_err(|e| store_failure(&e, ctx))?;
         ctx.progress();
         abort_for_tests(&raw);
         let parsing = self.sandbox.parse(raw.clone(), job.envelope.to.clone());
@@ -67,7 +69,8 @@ impl Stage for Parse {
                 return Ok(quarantine("refused", format!("not a mail that can be read: {code}")));
             }
             Err(error @ SandboxError::Poisoned { .. }) => return Ok(quarantine("poisoned", error.to_string())),
-            Err(error) => return Err(Failure::retry("sandbox", error.to_string())),
+            Err(error @ SandboxError::Spawn(_)) => return Err(outage("sandbox_unavailable", &error, ctx)),
+            Err(error) => return Err(Failure::permanent("sandbox", error.to_string())),
         };
         for finding in &parsed.findings {
             metric::finding(finding.code.name());
@@ -98,15 +101,16 @@ impl Parse {
         let parsed = if json.len() <= INLINE {
             Claim::inline(&json)
         } else {
-            Claim::store(&*self.blobs, parsed_key(ctx), json.into()).await.map_err(|e| store_failure(&e))?
+            Claim::store(&*self.blobs, parsed_key(ctx, &json), json.into()).await.map_err(|e| store_failure(&e, ctx))?
         };
         let raw = (raw.len() <= INLINE).then(|| Claim::inline(&raw));
         Ok(Outcome::hop(ScanJob { source, envelope, raw, parsed }.hop("")?).with_note(note))
     }
 }
 
-fn parsed_key(ctx: &Context) -> String {
-    format!("parsed/{}", ctx.work)
+/// Named by its content: a repeat under other settings does not overwrite what an earlier job refers to.
+fn parsed_key(ctx: &Context, json: &[u8]) -> String {
+    format!("parsed/{}/{}", ctx.work, hex(&Sha256::digest(json)))
 }
 
 /// A quarantine with its event.

@@ -1,6 +1,6 @@
 //! `route`: evaluates the rules and makes one job a destination. Nothing that is not clean goes on from here.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use shared::{
     clamav::Verdict,
     outcome::{End, Event, Failure, Outcome},
     stage::{Context, Stage},
+    state::State,
 };
 
 use super::{from_json, parse::quarantine, parsed, store_failure};
@@ -20,11 +21,16 @@ use crate::{
     rules::{Decision, Facts, Outcome as Decided, RuleSet},
 };
 
+/// How long a decision is remembered: longer than a job can come back.
+const REMEMBER: Duration = Duration::from_secs(2 * 86_400);
+
 /// The stage.
 #[derive(Debug)]
 pub struct Route {
     /// Where decisions about several destinations are kept.
     pub blobs: Arc<dyn Blobs>,
+    /// Remembers every decision, as far as it remembers.
+    pub state: Arc<dyn State>,
     /// The rules.
     pub rules: Arc<RuleSet>,
 }
@@ -49,7 +55,7 @@ impl Stage for Route {
     }
 
     async fn run(&self, job: RouteJob, ctx: &Context) -> Result<Outcome, Failure> {
-        let mail = parsed(&job.parsed, &*self.blobs).await?;
+        let mail = parsed(&job.parsed, &*self.blobs, ctx).await?;
         let facts = Facts::of(&mail, &job.envelope, job.scan.verdict.name(), ctx.tenant.as_str());
         let decided = Dated { version: self.rules.version().to_owned(), decision: self.rules.decide(&facts) };
         let Dated { version, decision } = self.settled(decided, ctx).await?;
@@ -69,23 +75,37 @@ impl Stage for Route {
 }
 
 impl Route {
-    /// The decision that stands. Only a fan-out can be sent in part, so only there is the first decision kept: a
-    /// repeat goes by it even if the rules have changed since.
+    /// The decision that stands: the first one, also when the rules have changed since. A fan-out can be sent in part,
+    /// so its decision is an object; that of a single destination is as soft as the state.
     async fn settled(&self, decided: Dated, ctx: &Context) -> Result<Dated, Failure> {
+        let json = serde_json::to_vec(&decided)
+            .map_err(|_| Failure::permanent("encoding", "the decision has no JSON form"))?;
+        if let Some(earlier) = self.remembered(&json, ctx).await {
+            return from_json(&earlier);
+        }
         let several = matches!(&decided.decision.outcome, Decided::Deliver(destinations) if destinations.len() > 1);
         if !several && !ctx.repeated {
             return Ok(decided);
         }
         let key = format!("decisions/{}", ctx.work);
-        let json = serde_json::to_vec(&decided)
-            .map_err(|_| Failure::permanent("encoding", "the decision has no JSON form"))?;
-        match self.blobs.put(&key, json.into(), Condition::IfAbsent).await.map_err(|e| store_failure(&e))? {
+        match self.blobs.put(&key, json.into(), Condition::IfAbsent).await.map_err(|e| store_failure(&e, ctx))? {
             Put::Stored(_) => Ok(decided),
             Put::Exists => {
-                let (_, bytes) = blobs::read(&*self.blobs, &key, None, 1 << 20).await.map_err(|e| store_failure(&e))?;
-                from_json(&bytes)
+                let read = blobs::read(&*self.blobs, &key, None, 1 << 20).await;
+                from_json(&read.map_err(|e| store_failure(&e, ctx))?.1)
             }
         }
+    }
+
+    /// The decision that was made before, if the state remembers one; else it remembers this one.
+    async fn remembered(&self, decision: &[u8], ctx: &Context) -> Option<Vec<u8>> {
+        let key = format!("decision:{}", ctx.work);
+        let known = match self.state.compare_and_set(&key, None, Some(decision), REMEMBER).await {
+            Ok(true) => return None,
+            Ok(false) => self.state.get(&key).await,
+            Err(error) => Err(error),
+        };
+        known.inspect_err(|error| tracing::warn!(%error, "an earlier decision cannot be looked up")).ok().flatten()
     }
 }
 

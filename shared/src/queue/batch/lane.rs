@@ -9,9 +9,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::super::{MAX_BATCH, MAX_BODY, Outgoing, Queue, QueueError, Receipt};
+
+/// The longest that a flush may take: longer than any queue's own timeouts.
+const FLUSH_LIMIT: Duration = Duration::from_secs(30);
 
 /// What can be batched.
 #[async_trait]
@@ -173,7 +176,9 @@ impl<E> Drop for Flusher<E> {
 
 async fn flush<E: Entry>(queue: &dyn Queue, batch: Vec<Waiting<E>>) {
     let (entries, answers): (Vec<E>, Vec<_>) = batch.into_iter().map(|waiting| (waiting.entry, waiting.answer)).unzip();
-    let mut results = E::flush(queue, &entries).await.into_iter();
+    // A queue that hangs must not hold this place for ever: its callers try again, in another batch.
+    let flushed = timeout(FLUSH_LIMIT, E::flush(queue, &entries)).await;
+    let mut results = flushed.unwrap_or_default().into_iter();
     for (entry, answer) in entries.into_iter().zip(answers) {
         let result = results.next().unwrap_or_else(|| Err(QueueError::Unavailable("no result for this entry".into())));
         // A caller may leave while its entry is under way; nobody wants the result then.

@@ -38,7 +38,8 @@ impl Sources {
         self.0.len()
     }
 
-    /// The mails one after the other, none longer than `max` bytes in memory (and one more, to tell).
+    /// The mails one after the other; of a file no more than `max` bytes and one are read, to tell. A mail in an mbox is
+    /// read to its end.
     pub(super) fn mails(self, max: u64) -> impl Iterator<Item = Result<Mail, CommandError>> {
         self.0.into_iter().flat_map(move |path| match path {
             Ok(path) => open(&path, max).unwrap_or_else(|error| one(Err(unreadable(&path, &error)))),
@@ -71,11 +72,17 @@ fn read(name: String, mut from: impl BufRead + 'static, max: u64) -> io::Result<
 }
 
 fn mbox(name: String, from: impl BufRead + 'static) -> impl Iterator<Item = Result<Mail, CommandError>> {
-    MessageIterator::new(from).enumerate().map(move |(i, message)| {
+    let mut ended = false;
+    let messages = MessageIterator::new(from).enumerate();
+    messages.map_while(move |(i, message)| {
         let name = format!("{name}#{}", i + 1);
         match message {
-            Ok(message) => Ok(Mail { name, raw: message.unwrap_contents() }),
-            Err(error) => Err(CommandError::data(format!("{name}: not an mbox: {error}"))),
+            Ok(message) => Some(Ok(Mail { name, raw: message.unwrap_contents() })),
+            Err(_) if ended => None,
+            Err(error) => {
+                ended = true;
+                Some(Err(CommandError::no_input(format!("{name}: {error:?}"))))
+            }
         }
     })
 }
