@@ -1,0 +1,76 @@
+//! A configuration file for the fleet under test.
+
+use std::{fmt::Write, time::Duration};
+
+use crate::{clamd::Clamd, receiver::Receiver};
+
+/// The variable that holds the receiver's secret: secrets never stand in the file.
+pub const SECRET_ENV: &str = "MAILTRI_TEST_SECRET";
+
+/// `mailtri.toml` in the making.
+#[derive(Debug, Clone)]
+pub struct Config {
+    text: String,
+    pub(crate) secret: Option<String>,
+}
+
+impl Config {
+    /// A configuration with nothing but a scanner.
+    #[must_use]
+    pub fn new(clamd: &Clamd) -> Self {
+        Self { text: format!("[clamav]\nendpoint = \"{}\"\n", clamd.endpoint()), secret: None }
+    }
+
+    /// A scanner, and everything is delivered to `/hook` of the receiver.
+    #[must_use]
+    pub fn simple(clamd: &Clamd, receiver: &Receiver) -> Self {
+        Self::new(clamd).destination("hook", receiver, "/hook", "").section("route", "default = [\"hook\"]")
+    }
+
+    /// Adds a destination at a path of the receiver; `more` are further keys.
+    #[must_use]
+    pub fn destination(mut self, name: &str, receiver: &Receiver, path: &str, more: &str) -> Self {
+        self.secret = Some(receiver.secret().to_owned());
+        let (url, ca) = (receiver.url(path), receiver.ca_file());
+        let schedule = if more.contains("schedule") { "" } else { "schedule = [\"0s\", \"200ms\", \"1s\", \"2s\", \"5s\"]" };
+        let body = format!(
+            "url = \"{url}\"\nsecret_env = \"{SECRET_ENV}\"\nca_file = \"{}\"\nallow_cidrs = [\"127.0.0.0/8\"]\n\
+             {schedule}\n{more}",
+            ca.display()
+        );
+        self.section(&format!("destination.{name}"), &body)
+    }
+
+    /// Adds a section.
+    #[must_use]
+    pub fn section(mut self, name: &str, body: &str) -> Self {
+        let _ = write!(self.text, "\n[{name}]\n{body}\n");
+        self
+    }
+
+    /// Adds a rule.
+    #[must_use]
+    pub fn rule(mut self, body: &str) -> Self {
+        let _ = write!(self.text, "\n[[rule]]\n{body}\n");
+        self
+    }
+
+    /// Gives every stage this visibility, with a heartbeat of a third of it, and short backoffs: a dead worker's mails
+    /// come back soon.
+    #[must_use]
+    pub fn short_leases(self, visibility: Duration) -> Self {
+        let (visibility, heartbeat) = (visibility.as_millis(), visibility.as_millis() / 3);
+        let body = format!(
+            "visibility = \"{visibility}ms\"\nheartbeat = \"{heartbeat}ms\"\n\
+             backoff_first = \"200ms\"\nbackoff_longest = \"2s\"\nmax_crashes = 10"
+        );
+        let stages = ["parse", "scan", "route", "deliver"];
+        stages.iter().fold(self, |config, stage| config.section(&format!("stage.{stage}"), &body))
+    }
+
+    /// The file's text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}

@@ -1,0 +1,28 @@
+//! How large a scenario is, and from which seed: reduced by default, in full with `MAILTRI_SOAK=1`.
+
+use std::{env, future::Future, time::Duration};
+
+use rand::{SeedableRng, rngs::StdRng};
+
+/// `test`, or `soak` when the environment asks for the full scenario.
+#[must_use]
+pub fn scale<T>(test: T, soak: T) -> T {
+    if env::var_os("MAILTRI_SOAK").is_some_and(|v| v == "1") { soak } else { test }
+}
+
+/// The scenario's source of chance. Its seed is printed; `MAILTRI_SEED` repeats a run.
+#[must_use]
+pub fn seeded(scenario: &str) -> StdRng {
+    let seed = env::var("MAILTRI_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0x6d61_696c);
+    eprintln!("{scenario}: MAILTRI_SEED={seed}");
+    StdRng::seed_from_u64(seed)
+}
+
+/// Runs a scenario, for at most `limit` (six times that in a soak), so that nothing hangs the whole suite.
+///
+/// # Panics
+/// When the limit passes.
+pub async fn within<T>(limit: Duration, scenario: impl Future<Output = T>) -> T {
+    let limit = scale(limit, limit * 6);
+    tokio::time::timeout(limit, scenario).await.unwrap_or_else(|_| panic!("the scenario hangs: over {limit:?}"))
+}
