@@ -44,6 +44,9 @@ pub struct Envelope {
     /// Not to be run before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// A limiter reserved this job's turn: it is not charged again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reserved: bool,
     /// The trace it belongs to.
     pub trace: TraceParent,
     /// The latest failures and deferrals, oldest first; at most [`MAX_HISTORY`].
@@ -141,6 +144,7 @@ impl Envelope {
             first_seen: origin.first_seen,
             stage_since: origin.first_seen,
             not_before: None,
+            reserved: false,
             trace: TraceParent::random(),
             history: Vec::new(),
             audit: Vec::new(),
@@ -160,6 +164,7 @@ impl Envelope {
             crashes: 0,
             stage_since: now,
             not_before: None,
+            reserved: false,
             history: Vec::new(),
             job,
             dead: None,

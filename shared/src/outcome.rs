@@ -134,6 +134,8 @@ pub enum Failure {
         reason: Reason,
         /// When to look again.
         until: Timestamp,
+        /// Whether that time is reserved for this job, so that it has not to be asked for again.
+        reserved: bool,
     },
     /// No further try can help.
     Permanent {
@@ -157,6 +159,11 @@ impl Failure {
 
     /// A wait for something outside.
     pub fn defer(class: &'static str, reason: impl Into<Reason>, until: Timestamp) -> Self {
-        Self::Defer { class, reason: reason.into(), until }
+        Self::Defer { class, reason: reason.into(), until, reserved: false }
+    }
+
+    /// A wait for a turn that is reserved: see [`crate::limit::Turn::At`].
+    pub fn turn(class: &'static str, reason: impl Into<Reason>, at: Timestamp) -> Self {
+        Self::Defer { class, reason: reason.into(), until: at, reserved: true }
     }
 }

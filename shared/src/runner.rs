@@ -206,6 +206,8 @@ impl<S: Stage> Runner<S> {
             work: envelope.work.clone(),
             tenant: envelope.tenant.clone(),
             attempt: envelope.attempt,
+            repeated: envelope.generation > 0 || envelope.crashes > 0,
+            reserved: envelope.reserved,
             first_seen: envelope.first_seen,
             deadline: Instant::now() + self.policy.deadline,
             clock: self.fleet.clock.clone(),

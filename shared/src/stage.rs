@@ -45,6 +45,10 @@ pub struct Context {
     pub tenant: TenantId,
     /// Runs that failed before this one.
     pub attempt: u32,
+    /// Whether an earlier copy of the job may have had effects: it was retried, deferred or received before.
+    pub repeated: bool,
+    /// Whether a limiter reserved this turn: it is not to be charged again.
+    pub reserved: bool,
     /// When the work was first seen.
     pub first_seen: Timestamp,
     /// When this run has to be over.

@@ -42,7 +42,9 @@ pub fn decide(ran: Ran, envelope: &Envelope, facts: &Facts<'_>) -> Result<Plan, 
     match ran {
         Ran::Finished(outcome) => finished(outcome, envelope, facts),
         Ran::Failed(Failure::Retry { class, reason, after }) => retry(class, &reason, after, envelope, facts),
-        Ran::Failed(Failure::Defer { class, reason, until }) => defer(class, &reason, until, envelope, facts),
+        Ran::Failed(Failure::Defer { class, reason, until, reserved }) => {
+            defer(class, &reason, until, reserved, envelope, facts)
+        }
         Ran::Failed(Failure::Permanent { class, reason }) => dead(class, &reason, envelope, facts),
         Ran::Deadline => retry("deadline", "the run did not end within its deadline", None, envelope, facts),
         Ran::Panicked => retry("panic", "the stage panicked", None, envelope, facts),
@@ -119,7 +121,7 @@ fn retry(
         return dead(class, reason, envelope, facts);
     }
     let wait = after.unwrap_or_else(|| facts.policy.backoff.delay(failed, facts.jitter));
-    let mut next = Envelope { attempt: failed, crashes: 0, ..envelope.again() };
+    let mut next = Envelope { attempt: failed, crashes: 0, reserved: false, ..envelope.again() };
     next.remember(attempt(class, reason, facts));
     let send = wait_for(next, later(facts.now, wait), facts)?;
     Ok(Plan { sends: vec![send], class, reason: reason.to_owned(), ..Plan::new("retried", Then::Delete) })
@@ -129,13 +131,14 @@ fn defer(
     class: &'static str,
     reason: &str,
     until: Timestamp,
+    reserved: bool,
     envelope: &Envelope,
     facts: &Facts<'_>,
 ) -> Result<Plan, serde_json::Error> {
     if later(envelope.stage_since, facts.policy.max_age) <= facts.now {
         return dead("expired", reason, envelope, facts);
     }
-    let mut next = Envelope { crashes: 0, ..envelope.again() };
+    let mut next = Envelope { crashes: 0, reserved: reserved || envelope.reserved, ..envelope.again() };
     // Forty deferrals for the same reason are one line of history, the latest.
     next.history.pop_if(|last| last.class == class && last.stage == facts.stage.0);
     next.remember(attempt(class, reason, facts));

@@ -1,0 +1,149 @@
+//! The jobs of the four stages, as they travel in an envelope.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use shared::{
+    blobs::ETag,
+    clamav::{EngineVersion, Verdict},
+    claim::Claim,
+    ids::WorkId,
+    outcome::{Failure, Hop},
+    pii::Pii,
+};
+
+use crate::pipeline;
+
+/// The bucket's name where the store is a directory.
+pub const LOCAL_BUCKET: &str = "local";
+
+/// Where a raw mail is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The object's key.
+    pub key: String,
+    /// The version that is meant.
+    pub etag: ETag,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+impl Source {
+    /// The mail id: every announcement of one object is one mail.
+    #[must_use]
+    pub fn mail_id(&self, bucket: &str) -> WorkId {
+        WorkId::derive(&[bucket.as_bytes(), self.key.as_bytes(), self.etag.0.as_bytes()])
+    }
+}
+
+/// Who sent a mail to whom, as the transport knows it (RFC 5321 §2.3.1). Routing goes by this, not by the header.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SmtpEnvelope {
+    /// `MAIL FROM`; `None` where the transport did not say.
+    pub from: Option<Pii<String>>,
+    /// `RCPT TO`; empty where the transport did not say.
+    pub to: Vec<Pii<String>>,
+}
+
+/// A raw mail to be parsed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ParseJob {
+    /// Where it is.
+    pub source: Source,
+    /// Its envelope.
+    pub envelope: SmtpEnvelope,
+}
+
+/// A parsed mail to be scanned.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ScanJob {
+    /// Where the raw mail is.
+    pub source: Source,
+    /// Its envelope.
+    pub envelope: SmtpEnvelope,
+    /// The raw mail itself, if it is small.
+    pub raw: Option<Claim>,
+    /// The [`crate::mail::model::ParsedMail`] as JSON.
+    pub parsed: Claim,
+}
+
+/// What the scan found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanReport {
+    /// The worst verdict of the raw mail and its parts.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// What it was about: `raw` or `part N` (from 0). Empty for a clean mail.
+    pub place: String,
+    /// Which engine and signatures said so.
+    pub engine: EngineVersion,
+    /// Where the parts that somebody may want are stored: only of a clean mail.
+    pub stored: Vec<StoredPart>,
+}
+
+/// A part stored by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredPart {
+    /// Its position in the parsed mail's parts.
+    pub part: usize,
+    /// Its key.
+    pub key: String,
+}
+
+/// A scanned mail to be routed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RouteJob {
+    /// Where the raw mail is.
+    pub source: Source,
+    /// Its envelope.
+    pub envelope: SmtpEnvelope,
+    /// The parsed mail.
+    pub parsed: Claim,
+    /// What the scan found.
+    pub scan: ScanReport,
+}
+
+/// A mail to be delivered to one destination.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeliverJob {
+    /// The mail.
+    #[serde(flatten)]
+    pub mail: RouteJob,
+    /// The destination's name.
+    pub destination: String,
+    /// The rules that chose it.
+    pub rules: Vec<String>,
+    /// Which version of all rules decided.
+    pub rules_version: String,
+}
+
+/// Jobs that a stage can hand on.
+pub trait NextJob: Serialize {
+    /// The stage that does it.
+    const STAGE: pipeline::StageName;
+
+    /// The hop to that stage.
+    ///
+    /// # Errors
+    /// When the job cannot be written as JSON.
+    fn hop(&self, branch: &str) -> Result<Hop, Failure> {
+        let job = encode(self)?;
+        Ok(Hop { to: Self::STAGE, branch: branch.to_owned(), job })
+    }
+}
+
+impl NextJob for ParseJob {
+    const STAGE: pipeline::StageName = pipeline::PARSE;
+}
+impl NextJob for ScanJob {
+    const STAGE: pipeline::StageName = pipeline::SCAN;
+}
+impl NextJob for RouteJob {
+    const STAGE: pipeline::StageName = pipeline::ROUTE;
+}
+impl NextJob for DeliverJob {
+    const STAGE: pipeline::StageName = pipeline::DELIVER;
+}
+
+fn encode<J: Serialize + ?Sized>(job: &J) -> Result<Box<RawValue>, Failure> {
+    serde_json::value::to_raw_value(job).map_err(|_| Failure::permanent("encoding", "the job cannot be written as JSON"))
+}

@@ -1,0 +1,107 @@
+//! What a destination gets to see of a mail: the `data` of `mail.processed`.
+//!
+//! Made from what was parsed, sanitised and scanned only; raw HTML never leaves.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use shared::ids::{TenantId, WorkId, hex};
+
+use crate::{
+    jobs::{DeliverJob, Source, StoredPart},
+    mail::model::{Digest, Finding, Intent, Mailbox, ParsedMail},
+};
+
+/// A processed mail.
+#[derive(Debug, Serialize)]
+pub struct MailProcessed<'a> {
+    mail: &'a WorkId,
+    tenant: &'a TenantId,
+    destination: &'a str,
+    envelope: Envelope<'a>,
+    from: &'a [Mailbox],
+    to: &'a [Mailbox],
+    cc: &'a [Mailbox],
+    reply_to: &'a [Mailbox],
+    subject: Option<&'a str>,
+    date: Option<Timestamp>,
+    message_id: Option<&'a str>,
+    text: Option<&'a str>,
+    html: Option<&'a str>,
+    attachments: Vec<Attachment<'a>>,
+    raw: Raw<'a>,
+    verdict: &'static str,
+    findings: &'a [Finding],
+    intent: Option<&'a Intent>,
+    rules: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct Envelope<'a> {
+    from: Option<&'a str>,
+    to: Vec<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Attachment<'a> {
+    name: Option<&'a str>,
+    content_type: &'a str,
+    content_id: Option<&'a str>,
+    size: u64,
+    sha256: String,
+    key: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Raw<'a> {
+    key: &'a str,
+    size: u64,
+    sha256: String,
+}
+
+impl<'a> MailProcessed<'a> {
+    /// The data of one mail for one destination.
+    #[must_use]
+    pub fn of(work: &'a WorkId, tenant: &'a TenantId, job: &'a DeliverJob, mail: &'a ParsedMail) -> Self {
+        let envelope = &job.mail.envelope;
+        Self {
+            mail: work,
+            tenant,
+            destination: &job.destination,
+            envelope: Envelope {
+                from: envelope.from.as_ref().map(|from| from.expose().as_str()),
+                to: envelope.to.iter().map(|to| to.expose().as_str()).collect(),
+            },
+            from: &mail.from,
+            to: &mail.to,
+            cc: &mail.cc,
+            reply_to: &mail.reply_to,
+            subject: mail.subject.as_ref().map(|subject| subject.expose().as_str()),
+            date: mail.date,
+            message_id: mail.message_id.as_ref().map(|id| id.expose().as_str()),
+            text: mail.text.as_ref().map(|text| text.expose().as_str()),
+            html: mail.html.as_ref().map(|html| html.expose().as_str()),
+            attachments: job.mail.scan.stored.iter().filter_map(|stored| attachment(stored, mail)).collect(),
+            raw: raw(&job.mail.source, mail.raw),
+            verdict: job.mail.scan.verdict.name(),
+            findings: &mail.findings,
+            intent: mail.intent.as_ref(),
+            rules: &job.rules,
+        }
+    }
+}
+
+fn attachment<'a>(stored: &'a StoredPart, mail: &'a ParsedMail) -> Option<Attachment<'a>> {
+    let part = mail.parts.get(stored.part)?;
+    Some(Attachment {
+        name: part.name.as_ref().map(|name| name.expose().as_str()),
+        content_type: &part.content_type,
+        content_id: part.content_id.as_ref().map(|id| id.expose().as_str()),
+        size: part.content.len,
+        sha256: hex(&part.content.sha256),
+        key: &stored.key,
+    })
+}
+
+fn raw(source: &Source, digest: Digest) -> Raw<'_> {
+    Raw { key: &source.key, size: digest.len, sha256: hex(&digest.sha256) }
+}

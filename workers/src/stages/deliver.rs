@@ -1,0 +1,172 @@
+//! `deliver`: signs a mail and sends it to one destination, on that destination's own schedule and limits.
+
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use shared::{
+    audit::Note,
+    blobs::Blobs,
+    clock::later,
+    limit::{Charge, Limiter, Rate, Turn},
+    outcome::{End, Event, Failure, Outcome},
+    stage::{Context, Stage},
+    state::State,
+    telemetry::metric,
+};
+use tokio::sync::Semaphore;
+
+use super::parsed;
+use crate::{
+    jobs::DeliverJob,
+    payload::MailProcessed,
+    pipeline,
+    webhook::{Attempt, Delivery, Event as Webhook, MAIL_PROCESSED, Schedule, SigningSecrets, WebhookClient, WebhookId},
+};
+
+/// How long a delivery is remembered, so that a repeat is not sent: longer than any job can wait.
+const REMEMBER: Duration = Duration::from_secs(14 * 86_400);
+/// Longest wait that a destination's rate may reserve.
+const LONGEST_TURN: Duration = Duration::from_secs(3600);
+/// How soon to look again when a destination has no free connection.
+const BUSY_WAIT: Duration = Duration::from_millis(500);
+
+/// A destination, ready to be sent to.
+#[derive(Debug)]
+pub struct Destination {
+    /// Its connections.
+    pub client: WebhookClient,
+    /// What signs.
+    pub secrets: SigningSecrets,
+    /// When to try.
+    pub schedule: Schedule,
+    /// How many deliveries a time.
+    pub rate: Option<Rate>,
+    /// How many deliveries at once, in this process.
+    pub slots: Semaphore,
+    /// The longest that one attempt takes.
+    pub timeout: Duration,
+}
+
+/// The stage.
+#[derive(Debug)]
+pub struct Deliver {
+    /// Where the mails are.
+    pub blobs: Arc<dyn Blobs>,
+    /// Remembers what was delivered.
+    pub state: Arc<dyn State>,
+    /// Keeps the destinations' rates.
+    pub limiter: Arc<dyn Limiter>,
+    /// By name.
+    pub destinations: BTreeMap<String, Destination>,
+}
+
+#[async_trait]
+impl Stage for Deliver {
+    type Job = DeliverJob;
+
+    fn name(&self) -> pipeline::StageName {
+        pipeline::DELIVER
+    }
+
+    /// The parsed mail and the body made of it.
+    fn bytes(&self, job: &DeliverJob) -> u64 {
+        job.mail.parsed.len() * 4
+    }
+
+    async fn run(&self, job: DeliverJob, ctx: &Context) -> Result<Outcome, Failure> {
+        let Some(destination) = self.destinations.get(&job.destination) else {
+            return Err(Failure::permanent("unknown_destination", "the destination is not in the configuration"));
+        };
+        if self.was_delivered(&job, ctx).await {
+            return Ok(delivered(&job, Note::new("repeat_suppressed")));
+        }
+        let Ok(_slot) = destination.slots.try_acquire() else {
+            let at = later(ctx.clock.now(), BUSY_WAIT);
+            return Err(Failure::defer("destination_busy", "the destination has no free connection", at));
+        };
+        self.take_turn(destination, &job, ctx).await?;
+        let mail = parsed(&job.mail.parsed, &*self.blobs).await?;
+        let data = MailProcessed::of(&ctx.work, &ctx.tenant, &job, &mail);
+        // The time of the event, not of the attempt: the body is the same in every attempt.
+        let body = Webhook { kind: MAIL_PROCESSED, timestamp: ctx.first_seen, data }
+            .to_body()
+            .map_err(|_| Failure::permanent("encoding", "the payload cannot be written as JSON"))?;
+        let id = webhook_id(&job, ctx)?;
+        let attempt = Attempt { id: &id, timestamp: ctx.clock.now(), body, secrets: &destination.secrets };
+        let sent = ctx.opaque(destination.timeout * 2, destination.client.send(&attempt)).await;
+        metric::delivery(sent.name());
+        match sent {
+            Delivery::Delivered { status } => {
+                self.remember(&job, ctx).await;
+                Ok(delivered(&job, Note::new("accepted").with("status", status).with("webhook_id", id.as_str())))
+            }
+            other => Err(failure(other, destination, ctx)),
+        }
+    }
+}
+
+impl Deliver {
+    async fn was_delivered(&self, job: &DeliverJob, ctx: &Context) -> bool {
+        match self.state.get(&marker(job, ctx)).await {
+            Ok(found) => found.is_some(),
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell whether it was delivered; the receiver's idempotency decides");
+                false
+            }
+        }
+    }
+
+    async fn remember(&self, job: &DeliverJob, ctx: &Context) {
+        if let Err(error) = self.state.set(&marker(job, ctx), b"1", REMEMBER).await {
+            tracing::warn!(%error, "a delivery could not be remembered");
+        }
+    }
+
+    async fn take_turn(&self, destination: &Destination, job: &DeliverJob, ctx: &Context) -> Result<(), Failure> {
+        let Some(rate) = destination.rate.filter(|_| !ctx.reserved) else { return Ok(()) };
+        let charge = Charge { key: format!("destination:{}", job.destination), rate, cost: NonZeroU32::MIN };
+        let defer = "the destination's rate";
+        match self.limiter.acquire(&[charge], LONGEST_TURN).await {
+            Ok(Turn::Now) => Ok(()),
+            Ok(Turn::At(at)) => Err(Failure::turn("rate_limited", defer, at)),
+            Ok(Turn::TooLate(at)) => Err(Failure::defer("rate_limited", defer, at)),
+            Err(error) => {
+                let at = later(ctx.clock.now(), Duration::from_secs(5));
+                Err(Failure::defer("limiter_unavailable", error.to_string(), at))
+            }
+        }
+    }
+}
+
+/// The receiver's idempotency key: the same for every attempt and every repeat.
+fn webhook_id(job: &DeliverJob, ctx: &Context) -> Result<WebhookId, Failure> {
+    WebhookId::new(format!("msg_{}_{}", ctx.work, job.destination))
+        .map_err(|error| Failure::permanent("encoding", error.to_string()))
+}
+
+fn marker(job: &DeliverJob, ctx: &Context) -> String {
+    format!("delivered:{}:{}", ctx.work, job.destination)
+}
+
+fn delivered(job: &DeliverJob, note: Note) -> Outcome {
+    let event = Event { name: "mail.delivered", detail: [("destination", job.destination.clone())].into() };
+    Outcome::end(End::Delivered { destination: job.destination.clone() }).with_note(note).with_event(event)
+}
+
+/// What a failed attempt means: the receiver's own wait, the schedule's next one, or the end.
+fn failure(delivery: Delivery, destination: &Destination, ctx: &Context) -> Failure {
+    let (class, reason) = match delivery {
+        Delivery::Throttled { status, retry_after: Some(wait) } => {
+            let at = later(ctx.clock.now(), wait);
+            return Failure::defer("throttled", format!("the destination answered {status} with Retry-After"), at);
+        }
+        Delivery::Gone => return Failure::permanent("gone", "the destination answered 410: it wants no more deliveries"),
+        Delivery::Throttled { status, .. } => ("throttled", format!("the destination answered {status}")),
+        Delivery::Refused { status } => ("refused", format!("the destination answered {status}")),
+        other => ("unreachable", format!("no answer from the destination: {}", other.name())),
+    };
+    match destination.schedule.delay(ctx.attempt + 1, &mut rand::rng()) {
+        Some(wait) => Failure::Retry { class, reason: reason.into(), after: Some(wait) },
+        None => Failure::permanent(class, format!("{reason}; that was the last attempt of the schedule")),
+    }
+}

@@ -1,0 +1,128 @@
+//! `parse`: fetches the raw mail, has it parsed in the sandbox, quarantines what can be read in two ways.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use shared::{
+    audit::Note,
+    blobs::{self, Blobs},
+    claim::Claim,
+    outcome::{End, Event, Failure, Outcome},
+    stage::{Context, Stage},
+    telemetry::metric,
+};
+
+use super::store_failure;
+use crate::{
+    jobs::{NextJob, ParseJob, ScanJob, SmtpEnvelope, Source},
+    mail::{
+        model::{ParsedMail, Severity},
+        parse::Refusal,
+    },
+    pipeline,
+    sandbox::{Parsed, Sandbox, SandboxError},
+};
+
+/// Raw and parsed mails up to this size travel within the job.
+const INLINE: usize = 128 * 1024;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Parse {
+    /// Where the mails are.
+    pub blobs: Arc<dyn Blobs>,
+    /// Where untrusted bytes are looked at.
+    pub sandbox: Arc<Sandbox>,
+    /// Longest mail, in bytes; a longer one is quarantined unread.
+    pub max_mail: u64,
+}
+
+#[async_trait]
+impl Stage for Parse {
+    type Job = ParseJob;
+
+    fn name(&self) -> pipeline::StageName {
+        pipeline::PARSE
+    }
+
+    /// The raw mail here and in the child, and about as much again for what comes back.
+    fn bytes(&self, job: &ParseJob) -> u64 {
+        job.source.size.min(self.max_mail) * 3
+    }
+
+    async fn run(&self, job: ParseJob, ctx: &Context) -> Result<Outcome, Failure> {
+        if job.source.size > self.max_mail {
+            return Ok(quarantine("too_large", format!("the mail is larger than {} bytes", self.max_mail)));
+        }
+        let (_, raw) = blobs::read(&*self.blobs, &job.source.key, Some(&job.source.etag), self.max_mail)
+            .await
+            .map_err(|e| store_failure(&e))?;
+        ctx.progress();
+        abort_for_tests(&raw);
+        let parsed = match self.sandbox.parse(raw.clone(), job.envelope.to.clone()).await {
+            Ok(Parsed::Mail(parsed)) => parsed,
+            Ok(Parsed::Refused(Refusal { code, .. })) => {
+                return Ok(quarantine("refused", format!("not a mail that can be read: {code}")));
+            }
+            Err(SandboxError::Poisoned { why }) => {
+                return Ok(quarantine("poisoned", format!("it took its parser down twice: {why}")));
+            }
+            Err(error) => return Err(Failure::retry("sandbox", error.to_string())),
+        };
+        for finding in &parsed.findings {
+            metric::finding(finding.code.name());
+        }
+        if let Some(finding) = parsed.findings.iter().find(|f| f.severity == Severity::Ambiguous) {
+            let (code, place) = (finding.code.name(), &finding.place);
+            return Ok(quarantine("ambiguous", format!("ambiguous structure: {code} in {place}")));
+        }
+        self.hand_on(job.source, job.envelope, raw, &parsed, ctx).await
+    }
+}
+
+impl Parse {
+    async fn hand_on(
+        &self,
+        source: Source,
+        envelope: SmtpEnvelope,
+        raw: Bytes,
+        parsed: &ParsedMail,
+        ctx: &Context,
+    ) -> Result<Outcome, Failure> {
+        let json =
+            serde_json::to_vec(parsed).map_err(|_| Failure::permanent("encoding", "the parsed mail has no JSON form"))?;
+        let note = Note::new("parsed")
+            .with("bytes", parsed.raw.len)
+            .with("parts", parsed.parts.len())
+            .with("findings", parsed.findings.len());
+        let parsed = if json.len() <= INLINE {
+            Claim::inline(&json)
+        } else {
+            Claim::store(&*self.blobs, parsed_key(ctx), json.into()).await.map_err(|e| store_failure(&e))?
+        };
+        let raw = (raw.len() <= INLINE).then(|| Claim::inline(&raw));
+        Ok(Outcome::hop(ScanJob { source, envelope, raw, parsed }.hop("")?).with_note(note))
+    }
+}
+
+fn parsed_key(ctx: &Context) -> String {
+    format!("parsed/{}", ctx.work)
+}
+
+/// A quarantine with its event.
+pub(super) fn quarantine(class: &'static str, reason: String) -> Outcome {
+    let event = Event { name: "mail.quarantined", detail: [("class", class.to_owned())].into() };
+    Outcome::end(End::Quarantined { reason: format!("{class}: {reason}").into() }).with_event(event)
+}
+
+/// The fault tests' mail that takes its worker down: `FAILPOINTS=parse::abort=return(NEEDLE)`.
+fn abort_for_tests(raw: &[u8]) {
+    fail::fail_point!("parse::abort", |needle| {
+        let needle = needle.unwrap_or_default();
+        if !needle.is_empty() && raw.windows(needle.len()).any(|window| window == needle.as_bytes()) {
+            std::process::abort();
+        }
+    });
+    let _ = raw;
+}

@@ -1,0 +1,144 @@
+//! `scan`: streams the raw mail and every decoded part to the scanner; only what was scanned is stored and handed on.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt, stream};
+use shared::{
+    audit::Note,
+    blobs::{BlobError, Blobs, Body, ByteStream, Condition},
+    clamav::{ScanError, Scanner, Verdict},
+    outcome::{Failure, Outcome},
+    stage::{Context, Stage},
+    telemetry::metric,
+};
+
+use super::{claim_failure, parsed, store_failure};
+use crate::{
+    content::RawMail,
+    jobs::{NextJob, RouteJob, ScanJob, ScanReport, StoredPart},
+    mail::model::{Part, PartRole, ParsedMail},
+    pipeline,
+};
+
+/// Streams of one mail that are scanned at once.
+const AT_ONCE: usize = 4;
+/// What a job holds in memory: a few chunks for each stream, and the parsed mail.
+const BYTES: u64 = 1 << 20;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Scan {
+    /// Where the mails are, and where clean parts go.
+    pub blobs: Arc<dyn Blobs>,
+    /// The scanner.
+    pub scanner: Arc<dyn Scanner>,
+    /// For one stream.
+    pub deadline: Duration,
+}
+
+#[async_trait]
+impl Stage for Scan {
+    type Job = ScanJob;
+
+    fn name(&self) -> pipeline::StageName {
+        pipeline::SCAN
+    }
+
+    fn bytes(&self, job: &ScanJob) -> u64 {
+        BYTES + job.raw.as_ref().map_or(0, shared::claim::Claim::len) + job.parsed.len() * 2
+    }
+
+    async fn run(&self, job: ScanJob, ctx: &Context) -> Result<Outcome, Failure> {
+        let mail = parsed(&job.parsed, &*self.blobs).await?;
+        let inline = match &job.raw {
+            Some(claim) => Some(claim.load(&*self.blobs, claim.len()).await.map_err(|e| claim_failure(&e))?),
+            None => None,
+        };
+        let raw = RawMail::new(Arc::clone(&self.blobs), job.source.clone(), inline);
+        let engine = self.scanner.version(self.deadline).await.map_err(|e| scan_failure(&e))?;
+        let (verdict, place) = ctx.opaque(ctx.remaining(), self.verdict(&raw, &mail)).await?;
+        let stored = if verdict == Verdict::Clean { self.store(&raw, &mail, ctx).await? } else { Vec::new() };
+        let note = Note::new("scanned")
+            .with("verdict", verdict.name())
+            .with("place", &place)
+            .with("engine", &engine.engine)
+            .with("database", engine.database.as_deref().unwrap_or("unknown"));
+        let scan = ScanReport { verdict, place, engine, stored };
+        let next = RouteJob { source: job.source, envelope: job.envelope, parsed: job.parsed, scan };
+        Ok(Outcome::hop(next.hop("")?).with_note(note))
+    }
+}
+
+impl Scan {
+    /// The worst verdict of the raw mail and all its parts, and what it is about.
+    async fn verdict(&self, raw: &RawMail, mail: &ParsedMail) -> Result<(Verdict, String), Failure> {
+        let whole = self.one("raw", raw.whole(mail.raw).await).await?;
+        if matches!(whole, Verdict::Infected { .. }) {
+            return Ok((whole, "raw".to_owned()));
+        }
+        let parts = stream::iter(mail.parts.iter().enumerate()).map(|(i, part)| async move {
+            let verdict = self.one("part", raw.part(part).await).await?;
+            Ok::<_, Failure>((verdict, format!("part {i}")))
+        });
+        let parts: Vec<_> = parts.buffer_unordered(AT_ONCE).try_collect().await?;
+        let worst = parts.into_iter().fold((whole, "raw".to_owned()), |worst, next| {
+            if rank(&next.0) > rank(&worst.0) { next } else { worst }
+        });
+        Ok(if worst.0 == Verdict::Clean { (Verdict::Clean, String::new()) } else { worst })
+    }
+
+    async fn one(&self, content: &'static str, bytes: Result<ByteStream, BlobError>) -> Result<Verdict, Failure> {
+        let scanned = match bytes {
+            Ok(bytes) => self.scanner.scan(bytes, self.deadline).await,
+            Err(error) => Err(error.into()),
+        };
+        let verdict = match scanned {
+            Ok(verdict) => verdict,
+            // Not the bytes that were parsed, at this and at every other try.
+            Err(ScanError::Source(BlobError::Damaged(why))) => Verdict::Unscannable { reason: why.to_owned() },
+            Err(error) => return Err(scan_failure(&error)),
+        };
+        metric::scanned(content, verdict.name());
+        Ok(verdict)
+    }
+
+    /// Stores every attachment and inline part of a clean mail, by a second read.
+    async fn store(&self, raw: &RawMail, mail: &ParsedMail, ctx: &Context) -> Result<Vec<StoredPart>, Failure> {
+        let wanted = mail.parts.iter().enumerate().filter(|(_, part)| part.role != PartRole::Body);
+        let mut stored = Vec::new();
+        for (i, part) in wanted {
+            let key = format!("attachments/{}/{i}", ctx.work);
+            self.store_part(raw, part, &key).await.map_err(|e| store_failure(&e))?;
+            ctx.progress();
+            stored.push(StoredPart { part: i, key });
+        }
+        Ok(stored)
+    }
+
+    async fn store_part(&self, raw: &RawMail, part: &Part, key: &str) -> Result<(), BlobError> {
+        let stream = raw.part(part).await?;
+        let body = Body::Stream { len: part.content.len, sha256: part.content.sha256, stream };
+        self.blobs.put(key, body, Condition::Always).await.map(drop)
+    }
+}
+
+/// Which verdict stands for the mail when its parts differ.
+const fn rank(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Clean => 0,
+        Verdict::Unscannable { .. } => 1,
+        Verdict::Encrypted { .. } => 2,
+        Verdict::LimitsExceeded { .. } => 3,
+        Verdict::Infected { .. } => 4,
+    }
+}
+
+fn scan_failure(error: &ScanError) -> Failure {
+    match error {
+        ScanError::Source(error) => store_failure(error),
+        ScanError::Unavailable(_) => Failure::retry("scanner_unavailable", error.to_string()),
+        ScanError::Deadline => Failure::retry("scan_deadline", error.to_string()),
+        ScanError::Garbled | ScanError::Scanner(_) => Failure::retry("scanner_error", error.to_string()),
+    }
+}
