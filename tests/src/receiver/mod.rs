@@ -83,7 +83,9 @@ impl Receiver {
     /// Holds it an obligation that `mail` arrives at `path`.
     pub fn expect(&self, path: &str, mail: &Mail) {
         let (path, sha256, marker) = (path.to_owned(), mail.sha256(), mail.marker.clone());
-        self.book.send_modify(|book| drop(book.obligations.insert(Obligation { path, sha256, marker })));
+        self.book.send_modify(|book| {
+            book.obligations.insert(Obligation { path, sha256, marker });
+        });
     }
 
     /// Waits until the book meets a condition.
