@@ -12,7 +12,7 @@ OLDER := $(shell rustc --version 2>/dev/null | awk '{ split($$2, v, "."); if (v[
 BUILD := $(CARGO) build --workspace --locked $(OLDER)
 FAULTS := --features mailtri/failpoints
 
-.PHONY: help setup build release test soak demo lint deny clean
+.PHONY: help setup build release test soak demo lint fmt clippy doc deny clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,9 +38,15 @@ demo: setup ## Show mails going through the fleet (KEEP=1: leave it running)
 	$(BUILD) --bins
 	@target/debug/demo
 
-lint: ## Formatting, lints, documentation
+lint: fmt clippy doc ## Formatting, lints, documentation
+
+fmt:
 	$(CARGO) fmt --all --check
+
+clippy:
 	$(CARGO) clippy --workspace --all-targets --locked $(OLDER) $(FAULTS) -- -D warnings
+
+doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked $(OLDER)
 
 deny: ## Licences, sources, bans and, where the database can be reached, advisories

@@ -134,7 +134,8 @@ mod tests {
     async fn it_finds_eicar_alone_and_inside_other_content() {
         let clamd = Clamd::start().await;
         let eicar = [r"X5O!P%@AP[4\PZX54(P^)7CC)7}$", "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"].concat();
-        for (content, found) in [(eicar.clone(), true), (format!("before {eicar} after"), true), ("mail".into(), false)] {
+        for (content, found) in [(eicar.clone(), true), (format!("before {eicar} after"), true), ("mail".into(), false)]
+        {
             let mut stream = b"zINSTREAM\0".to_vec();
             stream.extend(u32::try_from(content.len()).unwrap().to_be_bytes());
             stream.extend(content.as_bytes());

@@ -32,7 +32,8 @@ impl Config {
     pub fn destination(mut self, name: &str, receiver: &Receiver, path: &str, more: &str) -> Self {
         self.secret = Some(receiver.secret().to_owned());
         let (url, ca) = (receiver.url(path), receiver.ca_file());
-        let schedule = if more.contains("schedule") { "" } else { "schedule = [\"0s\", \"200ms\", \"1s\", \"2s\", \"5s\"]" };
+        let schedule =
+            if more.contains("schedule") { "" } else { "schedule = [\"0s\", \"200ms\", \"1s\", \"2s\", \"5s\"]" };
         let body = format!(
             "url = \"{url}\"\nsecret_env = \"{SECRET_ENV}\"\nca_file = \"{}\"\nallow_cidrs = [\"127.0.0.0/8\"]\n\
              {schedule}\n{more}",

@@ -184,7 +184,8 @@ impl Fleet {
         let paths = self.write(mails);
         let ran = run(self.command(&["submit"]).args(paths).arg("--data").arg(self.data()), b"").await;
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        let ids: Vec<String> = ran.stdout.lines().filter_map(|l| l.split_whitespace().next().map(str::to_owned)).collect();
+        let ids: Vec<String> =
+            ran.stdout.lines().filter_map(|l| l.split_whitespace().next().map(str::to_owned)).collect();
         assert_eq!(ids.len(), mails.len(), "{ran:?}");
         ids
     }

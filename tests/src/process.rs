@@ -8,10 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use notify::{RecursiveMode, Watcher};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
+    sync::watch,
     time::timeout,
 };
 
@@ -114,6 +116,26 @@ impl Process {
             Ok(status) => status.unwrap(),
             Err(_) => panic!("still running after {limit:?}\n{}", tail(&self.log, 40)),
         }
+    }
+
+    /// Waits until its log holds `text`.
+    ///
+    /// # Panics
+    /// When `limit` passes first.
+    pub async fn wait_log(&self, text: &str, limit: Duration) {
+        let (changed, mut changes) = watch::channel(());
+        let mut watcher = notify::recommended_watcher(move |_| {
+            changed.send_replace(());
+        })
+        .unwrap();
+        watcher.watch(&self.log, RecursiveMode::NonRecursive).unwrap();
+        let found = async {
+            while !String::from_utf8_lossy(&fs::read(&self.log).unwrap()).contains(text) {
+                changes.changed().await.unwrap();
+            }
+        };
+        let found = timeout(limit, found).await;
+        assert!(found.is_ok(), "{text:?} is not in the log within {limit:?}\n{}", tail(&self.log, 40));
     }
 
     /// The process id.

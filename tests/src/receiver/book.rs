@@ -175,7 +175,8 @@ impl Book {
         report.delivered = known.keys().filter(|k| ids.contains_key(*k)).count();
         report.lost = known.keys().filter(|k| !ids.contains_key(*k)).map(|(p, s)| format!("{p} {s}")).collect();
         report.duplicates = ids.values().map(|i| i.len() - 1).sum();
-        report.split = ids.iter().filter(|(_, i)| i.iter().any(|id| *id != i[0])).map(|(k, _)| format!("{k:?}")).collect();
+        report.split =
+            ids.iter().filter(|(_, i)| i.iter().any(|id| *id != i[0])).map(|(k, _)| format!("{k:?}")).collect();
         report
     }
 }

@@ -39,11 +39,7 @@ impl TlsListener {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    ready: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
-) {
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>) {
     let mut handshakes = JoinSet::new();
     loop {
         let Ok((tcp, peer)) = listener.accept().await else { return };
