@@ -11,6 +11,7 @@ pub mod budget;
 pub mod claim;
 pub mod clamav;
 pub mod clock;
+pub mod config;
 pub mod envelope;
 pub mod health;
 pub mod ids;

@@ -98,3 +98,6 @@ pub struct Plan {
     /// Why, for the log.
     pub reason: String,
 }
+
+#[cfg(test)]
+mod tests;

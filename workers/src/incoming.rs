@@ -18,6 +18,7 @@ use notify::{
 };
 use shared::ids::JobId;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     intake::{Intake, IntakeError},
@@ -28,7 +29,7 @@ use crate::{
 /// close is awaited.
 const SETTLED: Duration = Duration::from_secs(10);
 
-/// Watches the folder until the sender of stop events is gone.
+/// A watched folder.
 #[derive(Debug)]
 pub struct Incoming {
     folder: PathBuf,
@@ -62,9 +63,9 @@ impl Incoming {
         Ok(Self { folder: folder.to_owned(), files, _watcher: watcher })
     }
 
-    /// Takes files in, one after the other, for ever.
-    pub async fn take_all(mut self, intake: &Intake) {
-        while let Some(path) = self.files.recv().await {
+    /// Takes files in, one after the other, until the process drains; one that was begun is finished.
+    pub async fn take_all(mut self, intake: &Intake, draining: &CancellationToken) {
+        while let Some(Some(path)) = draining.run_until_cancelled(self.files.recv()).await {
             if is_hidden(&path) || !path.is_file() {
                 continue;
             }

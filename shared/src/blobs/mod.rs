@@ -1,7 +1,7 @@
 //! The blob port: what Amazon S3 does, and nothing that it cannot.
 //!
 //! Durable facts are objects. A put is all or nothing; a read either returns every byte or fails, never a
-//! short object. One conformance suite ([`conformance`]) runs over every implementation.
+//! short object. One conformance suite (`conformance`) runs over every implementation.
 
 #[cfg(test)]
 pub mod conformance;
@@ -19,6 +19,8 @@ pub type ByteStream = BoxStream<'static, Result<Bytes, BlobError>>;
 
 /// Longest key, in bytes (S3's limit).
 pub const MAX_KEY: usize = 1024;
+/// Longest segment of a key, in bytes: a file name less the one byte by which a directory store marks objects.
+pub const MAX_SEGMENT: usize = 254;
 
 /// What names one version of an object's content.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -175,7 +177,7 @@ pub fn check_key(key: &str) -> Result<(), BlobError> {
         return Err(BlobError::InvalidKey("length"));
     }
     for segment in key.split('/') {
-        if segment.is_empty() || segment.starts_with('.') || segment.len() > 255 {
+        if segment.is_empty() || segment.starts_with('.') || segment.len() > MAX_SEGMENT {
             return Err(BlobError::InvalidKey("segment"));
         }
         if !segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-=+".contains(&b)) {

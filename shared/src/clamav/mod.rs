@@ -1,12 +1,19 @@
 //! The scanner port: clamd, its exact replies, and deadlines on all of it.
 //!
 //! A reply that is not one of clamd's known answers is an error, never a verdict: nothing that was not
-//! scanned is ever called clean. One conformance suite ([`conformance`]) runs over every implementation.
+//! scanned is ever called clean. One conformance suite (`conformance`) runs over every implementation.
 
 pub mod clamd;
 #[cfg(test)]
 pub mod conformance;
+pub mod endpoint;
+mod exchange;
+#[cfg(test)]
+mod fake;
 pub mod reply;
+pub mod selftest;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 use std::{fmt, time::Duration};
 

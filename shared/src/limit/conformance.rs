@@ -1,1 +1,171 @@
-//! What every limiter must do.
+//! What every [`Limiter`] must do, whichever clock it lives by.
+//!
+//! Turns are compared with each other, not with a clock of the test's: an implementation may count time on
+//! another machine. The cases let little time pass, so that real time serves as well as paused time.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{Charge, Limiter, Turn};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A limiter under test and its time.
+#[async_trait]
+pub trait Subject: Send + Sync {
+    /// The limiter.
+    fn limiter(&self) -> &dyn Limiter;
+
+    /// Lets this much of the limiter's time pass.
+    async fn pass(&self, by: Duration);
+}
+
+/// A charge of `cost` under `key` at the rate that `rate` spells.
+pub fn charge(key: &str, rate: &str, cost: u32) -> Charge {
+    Charge { key: key.to_owned(), rate: rate.parse().unwrap(), cost: cost.try_into().unwrap() }
+}
+
+/// Runs every case.
+pub async fn all(subject: &dyn Subject) {
+    burst_then_rate(subject).await;
+    an_idle_key_regains_its_burst_and_no_more(subject).await;
+    reservations_drain_in_order_at_the_rate(subject).await;
+    all_or_nothing(subject).await;
+    the_latest_turn_counts(subject).await;
+    one_key_named_twice_pays_twice(subject).await;
+    cost_counts(subject).await;
+    a_cost_above_the_burst_waits_for_an_idle_key(subject).await;
+    too_late_reserves_nothing(subject).await;
+    keys_are_apart(subject).await;
+    no_charge_passes(subject).await;
+}
+
+fn key(name: &str) -> String {
+    format!("{name}-{}", uuid::Uuid::now_v7())
+}
+
+async fn acquire(subject: &dyn Subject, charges: &[Charge], longest: Duration) -> Turn {
+    subject.limiter().acquire(charges, longest).await.unwrap()
+}
+
+async fn reserved(subject: &dyn Subject, charges: &[Charge]) -> Timestamp {
+    match acquire(subject, charges, HOUR).await {
+        Turn::At(at) => at,
+        other => panic!("expected a reserved turn, got {other:?}"),
+    }
+}
+
+#[track_caller]
+fn assert_apart(earlier: Timestamp, later: Timestamp, millis: i64) {
+    let apart = later.as_millisecond() - earlier.as_millisecond();
+    assert!((apart - millis).abs() <= 1, "{apart} ms apart, expected {millis}");
+}
+
+async fn burst_then_rate(subject: &dyn Subject) {
+    let one = [charge(&key("burst"), "1/min burst 5", 1)];
+    for n in 0..5 {
+        assert_eq!(acquire(subject, &one, HOUR).await, Turn::Now, "{n} of the burst");
+    }
+    let sixth = reserved(subject, &one).await;
+    let seventh = reserved(subject, &one).await;
+    assert_apart(sixth, seventh, 60_000);
+}
+
+async fn an_idle_key_regains_its_burst_and_no_more(subject: &dyn Subject) {
+    let one = [charge(&key("regain"), "10/sec burst 2", 1)];
+    for _ in 0..2 {
+        acquire(subject, &one, HOUR).await;
+        subject.pass(Duration::from_millis(450)).await;
+    }
+    let slow = charge(&one[0].key, "10/hour burst 2", 1);
+    // Four units of time have gone by; the burst is two.
+    assert_eq!(acquire(subject, &[slow.clone(), slow.clone()], HOUR).await, Turn::Now);
+    assert!(matches!(acquire(subject, &[slow], HOUR).await, Turn::At(_)));
+}
+
+async fn reservations_drain_in_order_at_the_rate(subject: &dyn Subject) {
+    let one = [charge(&key("drain"), "100/sec burst 1", 1)];
+    // So much at once that the clock cannot catch up with the turns while they are handed out.
+    acquire(subject, &[charge(&one[0].key, "100/sec burst 1", 500)], HOUR).await;
+    let first = reserved(subject, &one).await;
+    for n in 1..1000 {
+        assert_apart(first, reserved(subject, &one).await, n * 10);
+    }
+}
+
+async fn all_or_nothing(subject: &dyn Subject) {
+    let (free, full) = (charge(&key("free"), "1/hour burst 1", 1), charge(&key("full"), "1/hour burst 1", 1));
+    assert_eq!(acquire(subject, std::slice::from_ref(&full), Duration::ZERO).await, Turn::Now);
+    for both in [[free.clone(), full.clone()], [full.clone(), free.clone()]] {
+        assert!(matches!(acquire(subject, &both, Duration::ZERO).await, Turn::TooLate(_)));
+    }
+    assert_eq!(acquire(subject, &[free], Duration::ZERO).await, Turn::Now, "the free key was not charged");
+}
+
+async fn the_latest_turn_counts(subject: &dyn Subject) {
+    let (soon, late) = (charge(&key("soon"), "1/sec burst 1", 1), charge(&key("late"), "1/min burst 1", 1));
+    let both = [late.clone(), soon.clone()];
+    assert_eq!(acquire(subject, &both, HOUR).await, Turn::Now);
+    let second = reserved(subject, &both).await;
+    let third = reserved(subject, std::slice::from_ref(&late)).await;
+    assert_apart(second, third, 60_000);
+    // The sooner key was charged as well, in its own time line.
+    let own = reserved(subject, &[soon]).await;
+    assert!(own < second, "{own} is not before {second}");
+}
+
+async fn one_key_named_twice_pays_twice(subject: &dyn Subject) {
+    let one = charge(&key("twice"), "1/hour burst 2", 1);
+    assert_eq!(acquire(subject, &[one.clone(), one.clone()], HOUR).await, Turn::Now);
+    assert!(matches!(acquire(subject, &[one], Duration::ZERO).await, Turn::TooLate(_)));
+}
+
+async fn cost_counts(subject: &dyn Subject) {
+    let name = key("cost");
+    let cost = |n| [charge(&name, "1/min burst 10", n)];
+    assert_eq!(acquire(subject, &cost(7), HOUR).await, Turn::Now);
+    assert_eq!(acquire(subject, &cost(3), HOUR).await, Turn::Now);
+    let five = reserved(subject, &cost(5)).await;
+    assert_apart(five, reserved(subject, &cost(2)).await, 120_000);
+}
+
+async fn a_cost_above_the_burst_waits_for_an_idle_key(subject: &dyn Subject) {
+    let name = key("large");
+    let cost = |n| [charge(&name, "1/min burst 2", n)];
+    assert_eq!(acquire(subject, &cost(10), HOUR).await, Turn::Now, "an idle key takes it at once");
+    let small = reserved(subject, &cost(2)).await;
+    let large = reserved(subject, &cost(10)).await;
+    // It waits until what was charged before it has drained: the two that pass at their turn, as if by then.
+    assert_apart(small, large, 120_000);
+    // And pays for itself: the next two pass when it has drained to their burst.
+    assert_apart(large, reserved(subject, &cost(2)).await, 600_000);
+}
+
+async fn too_late_reserves_nothing(subject: &dyn Subject) {
+    let one = [charge(&key("late"), "10/sec burst 1", 1)];
+    assert_eq!(acquire(subject, &one, Duration::ZERO).await, Turn::Now);
+    let mut told = None;
+    for _ in 0..5 {
+        match acquire(subject, &one, Duration::ZERO).await {
+            Turn::TooLate(when) => told = Some(when).max(told),
+            other => panic!("expected too late, got {other:?}"),
+        }
+    }
+    // With a wait allowed, the turn is the very time that the refusals told.
+    assert_apart(told.unwrap(), reserved(subject, &one).await, 0);
+    subject.pass(Duration::from_millis(201)).await;
+    assert_eq!(acquire(subject, &one, Duration::ZERO).await, Turn::Now);
+}
+
+async fn keys_are_apart(subject: &dyn Subject) {
+    for name in ["a", "b"] {
+        let one = [charge(&key(name), "1/hour burst 1", 1)];
+        assert_eq!(acquire(subject, &one, Duration::ZERO).await, Turn::Now);
+    }
+}
+
+async fn no_charge_passes(subject: &dyn Subject) {
+    assert_eq!(acquire(subject, &[], Duration::ZERO).await, Turn::Now);
+}

@@ -2,7 +2,7 @@
 //!
 //! What exceeds a rate is not refused but told when its turn is, and that turn is reserved: it is not
 //! charged again when it comes back then, so that many deferred jobs drain in order at the declared rate.
-//! One conformance suite ([`conformance`]) runs over every implementation.
+//! One conformance suite (`conformance`) runs over every implementation.
 
 #[cfg(test)]
 pub mod conformance;

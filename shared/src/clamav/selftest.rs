@@ -1,0 +1,106 @@
+//! Whether a scanner works: it finds the EICAR test file and lets a harmless one pass.
+//!
+//! A clamd without signatures answers every command and calls everything clean.
+
+use std::{hint::black_box, time::Duration};
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+
+use super::{ScanError, Scanner, Verdict};
+
+/// The two halves of the EICAR test file, each backwards: the program that carries them is no positive itself.
+const HALVES: [&str; 2] = ["$}7)CC7)^P(45XZP\\4[PA@%P!O5X", "*H+H$!ELIF-TSET-SURIVITNA-DRADNATS-RACIE"];
+
+const HARMLESS: &[u8] = b"Nothing to be found here.\n";
+
+/// Why a scanner is not to be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SelfTestError {
+    /// It gave no verdict.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// It did not call the EICAR test file infected: its signatures are missing.
+    #[error("the scanner called the EICAR test file {0}")]
+    Missed(&'static str),
+    /// It did not call a harmless file clean.
+    #[error("the scanner called a harmless file {0}")]
+    FalseAlarm(&'static str),
+}
+
+/// The 68 bytes of the EICAR anti-malware test file (<https://www.eicar.org/download-anti-malware-testfile/>), made at
+/// run time.
+pub fn eicar() -> Vec<u8> {
+    HALVES.iter().flat_map(|half| black_box(half).bytes().rev()).collect()
+}
+
+/// Scans the EICAR test file and a harmless one, each within `deadline`.
+///
+/// # Errors
+/// [`SelfTestError`] if a verdict is missing or wrong.
+pub async fn self_test(scanner: &dyn Scanner, deadline: Duration) -> Result<(), SelfTestError> {
+    match scan(scanner, eicar().into(), deadline).await? {
+        Verdict::Infected { .. } => {}
+        other => return Err(SelfTestError::Missed(other.name())),
+    }
+    match scan(scanner, Bytes::from_static(HARMLESS), deadline).await? {
+        Verdict::Clean => Ok(()),
+        other => Err(SelfTestError::FalseAlarm(other.name())),
+    }
+}
+
+async fn scan(scanner: &dyn Scanner, bytes: Bytes, deadline: Duration) -> Result<Verdict, ScanError> {
+    scanner.scan(stream::iter([Ok(bytes)]).boxed(), deadline).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+    use crate::{blobs::ByteStream, clamav::EngineVersion};
+
+    /// A scanner that gives these answers, the last first.
+    #[derive(Debug)]
+    struct Scripted(Mutex<Vec<Result<Verdict, ScanError>>>);
+
+    #[async_trait]
+    impl Scanner for Scripted {
+        async fn scan(&self, _: ByteStream, _: Duration) -> Result<Verdict, ScanError> {
+            self.0.lock().unwrap().pop().unwrap()
+        }
+
+        async fn version(&self, _: Duration) -> Result<EngineVersion, ScanError> {
+            Err(ScanError::Garbled)
+        }
+    }
+
+    #[tokio::test]
+    async fn both_verdicts_have_to_be_right() {
+        let infected = || Ok(Verdict::Infected { signature: "Eicar".to_owned() });
+        let encrypted = || Ok(Verdict::Encrypted { signature: "x".to_owned() });
+        for (eicar, harmless, expected) in [
+            (infected(), Ok(Verdict::Clean), Ok(())),
+            (Ok(Verdict::Clean), Ok(Verdict::Clean), Err(SelfTestError::Missed("clean"))),
+            (encrypted(), Ok(Verdict::Clean), Err(SelfTestError::Missed("encrypted"))),
+            (infected(), infected(), Err(SelfTestError::FalseAlarm("infected"))),
+            (Err(ScanError::Deadline), infected(), Err(SelfTestError::Scan(ScanError::Deadline))),
+            (infected(), Err(ScanError::Garbled), Err(SelfTestError::Scan(ScanError::Garbled))),
+        ] {
+            let scanner = Scripted(Mutex::new(vec![harmless, eicar]));
+            assert_eq!(self_test(&scanner, Duration::from_secs(1)).await, expected);
+        }
+    }
+
+    #[test]
+    fn the_test_file_is_right_and_not_in_the_program() {
+        let eicar = eicar();
+        let sha256: String = Sha256::digest(&eicar).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(sha256, "275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f");
+        let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(!program.windows(eicar.len()).any(|window| window == eicar));
+    }
+}

@@ -1,0 +1,112 @@
+//! How mails ended, as the store tells it.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use jiff::Timestamp;
+use shared::{
+    blobs::{self, BlobError, Blobs},
+    ids::WorkId,
+    settle::{EndRecord, ends_prefix},
+};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::super::{error::CommandError, table::Table};
+use crate::pipeline::DELIVER;
+
+/// How often the store is asked: stores do not tell by themselves.
+const ASK: Duration = Duration::from_millis(100);
+/// The longest end record.
+const LONGEST: u64 = 4 << 20;
+
+/// The ends of one mail's branches so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ended {
+    pub(super) records: Vec<EndRecord>,
+}
+
+impl Ended {
+    /// Whether every branch has an end: those of a fan-out are listed by what `route` noted down.
+    pub(super) fn is_closed(&self) -> bool {
+        if self.records.iter().any(|record| record.stage != DELIVER.0) {
+            return true;
+        }
+        let ended: BTreeSet<&str> = self.records.iter().map(|record| record.branch.as_str()).collect();
+        let routed = self.records.iter().flat_map(|record| &record.audit).find(|note| note.what == "routed");
+        let branches = routed.and_then(|note| note.detail.get("destinations"));
+        branches.is_some_and(|branches| branches.split(' ').all(|branch| ended.contains(branch)))
+    }
+}
+
+/// Waits until every mail has ended or patience does.
+pub(super) async fn wait(
+    blobs: &dyn Blobs,
+    mails: &[&WorkId],
+    patience: Duration,
+) -> Result<Vec<Ended>, CommandError> {
+    let until = Instant::now() + patience;
+    let mut ended = vec![Ended::default(); mails.len()];
+    let mut ticks = interval(ASK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        for (mail, ended) in mails.iter().zip(&mut ended).filter(|(_, ended)| !ended.is_closed()) {
+            ended.records = records(blobs, mail).await.map_err(CommandError::failed)?;
+        }
+        if Instant::now() >= until || ended.iter().all(Ended::is_closed) {
+            return Ok(ended);
+        }
+    }
+}
+
+async fn records(blobs: &dyn Blobs, mail: &WorkId) -> Result<Vec<EndRecord>, BlobError> {
+    let mut records = Vec::new();
+    let page = blobs.list(&ends_prefix(mail), None, 1000).await?;
+    for key in page.keys {
+        let (_, bytes) = blobs::read(blobs, &key, None, LONGEST).await?;
+        records.push(serde_json::from_slice(&bytes).map_err(|_| BlobError::Damaged("not an end record"))?);
+    }
+    Ok(records)
+}
+
+/// One line a mail and branch.
+pub(super) fn table<'a>(mails: impl Iterator<Item = (&'a str, &'a Ended)>) -> Table {
+    let mut table = Table::new(["MAIL", "STAGES", "END", "REASON", "TIME"]);
+    for (name, ended) in mails {
+        if ended.records.is_empty() {
+            table.row([name.to_owned(), "-".to_owned(), "open".to_owned(), String::new(), String::new()]);
+        }
+        for record in &ended.records {
+            table.row([name.to_owned(), stages(record), end(record), reason(record), took(record)]);
+        }
+    }
+    table
+}
+
+fn stages(record: &EndRecord) -> String {
+    let mut stages: Vec<&str> = record.audit.iter().map(|note| note.stage.as_str()).collect();
+    stages.dedup();
+    stages.join(" → ")
+}
+
+fn end(record: &EndRecord) -> String {
+    match record.branch.as_str() {
+        "" => record.end.clone(),
+        branch => format!("{} to {branch}", record.end),
+    }
+}
+
+fn reason(record: &EndRecord) -> String {
+    match (&record.class, &record.reason) {
+        (Some(class), Some(reason)) => format!("{class}: {reason}"),
+        (None, Some(reason)) => reason.clone(),
+        _ => {
+            let note = record.audit.iter().rev().find(|note| note.what == "accepted");
+            note.and_then(|note| note.detail.get("status")).map(|s| format!("the receiver answered {s}")).unwrap_or_default()
+        }
+    }
+}
+
+fn took(record: &EndRecord) -> String {
+    let ms = Timestamp::duration_since(record.at, record.first_seen).as_millis();
+    if ms < 10_000 { format!("{ms} ms") } else { format!("{} s", ms / 1000) }
+}

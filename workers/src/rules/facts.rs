@@ -1,0 +1,126 @@
+//! What rules can see of a mail.
+
+use shared::pii::Pii;
+
+use crate::{
+    mail::model::{Mailbox, ParsedMail, PartRole},
+    names::TenantName,
+};
+
+/// The verdicts that a rule can ask for: those of the scanner, and `error` where there is none.
+pub const VERDICTS: [&str; 6] = ["clean", "infected", "encrypted", "limits_exceeded", "unscannable", "error"];
+
+/// How rules see the null reverse-path of a bounce (RFC 5321 §4.5.5).
+const NULL_SENDER: &str = "<>";
+
+/// The SMTP envelope, as far as it is known.
+#[derive(Clone, Copy, Default)]
+pub struct Envelope<'a> {
+    /// The reverse-path; empty for a bounce.
+    pub sender: Option<&'a str>,
+    /// The forward-paths; empty where nothing told them.
+    pub recipients: &'a [Pii<String>],
+}
+
+/// One mail's facts. They hold personal data, so they cannot be printed.
+#[derive(Clone, Default)]
+pub struct Facts<'a> {
+    /// The envelope's sender where it is known, else the addresses of `From`.
+    pub senders: Vec<&'a str>,
+    /// The envelope's recipients where they are known, else those of `To`, `Cc` and `Bcc`.
+    pub recipients: Vec<&'a str>,
+    /// The subject.
+    pub subject: Option<&'a str>,
+    /// Names and values of the header fields.
+    pub headers: Vec<(&'a str, &'a str)>,
+    /// Content types of the attachments.
+    pub attachment_types: Vec<&'a str>,
+    /// The command in the mail.
+    pub intent: Option<&'a str>,
+    /// Codes of the findings.
+    pub findings: Vec<String>,
+    /// What the scan said: one of [`VERDICTS`].
+    pub verdict: &'a str,
+    /// Whose mail it is.
+    pub tenant: &'a str,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts of a parsed and scanned mail.
+    pub fn of(mail: &'a ParsedMail, envelope: Envelope<'a>, verdict: &'a str, tenant: &'a TenantName) -> Self {
+        let attachments = mail.parts.iter().filter(|part| part.role == PartRole::Attachment);
+        Self {
+            senders: match envelope.sender {
+                Some("") => vec![NULL_SENDER],
+                Some(sender) => vec![sender],
+                None => addresses(&mail.from).collect(),
+            },
+            recipients: if envelope.recipients.is_empty() {
+                [&mail.to, &mail.cc, &mail.bcc].into_iter().flat_map(|list| addresses(list)).collect()
+            } else {
+                envelope.recipients.iter().map(|recipient| recipient.expose().as_str()).collect()
+            },
+            subject: mail.subject.as_ref().map(|subject| subject.expose().as_str()),
+            headers: mail.headers.iter().map(|field| (field.name.as_str(), field.value.expose().as_str())).collect(),
+            attachment_types: attachments.map(|part| part.content_type.as_str()).collect(),
+            intent: mail.intent.as_ref().map(|intent| intent.command.as_str()),
+            findings: mail.findings.iter().map(|finding| finding.code.name()).collect(),
+            verdict,
+            tenant: tenant.as_str(),
+        }
+    }
+}
+
+fn addresses(mailboxes: &[Mailbox]) -> impl Iterator<Item = &str> {
+    mailboxes.iter().map(|mailbox| mailbox.address.expose().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::model::Digest;
+
+    fn mailboxes(addresses: &[&str]) -> Vec<Mailbox> {
+        addresses.iter().map(|address| Mailbox { name: None, address: Pii::new((*address).to_owned()) }).collect()
+    }
+
+    fn mail() -> ParsedMail {
+        ParsedMail {
+            raw: Digest { len: 0, sha256: [0; 32] },
+            message_id: None,
+            date: None,
+            from: mailboxes(&["from@a.example"]),
+            sender: mailboxes(&["sender@a.example"]),
+            reply_to: vec![],
+            to: mailboxes(&["to@b.example"]),
+            cc: mailboxes(&["cc@b.example"]),
+            bcc: mailboxes(&["bcc@b.example"]),
+            subject: Some(Pii::new("Hello".to_owned())),
+            headers: vec![],
+            text: None,
+            html: None,
+            parts: vec![],
+            findings: vec![],
+            intent: None,
+        }
+    }
+
+    #[test]
+    fn the_envelope_comes_first() {
+        let (mail, tenant) = (mail(), TenantName::parse("acme").unwrap());
+        let recipients = [Pii::new("hidden@b.example".to_owned())];
+        for (envelope, senders, to) in [
+            (Envelope::default(), vec!["from@a.example"], vec!["to@b.example", "cc@b.example", "bcc@b.example"]),
+            (
+                Envelope { sender: Some("env@a.example"), recipients: &recipients },
+                vec!["env@a.example"],
+                vec!["hidden@b.example"],
+            ),
+            (Envelope { sender: Some(""), recipients: &recipients }, vec!["<>"], vec!["hidden@b.example"]),
+        ] {
+            let facts = Facts::of(&mail, envelope, "clean", &tenant);
+            assert_eq!((facts.senders, facts.recipients), (senders, to));
+            assert_eq!((facts.subject, facts.verdict, facts.tenant), (Some("Hello"), "clean", "acme"));
+        }
+    }
+}

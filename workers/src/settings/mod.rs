@@ -1,0 +1,97 @@
+//! The typed settings of mailtri, read from `mailtri.toml` and the environment.
+//!
+//! `mailtri.example.toml` documents every key. Everything is checked here, also across sections, so that a
+//! [`Settings`] is usable as it stands.
+
+mod destinations;
+mod rules;
+mod sections;
+mod stages;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use shared::config::{ConfigError, Document, Effective, Environment, Reader};
+
+pub use destinations::{Destination, NOT_DESTINATIONS};
+pub use sections::{
+    Audit, Clamav, ClamavEndpoint, Data, Html, Limits, LogFormat, RemoteImages, Shutdown, Telemetry, Tenants,
+};
+pub use stages::{PolicyOverrides, STAGES};
+
+use crate::{names::DestinationName, rules::RuleSet};
+
+/// Every variable that starts so overrides a key: `MAILTRI_LIMITS__MAX_MAIL=25MB`.
+pub const PREFIX: &str = "MAILTRI_";
+
+/// Variables with that prefix that are no keys: the configuration's own place.
+pub const RESERVED: &[&str] = &["MAILTRI_CONFIG"];
+
+/// Everything that an operator can set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `[data]`.
+    pub data: Data,
+    /// `[clamav]`.
+    pub clamav: Clamav,
+    /// `[stage.NAME]`, one entry for each stage.
+    pub stages: BTreeMap<&'static str, PolicyOverrides>,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[tenants]`.
+    pub tenants: Tenants,
+    /// `[html]`.
+    pub html: Html,
+    /// `[destination.NAME]`.
+    pub destinations: BTreeMap<DestinationName, Destination>,
+    /// `[[rule]]` and `[route]`.
+    pub rules: RuleSet,
+    /// `[telemetry]`.
+    pub telemetry: Telemetry,
+    /// `[shutdown]`.
+    pub shutdown: Shutdown,
+    /// `[audit]`.
+    pub audit: Audit,
+}
+
+impl Settings {
+    /// Reads and checks the configuration; the second value is what `mailtri config show` prints.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once. The process should exit with 78 (`EX_CONFIG`).
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<(Self, Effective), ConfigError> {
+        let document = Document::load(file, Environment::new(PREFIX, RESERVED, variables))?;
+        let settings = Self::read(&document.root());
+        let effective = document.finish()?;
+        Ok((settings, effective))
+    }
+
+    fn read(root: &Reader<'_>) -> Self {
+        let tenants = Tenants::read(&root.section("tenants"));
+        let destinations = destinations::read(root);
+        let known = rules::Known {
+            destinations: destinations.iter().map(|(name, _)| name.clone()).collect(),
+            tenants: tenants.names().map(|tenant| tenant.as_str().to_owned()).collect::<BTreeSet<String>>(),
+        };
+        Self {
+            data: Data::read(&root.section("data")),
+            clamav: Clamav::read(&root.section("clamav")),
+            stages: stages::read(&root.section("stage")),
+            limits: Limits::read(&root.section("limits")),
+            tenants,
+            html: Html::read(&root.section("html")),
+            rules: rules::read(root, &known),
+            destinations: destinations.into_iter().filter_map(|(name, read)| Some((name, read?))).collect(),
+            telemetry: Telemetry::read(&root.section("telemetry")),
+            shutdown: Shutdown::read(&root.section("shutdown")),
+            audit: Audit::read(&root.section("audit")),
+        }
+    }
+}

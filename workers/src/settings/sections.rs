@@ -1,0 +1,251 @@
+//! The sections that stand for themselves.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    thread::available_parallelism,
+    time::Duration,
+};
+
+use secrecy::SecretString;
+use shared::config::{Reader, Size};
+
+use crate::names::{self, TenantName};
+
+/// `[data]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Data {
+    /// Where the embedded plane keeps everything; `--data` overrides it.
+    pub dir: Option<PathBuf>,
+}
+
+/// `[clamav]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clamav {
+    /// Where clamd listens.
+    pub endpoint: ClamavEndpoint,
+    /// How long one scan may take, connecting included.
+    pub deadline: Duration,
+}
+
+/// Where clamd listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClamavEndpoint {
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// A TCP port.
+    Tcp {
+        /// Name or address, without brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest mail, in bytes.
+    pub max_mail: u64,
+    /// The most parts of a mail.
+    pub max_parts: NonZeroU32,
+    /// The longest HTML body that is sanitised, in bytes.
+    pub max_html: u64,
+    /// Children that parse mail.
+    pub sandbox_processes: NonZeroUsize,
+    /// How long a child may take for one mail.
+    pub sandbox_wall: Duration,
+    /// Bytes of mail held in memory at once, in one process.
+    pub memory: u64,
+}
+
+/// `[tenants]`: whose mail a domain's is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tenants(BTreeMap<String, TenantName>);
+
+/// `[html]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Html {
+    /// What becomes of images that load from elsewhere.
+    pub remote_images: RemoteImages,
+}
+
+/// What becomes of images that load from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteImages {
+    /// They are removed: loading one tells the sender who reads the mail, and when.
+    Block,
+    /// They stay.
+    Keep,
+}
+
+/// `[telemetry]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// The log filter.
+    pub log: String,
+    /// How log lines look.
+    pub format: LogFormat,
+    /// Where metrics and health are served; nowhere when it is not set.
+    pub listen: Option<SocketAddr>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// `[shutdown]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shutdown {
+    /// How long running jobs may take to end after SIGTERM.
+    pub grace: Duration,
+}
+
+/// `[audit]`.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    /// The key of the records' HMAC; without one, it is made once in the data directory.
+    pub key: Option<SecretString>,
+}
+
+impl Data {
+    pub(super) fn read(section: &Reader<'_>) -> Self {
+        Self { dir: section.path("dir") }
+    }
+}
+
+impl Clamav {
+    pub(super) fn read(section: &Reader<'_>) -> Self {
+        let socket = "/var/run/clamav/clamd.ctl";
+        let expected = "\"unix:/absolute/path\" or \"tcp:HOST:PORT\"";
+        let default = (&*format!("unix:{socket}"), ClamavEndpoint::Unix(socket.into()));
+        Self {
+            endpoint: section.parsed_or("endpoint", expected, default, ClamavEndpoint::parse),
+            deadline: positive(section, "deadline", Duration::from_secs(120)),
+        }
+    }
+}
+
+impl ClamavEndpoint {
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return path.starts_with('/').then(|| Self::Unix(path.into()));
+        }
+        let (host, port) = text.strip_prefix("tcp:")?.rsplit_once(':')?;
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        let unbracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let host = unbracketed.or_else(|| (!host.contains(':')).then_some(host))?;
+        (!host.is_empty()).then(|| Self::Tcp { host: host.to_owned(), port })
+    }
+}
+
+impl Limits {
+    pub(super) fn read(section: &Reader<'_>) -> Self {
+        let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let limits = Self {
+            max_mail: bytes(section, "max_mail", 40_000_000),
+            max_parts: section.get_or("max_parts", NonZeroU32::MIN.saturating_add(999)),
+            max_html: bytes(section, "max_html", 1 << 20),
+            sandbox_processes: section.get_or("sandbox_processes", cores),
+            sandbox_wall: positive(section, "sandbox_wall", Duration::from_secs(10)),
+            memory: bytes(section, "memory", 256 << 20),
+        };
+        if limits.memory < limits.max_mail {
+            let key = if section.is_set("memory") { "memory" } else { "max_mail" };
+            section.reject(key, "a mail of max_mail would never fit into memory; expected memory >= max_mail");
+        }
+        limits
+    }
+}
+
+impl Tenants {
+    /// The tenant of an address's domain, in either case.
+    pub fn of_domain(&self, domain: &str) -> Option<&TenantName> {
+        self.0.get(&domain.to_ascii_lowercase())
+    }
+
+    /// Every tenant that is named, some perhaps more than once.
+    pub fn names(&self) -> impl Iterator<Item = &TenantName> {
+        self.0.values()
+    }
+
+    pub(super) fn read(section: &Reader<'_>) -> Self {
+        let mut tenants = BTreeMap::new();
+        for (key, text) in section.texts() {
+            let domain = key.to_ascii_lowercase();
+            let Some(tenant) = TenantName::parse(&text) else {
+                section.reject(&key, &format!("expected {}, at most 32 long", names::EXPECTED));
+                continue;
+            };
+            if !is_domain(&domain) {
+                section.reject(&key, "the key has to be a domain, such as \"example.org\"");
+            } else if tenants.insert(domain, tenant).is_some() {
+                section.reject(&key, "this domain is there already, in another case");
+            }
+        }
+        Self(tenants)
+    }
+}
+
+impl Html {
+    pub(super) fn read(section: &Reader<'_>) -> Self {
+        let choices = [("block", RemoteImages::Block), ("keep", RemoteImages::Keep)];
+        Self { remote_images: section.one_of_or_first("remote_images", choices) }
+    }
+}
+
+impl Telemetry {
+    pub(super) fn read(section: &Reader<'_>) -> Self {
+        let formats = [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
+        let expected = "an address and a port to listen on, such as \"127.0.0.1:9464\"";
+        Self {
+            log: section.get_or("log", "info".to_owned()),
+            format: section.one_of_or_first("format", formats),
+            listen: section.parsed("listen", expected, |text| text.parse().ok()),
+        }
+    }
+}
+
+impl Shutdown {
+    pub(super) fn read(section: &Reader<'_>) -> Self {
+        Self { grace: positive(section, "grace", Duration::from_secs(30)) }
+    }
+}
+
+impl Audit {
+    pub(super) fn read(section: &Reader<'_>) -> Self {
+        Self { key: section.secret("key") }
+    }
+}
+
+/// A duration that has to be more than nothing.
+pub(super) fn positive(section: &Reader<'_>, key: &str, default: Duration) -> Duration {
+    let duration = section.get_or(key, default);
+    if duration.is_zero() {
+        section.reject(key, "expected more than nothing");
+    }
+    duration
+}
+
+fn bytes(section: &Reader<'_>, key: &str, default: u64) -> u64 {
+    let Size(bytes) = section.get_or(key, Size(default));
+    if bytes == 0 {
+        section.reject(key, "expected more than nothing");
+    }
+    bytes
+}
+
+fn is_domain(text: &str) -> bool {
+    text.split('.').all(|label| {
+        !label.is_empty() && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    })
+}
