@@ -75,7 +75,7 @@ impl Running {
             budget: Budget::new(settings.limits.memory),
             clock: plane.clock.clone(),
             shutdown: shutdown.clone(),
-            key: plane.audit_key()?,
+            key: plane.audit_key(settings.audit.key.as_ref())?,
         };
         serve_operations(settings, plane, &fleet).await?;
         let mut running = Self { runners: JoinSet::new() };

@@ -18,7 +18,7 @@ use crate::{
     jobs::{LOCAL_BUCKET, ParseJob, SmtpEnvelope, Source},
     pipeline,
     plane::Plane,
-    tenants::Tenants,
+    settings::Tenants,
 };
 
 /// Takes mails in.

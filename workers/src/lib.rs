@@ -18,5 +18,4 @@ pub mod rules;
 pub mod sandbox;
 pub mod settings;
 pub mod stages;
-pub mod tenants;
 pub mod webhook;

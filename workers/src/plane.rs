@@ -18,6 +18,7 @@ use std::{
 };
 
 use rand::RngExt;
+use secrecy::{ExposeSecret, SecretString};
 use shared::{
     audit::AuditKey,
     blobs::{BlobError, Blobs, dir::DirBlobs},
@@ -127,11 +128,14 @@ impl Plane {
         Settler { queues: Arc::new(queues.collect()), blobs: Arc::clone(&self.blobs) }
     }
 
-    /// The key that links audit records: made once, readable by its owner only.
+    /// The key that links audit records: the configured one, or one that is made once, readable by its owner only.
     ///
     /// # Errors
     /// When it can be neither read nor made.
-    pub fn audit_key(&self) -> Result<AuditKey, PlaneError> {
+    pub fn audit_key(&self, configured: Option<&SecretString>) -> Result<AuditKey, PlaneError> {
+        if let Some(key) = configured {
+            return Ok(AuditKey::new(key.expose_secret().as_bytes().to_vec()));
+        }
         let path = self.dir.join("audit.key");
         let fail = |source| PlaneError::Io { path: path.clone(), source };
         if !path.try_exists().map_err(fail)? {

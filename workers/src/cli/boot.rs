@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use shared::{clock::Clock, config::Effective};
+use shared::{
+    clock::Clock,
+    config::{Effective, process_variables},
+    telemetry,
+};
 
 use super::{ConfigArg, DataArgs, error::CommandError};
 use crate::{
     plane::{Plane, PlaneError},
-    settings::{self, Settings},
+    settings::Settings,
 };
 
 /// The file that is read where none is named.
@@ -18,7 +22,7 @@ impl ConfigArg {
     pub(super) fn load(&self) -> Result<(Settings, Effective), CommandError> {
         let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file());
         let file = self.config.clone().or_else(default);
-        settings::load(file.as_deref()).map_err(CommandError::config)
+        Settings::load(file.as_deref(), process_variables()).map_err(CommandError::config)
     }
 }
 
@@ -26,7 +30,7 @@ impl DataArgs {
     /// The configuration and the data directory.
     pub(super) fn load(&self) -> Result<(Settings, PathBuf), CommandError> {
         let (settings, _) = self.config.load()?;
-        let dir = self.data.clone().or_else(|| settings.data_dir.clone()).ok_or_else(|| {
+        let dir = self.data.clone().or_else(|| settings.data.dir.clone()).ok_or_else(|| {
             CommandError::usage("no data directory: pass --data DIR or set data.dir in the configuration")
         })?;
         Ok((settings, dir))
@@ -53,6 +57,12 @@ fn plane_error(error: PlaneError) -> CommandError {
         )),
         error => CommandError::failed(error),
     }
+}
+
+/// Starts logging as configured.
+pub(super) fn start_logs(settings: &Settings) -> Result<(), CommandError> {
+    telemetry::init_logs(&settings.telemetry.log, settings.telemetry.format)
+        .map_err(|error| CommandError::config(format!("telemetry.log: {error}; expected a level or levels by target")))
 }
 
 /// Runs a command's asynchronous part.

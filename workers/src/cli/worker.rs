@@ -50,10 +50,10 @@ pub(super) fn worker(args: &WorkerArgs) -> Result<(), CommandError> {
 
 fn run(settings: Settings, plane: Plane, stages: &[StageName], incoming: bool) -> Result<(), CommandError> {
     let (settings, plane) = (Arc::new(settings), Arc::new(plane));
-    settings.start_logs()?;
+    boot::start_logs(&settings)?;
     boot::block_on(async {
         let shutdown = Shutdown::default();
-        shutdown.on_signals(settings.grace).map_err(CommandError::failed)?;
+        shutdown.on_signals(settings.shutdown.grace).map_err(CommandError::failed)?;
         let running = Running::start(&settings, &plane, stages, &shutdown).await.map_err(CommandError::failed)?;
         let taking = if incoming { Some(take_incoming(&settings, &plane, &shutdown)?) } else { None };
         output::line("ready")?;

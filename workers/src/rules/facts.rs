@@ -1,10 +1,8 @@
 //! What rules can see of a mail.
 
-use shared::pii::Pii;
-
 use crate::{
+    jobs::SmtpEnvelope,
     mail::model::{Mailbox, ParsedMail, PartRole},
-    names::TenantName,
 };
 
 /// The verdicts that a rule can ask for: those of the scanner, and `error` where there is none.
@@ -12,15 +10,6 @@ pub const VERDICTS: [&str; 6] = ["clean", "infected", "encrypted", "limits_excee
 
 /// How rules see the null reverse-path of a bounce (RFC 5321 §4.5.5).
 const NULL_SENDER: &str = "<>";
-
-/// The SMTP envelope, as far as it is known.
-#[derive(Clone, Copy, Default)]
-pub struct Envelope<'a> {
-    /// The reverse-path; empty for a bounce.
-    pub sender: Option<&'a str>,
-    /// The forward-paths; empty where nothing told them.
-    pub recipients: &'a [Pii<String>],
-}
 
 /// One mail's facts. They hold personal data, so they cannot be printed.
 #[derive(Clone, Default)]
@@ -47,18 +36,18 @@ pub struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// The facts of a parsed and scanned mail.
-    pub fn of(mail: &'a ParsedMail, envelope: Envelope<'a>, verdict: &'a str, tenant: &'a TenantName) -> Self {
+    pub fn of(mail: &'a ParsedMail, envelope: &'a SmtpEnvelope, verdict: &'a str, tenant: &'a str) -> Self {
         let attachments = mail.parts.iter().filter(|part| part.role == PartRole::Attachment);
         Self {
-            senders: match envelope.sender {
+            senders: match envelope.from.as_ref().map(|from| from.expose().as_str()) {
                 Some("") => vec![NULL_SENDER],
                 Some(sender) => vec![sender],
                 None => addresses(&mail.from).collect(),
             },
-            recipients: if envelope.recipients.is_empty() {
+            recipients: if envelope.to.is_empty() {
                 [&mail.to, &mail.cc, &mail.bcc].into_iter().flat_map(|list| addresses(list)).collect()
             } else {
-                envelope.recipients.iter().map(|recipient| recipient.expose().as_str()).collect()
+                envelope.to.iter().map(|recipient| recipient.expose().as_str()).collect()
             },
             subject: mail.subject.as_ref().map(|subject| subject.expose().as_str()),
             headers: mail.headers.iter().map(|field| (field.name.as_str(), field.value.expose().as_str())).collect(),
@@ -66,7 +55,7 @@ impl<'a> Facts<'a> {
             intent: mail.intent.as_ref().map(|intent| intent.command.as_str()),
             findings: mail.findings.iter().map(|finding| finding.code.name()).collect(),
             verdict,
-            tenant: tenant.as_str(),
+            tenant,
         }
     }
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub use condition::{Condition, Field, Matcher};
-pub use facts::{Envelope, Facts, VERDICTS};
+pub use facts::{Facts, VERDICTS};
 pub use glob::{Glob, LONGEST_PATTERN};
 
 use crate::names::{DestinationName, RuleName};

@@ -1,9 +1,8 @@
 //! `[destination.NAME]`: where mail can be delivered to.
 
-use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use ipnet::IpNet;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use shared::{
     config::{Reader, units},
     limit::Rate,
@@ -11,7 +10,10 @@ use shared::{
 use url::Url;
 
 use super::sections::positive;
-use crate::names::{self, DestinationName};
+use crate::{
+    names::{self, DestinationName},
+    webhook::{DestinationHttp, Schedule, SigningSecret, SigningSecrets, egress::EgressPolicy},
+};
 
 /// Words that stand where destinations do, and so cannot name one.
 pub const NOT_DESTINATIONS: [&str; 3] = ["quarantine", "reject", "drop"];
@@ -25,33 +27,23 @@ const RATE: &str =
 /// A webhook.
 #[derive(Debug, Clone)]
 pub struct Destination {
-    /// Where to.
-    pub url: Url,
-    /// What signs the deliveries.
-    pub secret: SecretString,
-    /// What signs them as well while receivers change over to a new secret.
-    pub previous_secret: Option<SecretString>,
-    /// Certificates to trust instead of the public ones, in PEM.
-    pub ca_file: Option<PathBuf>,
-    /// Networks that are not public and may be connected to all the same.
-    pub allow_cidrs: Vec<IpNet>,
-    /// Whether `http` is allowed: for development only.
-    pub allow_http: bool,
-    /// How long one attempt may take.
-    pub timeout: Duration,
+    /// Where to, and how to get there.
+    pub http: DestinationHttp,
+    /// What signs the deliveries, the newest first.
+    pub secrets: Arc<SigningSecrets>,
     /// Deliveries in a period.
     pub rate: Option<Rate>,
     /// Deliveries at once, in one process.
     pub concurrency: NonZeroU32,
-    /// The wait after each failed attempt, before jitter; when they are used up, the delivery has failed.
-    pub schedule: Vec<Duration>,
+    /// The waits before the attempts, the first of which goes at once.
+    pub schedule: Schedule,
 }
 
 /// Every destination by name; without a value where something is wrong with it, which has been noted.
-pub(super) fn read(root: &Reader<'_>) -> Vec<(DestinationName, Option<Destination>)> {
+pub(super) fn read(root: &Reader<'_>, most_attempts: u32) -> Vec<(DestinationName, Option<Destination>)> {
     let mut destinations = Vec::new();
     for (name, section) in root.subsections("destination") {
-        let destination = Destination::read(&section);
+        let destination = Destination::read(&section, most_attempts);
         match DestinationName::parse(&name).filter(|name| !NOT_DESTINATIONS.contains(&name.as_str())) {
             Some(name) => destinations.push((name, destination)),
             None if NOT_DESTINATIONS.contains(&name.as_str()) => {
@@ -64,31 +56,50 @@ pub(super) fn read(root: &Reader<'_>) -> Vec<(DestinationName, Option<Destinatio
 }
 
 impl Destination {
-    fn read(section: &Reader<'_>) -> Option<Self> {
+    fn read(section: &Reader<'_>, most_attempts: u32) -> Option<Self> {
         let allow_http = section.get_or("allow_http", false);
         let url = url(section, allow_http);
-        let secret = section.required_secret("secret");
-        let previous_secret = section.secret("previous_secret");
+        let secrets = secrets(section);
         let ca_file = section.readable_file("ca_file");
         let network = "a network, such as \"10.1.0.0/16\" or \"127.0.0.1/32\"";
         let allow_cidrs = section.list("allow_cidrs", &[], network, |text| text.parse().ok());
         let timeout = positive(section, "timeout", Duration::from_secs(30));
         let rate = section.parsed("rate", RATE, |text| text.parse().ok());
         let concurrency = section.get_or("concurrency", NonZeroU32::MIN.saturating_add(7));
-        let schedule = section.list("schedule", &SCHEDULE, units::DURATION, units::parse_duration);
-        Some(Self {
-            url: url?,
-            secret: secret?,
-            previous_secret,
-            ca_file,
-            allow_cidrs,
-            allow_http,
-            timeout,
-            rate,
-            concurrency,
-            schedule,
-        })
+        let schedule = schedule(section, most_attempts);
+        let http = DestinationHttp { ca_file, allow_cidrs, allow_http, timeout, ..DestinationHttp::new(url?) };
+        let policy = EgressPolicy { allow_cidrs: http.allow_cidrs.clone(), allow_http };
+        if let Err(error) = policy.check_url(&http.url) {
+            section.reject_hidden("url", None, &error.to_string());
+        }
+        Some(Self { http, secrets: Arc::new(secrets?), rate, concurrency, schedule: schedule? })
     }
+}
+
+/// The signing secrets, the newest first. Nothing of them is ever shown.
+fn secrets(section: &Reader<'_>) -> Option<SigningSecrets> {
+    let newest = section.required_secret("secret");
+    let parsed = |name: &str, secret: SecretString| match secret.expose_secret().parse::<SigningSecret>() {
+        Ok(secret) => Some(secret),
+        Err(error) => {
+            let key = ["env", "file"].map(|kind| format!("{name}_{kind}")).into_iter().find(|key| section.is_set(key));
+            section.reject_hidden(&key.unwrap_or_else(|| name.to_owned()), None, &error.to_string());
+            None
+        }
+    };
+    let newest = newest.and_then(|secret| parsed("secret", secret));
+    let previous = section.secret("previous_secret").and_then(|secret| parsed("previous_secret", secret));
+    SigningSecrets::new([newest?].into_iter().chain(previous).collect()).ok()
+}
+
+fn schedule(section: &Reader<'_>, most_attempts: u32) -> Option<Schedule> {
+    let waits = section.list("schedule", &SCHEDULE, units::DURATION, units::parse_duration);
+    let schedule = Schedule::new([Duration::ZERO].into_iter().chain(waits).collect()).ok()?;
+    if schedule.attempts() > usize::try_from(most_attempts).unwrap_or(usize::MAX) {
+        let wrong = format!("more attempts than stage.deliver.max_attempts, {most_attempts}, allows");
+        section.reject("schedule", &wrong);
+    }
+    Some(schedule)
 }
 
 fn url(section: &Reader<'_>, allow_http: bool) -> Option<Url> {

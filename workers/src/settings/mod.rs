@@ -13,17 +13,23 @@ mod tests;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
 };
 
-use shared::config::{ConfigError, Document, Effective, Environment, Reader};
+use shared::{
+    config::{ConfigError, Document, Effective, Environment, Reader},
+    policy::Policy,
+};
 
 pub use destinations::{Destination, NOT_DESTINATIONS};
-pub use sections::{
-    Audit, Clamav, ClamavEndpoint, Data, Html, Limits, LogFormat, RemoteImages, Shutdown, Telemetry, Tenants,
-};
-pub use stages::{PolicyOverrides, STAGES};
+pub use sections::{Audit, Clamav, Data, Html, Limits, Shutdown, Telemetry, Tenants};
 
-use crate::{names::DestinationName, rules::RuleSet};
+use crate::{
+    mail::limits::Limits as ParseLimits,
+    names::DestinationName,
+    pipeline::{DELIVER, Row, StageName},
+    rules::RuleSet,
+};
 
 /// Every variable that starts so overrides a key: `MAILTRI_LIMITS__MAX_MAIL=25MB`.
 pub const PREFIX: &str = "MAILTRI_";
@@ -39,7 +45,7 @@ pub struct Settings {
     /// `[clamav]`.
     pub clamav: Clamav,
     /// `[stage.NAME]`, one entry for each stage.
-    pub stages: BTreeMap<&'static str, PolicyOverrides>,
+    pub policies: BTreeMap<StageName, Policy>,
     /// `[limits]`.
     pub limits: Limits,
     /// `[tenants]`.
@@ -49,7 +55,7 @@ pub struct Settings {
     /// `[destination.NAME]`.
     pub destinations: BTreeMap<DestinationName, Destination>,
     /// `[[rule]]` and `[route]`.
-    pub rules: RuleSet,
+    pub rules: Arc<RuleSet>,
     /// `[telemetry]`.
     pub telemetry: Telemetry,
     /// `[shutdown]`.
@@ -73,9 +79,28 @@ impl Settings {
         Ok((settings, effective))
     }
 
+    /// How a stage of the table is run.
+    pub fn policy(&self, row: &Row) -> Policy {
+        self.policies.get(&row.stage).copied().unwrap_or(row.policy)
+    }
+
+    /// How much of a mail the parser looks at.
+    pub fn parse_limits(&self) -> ParseLimits {
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        ParseLimits {
+            raw: size(self.limits.max_mail),
+            parts: size(self.limits.max_parts.get().into()),
+            html: size(self.limits.max_html),
+            remote_images: self.html.remote_images,
+            ..ParseLimits::default()
+        }
+    }
+
     fn read(root: &Reader<'_>) -> Self {
         let tenants = Tenants::read(&root.section("tenants"));
-        let destinations = destinations::read(root);
+        let policies = stages::read(&root.section("stage"));
+        let most_attempts = policies.get(&DELIVER).map_or(u32::MAX, |policy| policy.max_attempts);
+        let destinations = destinations::read(root, most_attempts);
         let known = rules::Known {
             destinations: destinations.iter().map(|(name, _)| name.clone()).collect(),
             tenants: tenants.names().map(|tenant| tenant.as_str().to_owned()).collect::<BTreeSet<String>>(),
@@ -83,11 +108,11 @@ impl Settings {
         Self {
             data: Data::read(&root.section("data")),
             clamav: Clamav::read(&root.section("clamav")),
-            stages: stages::read(&root.section("stage")),
+            policies,
             limits: Limits::read(&root.section("limits")),
             tenants,
             html: Html::read(&root.section("html")),
-            rules: rules::read(root, &known),
+            rules: Arc::new(rules::read(root, &known)),
             destinations: destinations.into_iter().filter_map(|(name, read)| Some((name, read?))).collect(),
             telemetry: Telemetry::read(&root.section("telemetry")),
             shutdown: Shutdown::read(&root.section("shutdown")),

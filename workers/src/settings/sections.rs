@@ -10,9 +10,18 @@ use std::{
 };
 
 use secrecy::SecretString;
-use shared::config::{Reader, Size};
+use shared::{
+    clamav::endpoint::Endpoint,
+    config::{Reader, Size},
+    ids::TenantId,
+    telemetry::LogFormat,
+};
 
-use crate::names::{self, TenantName};
+use crate::{
+    jobs::SmtpEnvelope,
+    mail::sanitise::RemoteImages,
+    names::{self, TenantName},
+};
 
 /// `[data]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,23 +34,9 @@ pub struct Data {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clamav {
     /// Where clamd listens.
-    pub endpoint: ClamavEndpoint,
+    pub endpoint: Endpoint,
     /// How long one scan may take, connecting included.
     pub deadline: Duration,
-}
-
-/// Where clamd listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClamavEndpoint {
-    /// A Unix socket.
-    Unix(PathBuf),
-    /// A TCP port.
-    Tcp {
-        /// Name or address, without brackets.
-        host: String,
-        /// The port.
-        port: u16,
-    },
 }
 
 /// `[limits]`.
@@ -72,15 +67,6 @@ pub struct Html {
     pub remote_images: RemoteImages,
 }
 
-/// What becomes of images that load from elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RemoteImages {
-    /// They are removed: loading one tells the sender who reads the mail, and when.
-    Block,
-    /// They stay.
-    Keep,
-}
-
 /// `[telemetry]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Telemetry {
@@ -90,17 +76,6 @@ pub struct Telemetry {
     pub format: LogFormat,
     /// Where metrics and health are served; nowhere when it is not set.
     pub listen: Option<SocketAddr>,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
-    Auto,
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
 }
 
 /// `[shutdown]`.
@@ -127,24 +102,11 @@ impl Clamav {
     pub(super) fn read(section: &Reader<'_>) -> Self {
         let socket = "/var/run/clamav/clamd.ctl";
         let expected = "\"unix:/absolute/path\" or \"tcp:HOST:PORT\"";
-        let default = (&*format!("unix:{socket}"), ClamavEndpoint::Unix(socket.into()));
+        let default = (&*format!("unix:{socket}"), Endpoint::Unix(socket.into()));
         Self {
-            endpoint: section.parsed_or("endpoint", expected, default, ClamavEndpoint::parse),
+            endpoint: section.parsed_or("endpoint", expected, default, |text| text.parse().ok()),
             deadline: positive(section, "deadline", Duration::from_secs(120)),
         }
-    }
-}
-
-impl ClamavEndpoint {
-    fn parse(text: &str) -> Option<Self> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return path.starts_with('/').then(|| Self::Unix(path.into()));
-        }
-        let (host, port) = text.strip_prefix("tcp:")?.rsplit_once(':')?;
-        let port = port.parse().ok().filter(|port| *port != 0)?;
-        let unbracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let host = unbracketed.or_else(|| (!host.contains(':')).then_some(host))?;
-        (!host.is_empty()).then(|| Self::Tcp { host: host.to_owned(), port })
     }
 }
 

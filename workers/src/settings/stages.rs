@@ -1,54 +1,43 @@
-//! `[stage.NAME]`: what an operator changes in a stage's policy. The policy itself applies and checks it.
+//! `[stage.*]`: the pipeline's policies, as far as the configuration changes them.
+//!
+//! What comes out is checked by the same function as the built-in table.
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32};
 
-use shared::config::Reader;
+use shared::{config::Reader, policy::Policy};
 
-/// The stages, in the order of the pipeline.
-pub const STAGES: [&str; 4] = ["parse", "scan", "route", "deliver"];
+use crate::pipeline::{PIPELINE, StageName};
 
-/// What is set replaces the stage's own policy; what is not keeps it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PolicyOverrides {
-    /// How long a received job is hidden from other workers.
-    pub visibility: Option<Duration>,
-    /// How often that is extended.
-    pub heartbeat: Option<Duration>,
-    /// How long one run may take.
-    pub deadline: Option<Duration>,
-    /// How long a run may go without progress.
-    pub progress: Option<Duration>,
-    /// Jobs at once in one process.
-    pub concurrency: Option<NonZeroU32>,
-    /// Runs before the dead-letter queue.
-    pub max_attempts: Option<NonZeroU32>,
-    /// Receives without a settlement before the dead-letter queue.
-    pub max_crashes: Option<NonZeroU32>,
-    /// The wait after the first failure.
-    pub backoff_first: Option<Duration>,
-    /// The longest wait between attempts.
-    pub backoff_longest: Option<Duration>,
-    /// How old a job may get before its declared end.
-    pub max_age: Option<Duration>,
+pub(super) fn read(stages: &Reader<'_>) -> BTreeMap<StageName, Policy> {
+    PIPELINE.iter().map(|row| (row.stage, policy(&stages.section(row.stage.0), row.policy))).collect()
 }
 
-impl PolicyOverrides {
-    fn read(stage: &Reader<'_>) -> Self {
-        Self {
-            visibility: stage.get("visibility"),
-            heartbeat: stage.get("heartbeat"),
-            deadline: stage.get("deadline"),
-            progress: stage.get("progress"),
-            concurrency: stage.get("concurrency"),
-            max_attempts: stage.get("max_attempts"),
-            max_crashes: stage.get("max_crashes"),
-            backoff_first: stage.get("backoff_first"),
-            backoff_longest: stage.get("backoff_longest"),
-            max_age: stage.get("max_age"),
+fn policy(stage: &Reader<'_>, base: Policy) -> Policy {
+    let mut policy = base;
+    let durations = [
+        ("visibility", &mut policy.visibility),
+        ("heartbeat", &mut policy.heartbeat),
+        ("progress", &mut policy.progress),
+        ("deadline", &mut policy.deadline),
+        ("backoff_first", &mut policy.backoff.first),
+        ("backoff_longest", &mut policy.backoff.longest),
+        ("max_age", &mut policy.max_age),
+    ];
+    for (key, field) in durations {
+        if let Some(value) = stage.get(key) {
+            *field = value;
         }
     }
-}
-
-pub(super) fn read(stages: &Reader<'_>) -> BTreeMap<&'static str, PolicyOverrides> {
-    STAGES.into_iter().map(|name| (name, PolicyOverrides::read(&stages.section(name)))).collect()
+    if let Some(concurrency) = stage.get::<NonZeroU32>("concurrency") {
+        policy.concurrency = usize::try_from(concurrency.get()).unwrap_or(usize::MAX);
+    }
+    for (key, field) in [("max_attempts", &mut policy.max_attempts), ("max_crashes", &mut policy.max_crashes)] {
+        if let Some(value) = stage.get::<NonZeroU32>(key) {
+            *field = value.get();
+        }
+    }
+    if let Err(error) = policy.check() {
+        stage.reject(error.key, error.rule);
+    }
+    policy
 }

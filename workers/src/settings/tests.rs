@@ -2,16 +2,21 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use secrecy::ExposeSecret;
-use shared::config::{Effective, Entry, Origin};
+use shared::{
+    clamav::endpoint::Endpoint,
+    config::{Effective, Entry, Origin},
+};
 
 use super::*;
 use crate::{
     names::TenantName,
+    pipeline::{PARSE, PIPELINE},
     rules::{Facts, Outcome},
+    webhook::Schedule,
 };
 
-const CANARY: &str = "canary-51c7";
+/// A signing secret, so that it is one wherever a secret is wanted.
+const CANARY: &str = "whsec_Y2FuYXJ5LTUxYzctY2FuYXJ5LTUxYzctY2FuYXJ5";
 const EXAMPLE: &str = include_str!("../../../mailtri.example.toml");
 
 struct Given {
@@ -70,11 +75,11 @@ fn every_key_of_the_example_loads_and_defaults_are_as_it_says() {
     let erp = &settings.destinations[&DestinationName::parse("erp").unwrap()];
     let archive = &settings.destinations[&DestinationName::parse("archive").unwrap()];
     assert_eq!(
-        (erp.timeout, erp.concurrency, &erp.schedule),
-        (archive.timeout, archive.concurrency, &archive.schedule)
+        (erp.http.timeout, erp.concurrency, &erp.schedule),
+        (archive.http.timeout, archive.concurrency, &archive.schedule)
     );
-    assert_eq!((&erp.allow_cidrs, erp.allow_http), (&archive.allow_cidrs, archive.allow_http));
-    assert_eq!(archive.secret.expose_secret(), CANARY);
+    assert_eq!((&erp.http.allow_cidrs, erp.http.allow_http), (&archive.http.allow_cidrs, archive.http.allow_http));
+    assert_eq!(erp.schedule, Schedule::default());
     assert_eq!(settings.tenants.of_domain("Example.ORG"), TenantName::parse("acme").as_ref());
     assert_eq!(settings.rules.rules().len(), 2);
 }
@@ -114,8 +119,7 @@ fn what_is_shown_loads_again_to_the_same_and_shows_no_secret() {
 fn nothing_set_is_a_whole_configuration() {
     let (settings, _) = Settings::load(None, std::iter::empty()).unwrap();
     assert!(settings.destinations.is_empty() && settings.audit.key.is_none() && settings.data.dir.is_none());
-    assert_eq!(settings.stages.keys().copied().collect::<BTreeSet<_>>(), BTreeSet::from(STAGES));
-    assert!(settings.stages.values().all(|overrides| *overrides == PolicyOverrides::default()));
+    assert!(PIPELINE.iter().all(|row| settings.policies[&row.stage] == row.policy));
     let reason = "no rule matched".to_owned();
     assert_eq!(settings.rules.decide(&Facts::default()).outcome, Outcome::Quarantine { reason });
 }
@@ -137,9 +141,9 @@ fn the_environment_overrides_any_section() {
     let name = DestinationName::parse("my-erp").unwrap();
     let erp = &settings.destinations[&name];
     assert_eq!(erp.rate.unwrap().count.get(), 10);
-    assert_eq!(erp.allow_cidrs.len(), 2);
-    assert_eq!(settings.stages["parse"].visibility, Some(std::time::Duration::from_secs(60)));
-    assert_eq!(settings.clamav.endpoint, ClamavEndpoint::Tcp { host: "::1".to_owned(), port: 3310 });
+    assert_eq!(erp.http.allow_cidrs.len(), 2);
+    assert_eq!(settings.policies[&PARSE].visibility, std::time::Duration::from_secs(60));
+    assert_eq!(settings.clamav.endpoint, Endpoint::Tcp("[::1]:3310".to_owned()));
     assert_eq!(settings.rules.decide(&Facts::default()).outcome, Outcome::Deliver(vec![name]));
 }
 

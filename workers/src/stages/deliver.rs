@@ -19,8 +19,8 @@ use super::parsed;
 use crate::{
     jobs::DeliverJob,
     payload::MailProcessed,
-    pipeline,
-    webhook::{Attempt, Delivery, Event as Webhook, MAIL_PROCESSED, Schedule, SigningSecrets, WebhookClient, WebhookId},
+    pipeline, settings,
+    webhook::{Attempt, BuildError, Delivery, Event as Webhook, MAIL_PROCESSED, Schedule, SigningSecrets, WebhookClient, WebhookId},
 };
 
 /// How long a delivery is remembered, so that a repeat is not sent: longer than any job can wait.
@@ -36,7 +36,7 @@ pub struct Destination {
     /// Its connections.
     pub client: WebhookClient,
     /// What signs.
-    pub secrets: SigningSecrets,
+    pub secrets: Arc<SigningSecrets>,
     /// When to try.
     pub schedule: Schedule,
     /// How many deliveries a time.
@@ -45,6 +45,23 @@ pub struct Destination {
     pub slots: Semaphore,
     /// The longest that one attempt takes.
     pub timeout: Duration,
+}
+
+impl Destination {
+    /// Makes a configured destination ready.
+    ///
+    /// # Errors
+    /// When its client cannot be built.
+    pub fn new(settings: &settings::Destination) -> Result<Self, BuildError> {
+        Ok(Self {
+            client: WebhookClient::new(&settings.http)?,
+            secrets: Arc::clone(&settings.secrets),
+            schedule: settings.schedule.clone(),
+            rate: settings.rate,
+            slots: Semaphore::new(usize::try_from(settings.concurrency.get()).unwrap_or(Semaphore::MAX_PERMITS)),
+            timeout: settings.http.timeout,
+        })
+    }
 }
 
 /// The stage.

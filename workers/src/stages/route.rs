@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use shared::{
     audit::Note,
     blobs::{self, Blobs, Condition, Put},
@@ -15,7 +16,8 @@ use super::{from_json, parse::quarantine, parsed, store_failure};
 use crate::{
     jobs::{DeliverJob, NextJob, RouteJob, ScanReport},
     pipeline,
-    rules::{Decision, Facts, RuleSet, RuleOutcome},
+    names::DestinationName,
+    rules::{Decision, Facts, Outcome as Decided, RuleSet},
 };
 
 /// The stage.
@@ -25,6 +27,13 @@ pub struct Route {
     pub blobs: Arc<dyn Blobs>,
     /// The rules.
     pub rules: Arc<RuleSet>,
+}
+
+/// A decision and the rules that it was made by.
+#[derive(Debug, Serialize, Deserialize)]
+struct Dated {
+    version: String,
+    decision: Decision,
 }
 
 #[async_trait]
@@ -41,16 +50,18 @@ impl Stage for Route {
 
     async fn run(&self, job: RouteJob, ctx: &Context) -> Result<Outcome, Failure> {
         let mail = parsed(&job.parsed, &*self.blobs).await?;
-        let facts = Facts::of(&job.envelope, &mail, &job.scan.verdict, &ctx.tenant);
-        let decision = self.settled(self.rules.evaluate(&facts), ctx).await?;
-        let note = Note::new("routed").with("rules_version", &decision.version).with("rules", decision.rules.join(" "));
+        let facts = Facts::of(&mail, &job.envelope, job.scan.verdict.name(), ctx.tenant.as_str());
+        let decided = Dated { version: self.rules.version().to_owned(), decision: self.rules.decide(&facts) };
+        let Dated { version, decision } = self.settled(decided, ctx).await?;
+        let rules: Vec<String> = decision.rules.iter().map(ToString::to_string).collect();
+        let note = Note::new("routed").with("rules_version", &version).with("rules", rules.join(" "));
         let outcome = match decision.outcome {
-            RuleOutcome::Reject { reason } => ended("mail.rejected", End::Rejected { reason: reason.into() }),
-            RuleOutcome::Drop { reason } => ended("mail.dropped", End::Dropped { reason: reason.into() }),
-            RuleOutcome::Quarantine { reason } => quarantine("rule", reason),
-            RuleOutcome::Deliver(_) if job.scan.verdict != Verdict::Clean => quarantine_unclean(&job.scan),
-            RuleOutcome::Deliver(destinations) => {
-                return fan_out(&job, &destinations, &decision.rules, &decision.version, note);
+            Decided::Reject { reason } => ended("mail.rejected", End::Rejected { reason: reason.into() }),
+            Decided::Drop { reason } => ended("mail.dropped", End::Dropped { reason: reason.into() }),
+            Decided::Quarantine { reason } => quarantine("rule", reason),
+            Decided::Deliver(_) if job.scan.verdict != Verdict::Clean => quarantine_unclean(&job.scan),
+            Decided::Deliver(destinations) => {
+                return fan_out(&job, &destinations, &rules, &version, note);
             }
         };
         Ok(outcome.with_note(note))
@@ -60,15 +71,15 @@ impl Stage for Route {
 impl Route {
     /// The decision that stands. Only a fan-out can be sent in part, so only there is the first decision kept: a
     /// repeat goes by it even if the rules have changed since.
-    async fn settled(&self, decision: Decision, ctx: &Context) -> Result<Decision, Failure> {
-        let several = matches!(&decision.outcome, RuleOutcome::Deliver(destinations) if destinations.len() > 1);
+    async fn settled(&self, decided: Dated, ctx: &Context) -> Result<Dated, Failure> {
+        let several = matches!(&decided.decision.outcome, Decided::Deliver(destinations) if destinations.len() > 1);
         if !several && !ctx.repeated {
-            return Ok(decision);
+            return Ok(decided);
         }
         let key = format!("decisions/{}", ctx.work);
-        let json = serde_json::to_vec(&decision).map_err(|_| Failure::permanent("encoding", "the decision has no JSON form"))?;
+        let json = serde_json::to_vec(&decided).map_err(|_| Failure::permanent("encoding", "the decision has no JSON form"))?;
         match self.blobs.put(&key, json.into(), Condition::IfAbsent).await.map_err(|e| store_failure(&e))? {
-            Put::Stored(_) => Ok(decision),
+            Put::Stored(_) => Ok(decided),
             Put::Exists => {
                 let (_, bytes) = blobs::read(&*self.blobs, &key, None, 1 << 20).await.map_err(|e| store_failure(&e))?;
                 from_json(&bytes)
@@ -79,20 +90,21 @@ impl Route {
 
 fn fan_out(
     job: &RouteJob,
-    destinations: &[String],
+    destinations: &[DestinationName],
     rules: &[String],
     version: &str,
     note: Note,
 ) -> Result<Outcome, Failure> {
-    let note = note.with("destinations", destinations.join(" "));
+    let names: Vec<&str> = destinations.iter().map(DestinationName::as_str).collect();
+    let note = note.with("destinations", names.join(" "));
     let mut hops = destinations.iter().map(|destination| {
         DeliverJob {
             mail: job.clone(),
-            destination: destination.clone(),
+            destination: destination.to_string(),
             rules: rules.to_vec(),
             rules_version: version.to_owned(),
         }
-        .hop(destination)
+        .hop(destination.as_str())
     });
     let Some(first) = hops.next() else {
         return Ok(quarantine("rule", "no destination was named".to_owned()).with_note(note));
