@@ -11,6 +11,7 @@ pub const SECRET_ENV: &str = "MAILTRI_TEST_SECRET";
 #[derive(Debug, Clone)]
 pub struct Config {
     text: String,
+    secret_in_file: bool,
     pub(crate) secret: Option<String>,
 }
 
@@ -18,7 +19,13 @@ impl Config {
     /// A configuration with nothing but a scanner.
     #[must_use]
     pub fn new(clamd: &Clamd) -> Self {
-        Self { text: format!("[clamav]\nendpoint = \"{}\"\n", clamd.endpoint()), secret: None }
+        Self { text: format!("[clamav]\nendpoint = \"{}\"\n", clamd.endpoint()), secret_in_file: false, secret: None }
+    }
+
+    /// From here on secrets come from the receiver's file, so that the configuration is whole without an environment.
+    #[must_use]
+    pub fn secrets_in_files(self) -> Self {
+        Self { secret_in_file: true, ..self }
     }
 
     /// A scanner, and everything is delivered to `/hook` of the receiver.
@@ -34,8 +41,13 @@ impl Config {
         let (url, ca) = (receiver.url(path), receiver.ca_file());
         let schedule =
             if more.contains("schedule") { "" } else { "schedule = [\"0s\", \"200ms\", \"1s\", \"2s\", \"5s\"]" };
+        let secret = if self.secret_in_file {
+            format!("secret_file = \"{}\"", receiver.secret_file().display())
+        } else {
+            format!("secret_env = \"{SECRET_ENV}\"")
+        };
         let body = format!(
-            "url = \"{url}\"\nsecret_env = \"{SECRET_ENV}\"\nca_file = \"{}\"\nallow_cidrs = [\"127.0.0.0/8\"]\n\
+            "url = \"{url}\"\n{secret}\nca_file = \"{}\"\nallow_cidrs = [\"127.0.0.0/8\"]\n\
              {schedule}\n{more}",
             ca.display()
         );

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
@@ -67,10 +68,22 @@ pub struct End {
     pub stage: String,
     /// Runs at that stage.
     pub attempts: u32,
-    /// When the mail was first seen (RFC 3339).
-    pub first_seen: String,
-    /// When it ended (RFC 3339).
-    pub at: String,
+    /// When the mail was first seen.
+    pub first_seen: Timestamp,
+    /// When it ended.
+    pub at: Timestamp,
+    /// The trail that led there.
+    #[serde(default)]
+    pub audit: Vec<Step>,
+}
+
+/// A record of the trail.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Step {
+    /// The stage that wrote it.
+    pub stage: String,
+    /// What it did.
+    pub what: String,
 }
 
 impl Ended {

@@ -28,7 +28,7 @@ async fn without_clamd_nothing_passes_and_with_it_everything_ends_as_it_should()
         fleet.submit(&before).await;
         receiver.wait_complete(LIMIT).await.assert_sound();
 
-        clamd.kill().await;
+        clamd.kill();
         let during: Vec<Mail> = (0..scale(15, 100)).map(|_| source.any()).collect();
         fleet.submit(&during).await;
         let infected = [Fixture::named("eicar").mail(), Fixture::named("eicar-zip").mail()];
@@ -61,7 +61,7 @@ async fn a_clamd_that_dies_again_and_again_in_the_middle_of_scans_lets_nothing_t
         fleet.submit(&mails).await;
         for _ in 0..3 {
             tokio::time::sleep(Duration::from_millis(700)).await;
-            clamd.kill().await;
+            clamd.kill();
             clamd.restart().await;
         }
         let ended = fleet.submit_and_wait(&[Fixture::named("eicar-zip").mail()], LIMIT).await;

@@ -7,7 +7,12 @@
 mod book;
 mod tls;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -30,7 +35,8 @@ use book::Obligation;
 /// A running receiver; it ends when dropped.
 pub struct Receiver {
     port: u16,
-    dir: TempDir,
+    dir: PathBuf,
+    _temp: Option<TempDir>,
     secret: String,
     book: watch::Sender<Book>,
     _server: JoinSet<()>,
@@ -44,16 +50,23 @@ struct Desk {
 impl Receiver {
     /// Starts a receiver on a free port of 127.0.0.1.
     pub async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let listener = tls::TlsListener::bind(&dir.path().join("ca.pem")).await;
+        let temp = tempfile::tempdir().unwrap();
+        let receiver = Self::start_in(temp.path()).await;
+        Self { _temp: Some(temp), ..receiver }
+    }
+
+    /// Starts a receiver that leaves its authority's certificate and its secret (`ca.pem`, `secret`) in `dir`.
+    pub async fn start_in(dir: &Path) -> Self {
+        let listener = tls::TlsListener::bind(&dir.join("ca.pem")).await;
         let port = listener.address().port();
         let secret = format!("whsec_{}", BASE64_STANDARD.encode(rand::random::<[u8; 32]>()));
+        fs::write(dir.join("secret"), &secret).unwrap();
         let book = watch::Sender::new(Book::default());
         let desk = Arc::new(Desk { webhook: Webhook::new(&secret).unwrap(), book: book.clone() });
         let app = Router::new().fallback(take).layer(DefaultBodyLimit::disable()).with_state(desk);
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { port, dir, secret, book, _server: server }
+        Self { port, dir: dir.to_owned(), _temp: None, secret, book, _server: server }
     }
 
     /// The address of a path.
@@ -65,7 +78,13 @@ impl Receiver {
     /// The certificate of the authority that signed the receiver's.
     #[must_use]
     pub fn ca_file(&self) -> PathBuf {
-        self.dir.path().join("ca.pem")
+        self.dir.join("ca.pem")
+    }
+
+    /// The file that holds the secret.
+    #[must_use]
+    pub fn secret_file(&self) -> PathBuf {
+        self.dir.join("secret")
     }
 
     /// The `whsec_` secret that requests have to be signed with.
@@ -174,7 +193,7 @@ mod tests {
 
     impl Sender {
         fn new(receiver: &Receiver) -> Self {
-            let ca = reqwest::Certificate::from_pem(&std::fs::read(receiver.ca_file()).unwrap()).unwrap();
+            let ca = reqwest::Certificate::from_pem(&fs::read(receiver.ca_file()).unwrap()).unwrap();
             let redirect = reqwest::redirect::Policy::none();
             Self(reqwest::Client::builder().tls_certs_only([ca]).redirect(redirect).no_proxy().build().unwrap())
         }
