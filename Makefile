@@ -50,7 +50,8 @@ doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked $(OLDER)
 
 deny: ## Licences, sources, bans and, where the database can be reached, advisories
-	@tests/deny
+	tests/deny policy
+	tests/deny advisories
 
 clean: ## Remove everything that was built
 	$(CARGO) clean
