@@ -39,8 +39,7 @@ impl Config {
     pub fn destination(mut self, name: &str, receiver: &Receiver, path: &str, more: &str) -> Self {
         self.secret = Some(receiver.secret().to_owned());
         let (url, ca) = (receiver.url(path), receiver.ca_file());
-        let schedule =
-            if more.contains("schedule") { "" } else { "schedule = [\"0s\", \"200ms\", \"1s\", \"2s\", \"5s\"]" };
+        let schedule = if more.contains("schedule") { "" } else { "schedule = [\"200ms\", \"1s\", \"2s\", \"5s\"]" };
         let secret = if self.secret_in_file {
             format!("secret_file = \"{}\"", receiver.secret_file().display())
         } else {

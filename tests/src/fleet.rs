@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     process::Stdio,
@@ -209,13 +210,17 @@ impl Fleet {
     /// When the command fails, or a mail has not ended within `limit`.
     pub async fn submit_and_wait(&self, mails: &[Mail], limit: Duration) -> Vec<Ended> {
         let paths = self.write(mails);
-        let mut command = self.command(&["submit", "--json", "--wait", &limit.as_secs().to_string()]);
+        let mut command = self.command(&["submit", "--json", &format!("--wait={}", limit.as_secs())]);
         let ran = run(command.arg("--data").arg(self.data()).args(paths), b"").await;
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let ended: Vec<Ended> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let find = |mail: &Mail| ended.iter().find(|e| e.name.contains(&mail.name)).cloned();
+        let find = |mail: &Mail| ended.iter().find(|e| stem(&e.name) == mail.name).cloned();
         mails.iter().map(|m| find(m).unwrap_or_else(|| panic!("{} has not ended: {ended:?}", m.name))).collect()
     }
+}
+
+fn stem(name: &str) -> &str {
+    Path::new(name).file_stem().and_then(OsStr::to_str).unwrap_or(name)
 }
 
 /// Runs a command to its end, with `input` on its standard input.
