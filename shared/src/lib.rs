@@ -25,5 +25,6 @@ pub mod runner;
 pub mod settle;
 pub mod shutdown;
 pub mod stage;
+mod sqlite;
 pub mod state;
 pub mod telemetry;

@@ -1,26 +1,115 @@
 //! Batches single operations by ten and by 1 MiB, and retries what failed of a batch.
-use super::*;
-use tokio::time::Instant;
-/// stub
+//!
+//! Natural batching, without a timer: what waits is flushed at once while there is a free flush, and gathers while
+//! there is none. Each entry has its own result and its own retries; what succeeded is never repeated.
+
+mod lane;
+#[cfg(test)]
+mod tests;
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use self::lane::{Entry, Lane};
+use super::{Outgoing, Queue, QueueError, Receipt};
+
+/// How often a send is tried before its error is the caller's.
+const SEND_TRIES: u32 = 5;
+/// Concurrent flushes of each kind unless asked otherwise.
+const FLUSHES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+
+/// Waits before a retry: they double from `first` up to `longest`, each jittered over its upper half.
+#[derive(Debug, Clone, Copy)]
+struct Backoff {
+    first: Duration,
+    longest: Duration,
+}
+
+/// For what can wait a little.
+const PATIENT: Backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(5) };
+/// For extensions, which race the lease.
+const URGENT: Backoff = Backoff { first: Duration::from_millis(25), longest: Duration::from_millis(500) };
+
+impl Backoff {
+    async fn wait(self, failures: u32) {
+        let full = self.first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(self.longest);
+        sleep(full.mul_f64(rand::random_range(0.5..1.0))).await;
+    }
+}
+
+/// Sends, deletes and extends one at a time for its callers, in batches on the queue. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Batcher {
-    q: std::sync::Arc<dyn Queue>,
+    sends: Lane<Outgoing>,
+    deletes: Lane<Receipt>,
+    changes: Lane<(Receipt, Duration)>,
 }
+
 impl Batcher {
-    /// stub
-    pub fn new(q: std::sync::Arc<dyn Queue>) -> Self {
-        Self { q }
+    /// A batcher on `queue` with two concurrent flushes of each kind.
+    pub fn new(queue: Arc<dyn Queue>) -> Self {
+        Self::with_flushes(queue, FLUSHES)
     }
-    /// stub
-    pub async fn send(&self, m: Outgoing) -> Result<(), QueueError> {
-        self.q.send(&[m]).await.pop().unwrap_or(Ok(()))
+
+    /// A batcher on `queue` with up to `flushes` concurrent flushes of each kind.
+    pub fn with_flushes(queue: Arc<dyn Queue>, flushes: NonZeroUsize) -> Self {
+        Self {
+            sends: Lane::new(Arc::clone(&queue), flushes),
+            deletes: Lane::new(Arc::clone(&queue), flushes),
+            changes: Lane::new(queue, flushes),
+        }
     }
-    /// stub
-    pub async fn delete(&self, r: Receipt, _u: Instant) -> Result<(), QueueError> {
-        self.q.delete(&[r]).await.pop().unwrap_or(Ok(()))
+
+    /// Sends a message, in up to five tries. Dropping the future before its flush sends nothing.
+    ///
+    /// # Errors
+    /// The last try's. After [`QueueError::Unavailable`] the message may have been sent all the same.
+    pub async fn send(&self, message: Outgoing) -> Result<(), QueueError> {
+        persist(&self.sends, message, PATIENT, SEND_TRIES).await
     }
-    /// stub
-    pub async fn change_visibility(&self, r: Receipt, d: Duration, _u: Instant) -> Result<(), QueueError> {
-        self.q.change_visibility(&[(r, d)]).await.pop().unwrap_or(Ok(()))
+
+    /// Deletes a message, and keeps trying until `deadline` (the end of its lease).
+    ///
+    /// # Errors
+    /// The queue's, or [`QueueError::Unavailable`] at the deadline.
+    pub async fn delete(&self, receipt: Receipt, deadline: Instant) -> Result<(), QueueError> {
+        by(deadline, persist(&self.deletes, receipt, PATIENT, u32::MAX)).await
+    }
+
+    /// Sets a message's visibility timeout, and keeps trying, at short intervals, until `deadline`.
+    ///
+    /// The timeout counts from when the queue carries it out, which is never before this call.
+    ///
+    /// # Errors
+    /// The queue's, or [`QueueError::Unavailable`] at the deadline.
+    pub async fn change_visibility(
+        &self,
+        receipt: Receipt,
+        visibility: Duration,
+        deadline: Instant,
+    ) -> Result<(), QueueError> {
+        by(deadline, persist(&self.changes, (receipt, visibility), URGENT, u32::MAX)).await
+    }
+}
+
+async fn by(deadline: Instant, work: impl Future<Output = Result<(), QueueError>>) -> Result<(), QueueError> {
+    let late = |_| Err(QueueError::Unavailable("no success before the deadline".into()));
+    timeout_at(deadline, work).await.unwrap_or_else(late)
+}
+
+async fn persist<E: Entry>(lane: &Lane<E>, mut entry: E, backoff: Backoff, tries: u32) -> Result<(), QueueError> {
+    let mut failures = 0;
+    loop {
+        let (error, returned) = match lane.submit(entry).await {
+            Ok(()) => return Ok(()),
+            Err(failed) => failed,
+        };
+        failures += 1;
+        match returned {
+            Some(same) if error.is_retryable() && failures < tries => entry = same,
+            _ => return Err(error),
+        }
+        backoff.wait(failures).await;
     }
 }
