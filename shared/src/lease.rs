@@ -1,7 +1,7 @@
 //! The lease on a received message: one heartbeat each, and a deadline of our own.
 //!
 //! A queue may answer an expired receipt with success, so whether the lease still holds is decided here, by
-//! monotonic time counted from the *start* of the receive. Past it the job is cancelled and nothing is settled.
+//! monotonic time counted from no later than the queue counts. Past it the job is cancelled and nothing is settled.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ids::StageName,
     policy::Policy,
-    queue::{MAX_VISIBILITY, QueueError, Receipt, batch::Batcher},
+    queue::{MAX_VISIBILITY, QueueError, Receipt, Received, batch::Batcher},
     stage::Progress,
     telemetry::metric,
 };
@@ -42,29 +42,28 @@ struct Heartbeat {
 }
 
 impl Lease {
-    /// Keeps the lease on a message whose receive *started* at `received`.
+    /// Keeps the lease on a message from when it was leased.
     pub(crate) fn keep(
         stage: StageName,
         queue: Batcher,
-        receipt: Receipt,
-        received: Instant,
+        message: &Received,
         policy: &Policy,
         progress: Arc<Progress>,
     ) -> Self {
-        let lost = CancellationToken::new();
-        let (sender, until) = watch::channel(received + policy.visibility);
+        let (lost, leased_at) = (CancellationToken::new(), message.leased_at);
+        let (sender, until) = watch::channel(leased_at + policy.visibility);
         let heartbeat = Heartbeat {
             stage,
             queue,
-            receipt,
+            receipt: message.receipt.clone(),
             visibility: policy.visibility,
             period: policy.heartbeat,
-            end: received + MAX_VISIBILITY,
+            end: leased_at + MAX_VISIBILITY,
             progress,
             lost: lost.clone(),
             until: sender,
         };
-        Self { lost, until, heartbeat: tokio::spawn(heartbeat.beat(received)) }
+        Self { lost, until, heartbeat: tokio::spawn(heartbeat.beat(leased_at)) }
     }
 
     /// Resolves when the lease is lost.
@@ -87,8 +86,8 @@ impl Drop for Lease {
 }
 
 impl Heartbeat {
-    async fn beat(self, received: Instant) {
-        let mut next = received + self.period;
+    async fn beat(self, leased_at: Instant) {
+        let mut next = leased_at + self.period;
         loop {
             let until = *self.until.borrow();
             sleep_until(next.min(until)).await;

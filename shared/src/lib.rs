@@ -24,7 +24,7 @@ pub mod queue;
 pub mod runner;
 pub mod settle;
 pub mod shutdown;
-pub mod stage;
 mod sqlite;
+pub mod stage;
 pub mod state;
 pub mod telemetry;

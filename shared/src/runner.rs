@@ -78,12 +78,11 @@ impl<S: Stage> Runner<S> {
         let jobs = TaskTracker::new();
         let draining = &this.fleet.shutdown.draining;
         while let Some(Some(mut free)) = draining.run_until_cancelled(take_slots(&slots)).await {
-            let received = Instant::now();
             for message in this.receive(free.len()).await {
                 let Some(slot) = free.pop() else { break };
                 let this = Arc::clone(&this);
                 jobs.spawn(async move {
-                    this.handle(message, received).await;
+                    this.handle(message).await;
                     drop(slot);
                 });
             }
@@ -94,7 +93,9 @@ impl<S: Stage> Runner<S> {
 
     async fn receive(&self, max: usize) -> Vec<Received> {
         let draining = &self.fleet.shutdown.draining;
-        match self.queue.receive(max, MAX_WAIT, self.policy.visibility, draining).await {
+        // A queue may count leases from the start of the receive: a long poll must not use up too much of one.
+        let wait = MAX_WAIT.min(self.policy.visibility / 2);
+        match self.queue.receive(max, wait, self.policy.visibility, draining).await {
             Ok(messages) => {
                 metric::received(self.stage.name(), messages.len());
                 messages
@@ -108,14 +109,14 @@ impl<S: Stage> Runner<S> {
         }
     }
 
-    async fn handle(&self, message: Received, received: Instant) {
+    async fn handle(&self, message: Received) {
         let stage = self.stage.name();
         let progress = Arc::new(Progress::new(self.policy.progress));
         let queue = match self.fleet.settler.queues.get(&stage) {
             Some(queues) => queues.work.clone(),
             None => return tracing::error!(%stage, "the stage has no queue to settle on"),
         };
-        let lease = Lease::keep(stage, queue, message.receipt.clone(), received, &self.policy, Arc::clone(&progress));
+        let lease = Lease::keep(stage, queue, &message, &self.policy, Arc::clone(&progress));
         match Envelope::decode(&message.body) {
             Ok(mut envelope) => {
                 envelope.crashes += message.receive_count.saturating_sub(1);

@@ -1,7 +1,7 @@
 //! The queue port: what Amazon SQS's standard queues do, and nothing that they cannot.
 //!
 //! Delivery is at least once. A received message is leased until its visibility timeout passes; then it
-//! is received again with a higher receive count. One conformance suite ([`conformance`]) runs over every
+//! is received again with a higher receive count. One conformance suite (`conformance`) runs over every
 //! implementation.
 
 pub mod batch;
@@ -12,6 +12,7 @@ pub mod sqlite;
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Most messages in one batch of any operation.
@@ -51,6 +52,9 @@ pub struct Received {
     pub body: String,
     /// How often it was received, this time included: 1 at the first receive.
     pub receive_count: u32,
+    /// From when the lease counts: never later than the queue itself counts it from. Where the queue does not tell,
+    /// that is the start of the receive.
+    pub leased_at: Instant,
 }
 
 /// How much a queue holds. On SQS these are approximate.
@@ -110,8 +114,6 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// The future must be driven to its end: dropping it can strand what it was about to return until the
     /// visibility timeout. Cancelling `stop` asks for an early end; an implementation that cannot end a poll
     /// without losing what it brings ignores it.
-    ///
-    /// Leases are to be counted from the *start* of this call.
     async fn receive(
         &self,
         max: usize,

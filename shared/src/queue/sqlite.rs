@@ -121,8 +121,10 @@ impl SqliteQueue {
         committed: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T, QueueError> {
         let (name, clock) = (Arc::clone(&self.name), self.queues.clock.clone());
-        let work =
-            move |connection: &Connection| work(&Store { connection, queue: &name, now: clock.now().as_millisecond() });
+        let work = move |connection: &Connection| {
+            let began = Instant::now();
+            work(&Store { connection, queue: &name, now: clock.now().as_millisecond(), began })
+        };
         Ok(self.queues.database.call(work, committed).await?)
     }
 

@@ -1,7 +1,7 @@
 //! The state port: small facts that make things cheaper or softer, and may vanish at any moment.
 //!
 //! Losing everything in it must never lose a mail or make one wrongly clean. One conformance suite
-//! ([`conformance`]) runs over every implementation.
+//! (`conformance`) runs over every implementation.
 
 #[cfg(test)]
 pub mod conformance;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use tokio::time::Instant;
 
 use super::{
     super::{Depth, MAX_VISIBILITY, Outgoing, QueueError, Receipt, Received},
@@ -22,6 +23,8 @@ pub(super) struct Store<'a> {
     pub(super) queue: &'a str,
     /// Unix milliseconds.
     pub(super) now: i64,
+    /// The same time, or a little before.
+    pub(super) began: Instant,
 }
 
 /// What a receive brings.
@@ -107,7 +110,8 @@ impl Store<'_> {
         let until = self.now.saturating_add(millis(visibility));
         self.run(schema::LEASE, params![id, until, self.now, receive_count, token.to_be_bytes()])?;
         let body = self.connection.prepare_cached(schema::READ_BODY)?.query_row([id], |row| row.get(0))?;
-        Ok(Received { id: id.to_string(), receipt: Receipt(format!("{id}-{token:032x}")), body, receive_count })
+        let receipt = Receipt(format!("{id}-{token:032x}"));
+        Ok(Received { id: id.to_string(), receipt, body, receive_count, leased_at: self.began })
     }
 
     fn move_to(&self, dead_letter: &str, candidate: &Candidate) -> rusqlite::Result<()> {
