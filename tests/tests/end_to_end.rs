@@ -125,6 +125,9 @@ fn check_attachments(receiver: &Receiver) {
     let name = text(&bidi["attachments"][0], "name");
     assert!(name.ends_with(".exe") && !name.contains('\u{202e}'), "{name}");
     assert!(bidi["findings"].to_string().contains("control_characters"));
+    let damaged = data(receiver, "base64-stray");
+    assert!(damaged["findings"].to_string().contains("encoding_damaged"));
+    assert_eq!(damaged["attachments"][0]["size"], 4 * "a file whose encoding has one byte too many\n".len());
 }
 
 /// Decoded here, by other code than the one under test.
