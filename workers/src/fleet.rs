@@ -124,7 +124,12 @@ fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
 pub fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Sandbox(error.to_string());
     let program: PathBuf = std::env::current_exe().map_err(|e| failed(&e))?;
-    let config = SandboxConfig { processes: settings.limits.sandbox_processes, ..SandboxConfig::new(program) };
+    let config = SandboxConfig {
+        processes: settings.limits.sandbox_processes,
+        wall_limit: settings.limits.sandbox_wall,
+        limits: settings.parse_limits(),
+        ..SandboxConfig::new(program)
+    };
     Sandbox::start(config).map_err(|e| failed(&e))
 }
 

@@ -99,11 +99,12 @@ impl Plane {
         let of = |row: &crate::pipeline::Row| {
             let dead = format!("{}-dlq", row.stage);
             let redrive = Redrive { max_receives: MAX_RECEIVES, dead_letter: dead.clone() };
-            (row.stage, Queues { work: queues.queue(row.stage.0, Some(redrive)), dead: queues.queue(&dead, None) })
+            let (work, dead) = (queues.queue(row.stage.0, Some(redrive))?, queues.queue(&dead, None)?);
+            Ok::<_, QueueError>((row.stage, Queues { work, dead }))
         };
         Ok(Self {
             dir: dir.to_owned(),
-            queues: PIPELINE.iter().map(of).collect(),
+            queues: PIPELINE.iter().map(of).collect::<Result<_, _>>()?,
             blobs: Arc::new(DirBlobs::open(&dir.join("blobs"))?),
             state: Arc::new(SqliteState::open(&dir.join("state"), clock.clone())?),
             limiter: Arc::new(LocalLimiter::new(clock.clone())),

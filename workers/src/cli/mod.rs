@@ -89,7 +89,7 @@ struct DataArgs {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Command::Sandbox => return crate::sandbox::child_main(),
+        Command::Sandbox => return crate::sandbox::child::child_main(),
         Command::Completions { shell } => completions(shell),
         Command::Local(args) => worker::local(&args),
         Command::Worker(args) => worker::worker(&args),

@@ -21,7 +21,7 @@ use crate::{
         parse::Refusal,
     },
     pipeline,
-    sandbox::{Parsed, Sandbox, SandboxError},
+    sandbox::{Answer, Sandbox, SandboxError},
 };
 
 /// Raw and parsed mails up to this size travel within the job.
@@ -61,8 +61,8 @@ impl Stage for Parse {
         ctx.progress();
         abort_for_tests(&raw);
         let parsed = match self.sandbox.parse(raw.clone(), job.envelope.to.clone()).await {
-            Ok(Parsed::Mail(parsed)) => parsed,
-            Ok(Parsed::Refused(Refusal { code, .. })) => {
+            Ok(Answer::Parsed(parsed)) => parsed,
+            Ok(Answer::Refused(Refusal { code, .. })) => {
                 return Ok(quarantine("refused", format!("not a mail that can be read: {code}")));
             }
             Err(SandboxError::Poisoned { why }) => {
