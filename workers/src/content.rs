@@ -20,22 +20,20 @@ use crate::{
 
 /// A raw mail, wherever it is.
 #[derive(Debug, Clone)]
-pub struct RawMail {
-    blobs: Arc<dyn Blobs>,
-    source: Source,
-    inline: Option<Bytes>,
+pub enum RawMail {
+    /// It came with the job.
+    Inline(Bytes),
+    /// It is in the store.
+    Stored(Arc<dyn Blobs>, Source),
 }
+
+/// Why a stream of content ends with an error when it is not what the parse saw: no other try helps.
+pub const NOT_AS_PARSED: &str = "not the bytes that were parsed";
 
 /// Chunks that an inline mail is streamed in.
 const CHUNK: usize = 64 * 1024;
 
 impl RawMail {
-    /// A raw mail in the store, and its bytes if they came with the job.
-    #[must_use]
-    pub fn new(blobs: Arc<dyn Blobs>, source: Source, inline: Option<Bytes>) -> Self {
-        Self { blobs, source, inline }
-    }
-
     /// All of it, checked against what the parse saw.
     ///
     /// # Errors
@@ -55,9 +53,9 @@ impl RawMail {
     }
 
     async fn range(&self, range: Option<Range<u64>>) -> Result<ByteStream, BlobError> {
-        match &self.inline {
-            Some(bytes) => slice(bytes, range),
-            None => Ok(self.blobs.get(&self.source.key, range, Some(&self.source.etag)).await?.body),
+        match self {
+            Self::Inline(bytes) => slice(bytes, range),
+            Self::Stored(blobs, source) => Ok(blobs.get(&source.key, range, Some(&source.etag)).await?.body),
         }
     }
 }
@@ -74,10 +72,8 @@ fn slice(bytes: &Bytes, range: Option<Range<u64>>) -> Result<ByteStream, BlobErr
             bytes.slice(start..end)
         }
     };
-    Ok(stream::iter(std::iter::from_fn(move || {
-        (!rest.is_empty()).then(|| Ok(rest.split_to(CHUNK.min(rest.len()))))
-    }))
-    .boxed())
+    Ok(stream::iter(std::iter::from_fn(move || (!rest.is_empty()).then(|| Ok(rest.split_to(CHUNK.min(rest.len()))))))
+        .boxed())
 }
 
 /// Decodes a part out of the bytes of its outermost range.
@@ -90,7 +86,8 @@ fn decoded(raw: ByteStream, reader: PartReader) -> ByteStream {
                 Some(Ok(chunk)) => reader.push(&chunk, &mut out),
                 Some(Err(error)) => return Some((Err(error), None)),
                 None => {
-                    reader.finish(&mut out);
+                    // Damage was noted by the parse, which read the same bytes.
+                    let _damage = reader.finish(&mut out);
                     return Some((Ok(Bytes::from(out)), None));
                 }
             }
@@ -114,7 +111,7 @@ fn verified(bytes: ByteStream, expected: Digest) -> ByteStream {
             }
             Some(Err(error)) => Some((Err(error), None)),
             None if len == expected.len && hash.finalize().as_slice() == expected.sha256 => None,
-            None => Some((Err(BlobError::Damaged("not the bytes that were parsed")), None)),
+            None => Some((Err(BlobError::Damaged(NOT_AS_PARSED)), None)),
         }
     })
     .boxed()

@@ -23,7 +23,7 @@ use crate::{
         deliver::{Deliver, Destination},
         parse::Parse,
         route::Route,
-        scan::Scan,
+        scan::{Scan, Scanning},
     },
     webhook::BuildError,
 };
@@ -134,11 +134,14 @@ pub fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
 }
 
 fn scan(settings: &Settings, plane: &Plane) -> Scan {
-    Scan {
-        blobs: Arc::clone(&plane.blobs),
-        scanner: Arc::new(Clamd::new(settings.clamav.endpoint.clone())),
-        deadline: settings.clamav.deadline,
-    }
+    Scan { blobs: Arc::clone(&plane.blobs), scanning: scanning(settings) }
+}
+
+/// The configured scanner.
+#[must_use]
+pub fn scanning(settings: &Settings) -> Scanning {
+    let clamd = Clamd::new(settings.clamav.endpoint.clone());
+    Scanning { scanner: Arc::new(clamd), deadline: settings.clamav.deadline }
 }
 
 fn route(settings: &Settings, plane: &Plane) -> Route {
@@ -148,8 +151,8 @@ fn route(settings: &Settings, plane: &Plane) -> Route {
 fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
     let mut destinations = BTreeMap::new();
     for (name, destination) in &settings.destinations {
-        let ready = Destination::new(destination)
-            .map_err(|error| StartError::Destination { name: name.to_string(), error })?;
+        let ready =
+            Destination::new(destination).map_err(|error| StartError::Destination { name: name.to_string(), error })?;
         destinations.insert(name.to_string(), ready);
     }
     Ok(Deliver {

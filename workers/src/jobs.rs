@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use shared::{
     blobs::ETag,
-    clamav::{EngineVersion, Verdict},
     claim::Claim,
+    clamav::{EngineVersion, Verdict},
     ids::WorkId,
     outcome::{Failure, Hop},
     pii::Pii,
@@ -145,5 +145,6 @@ impl NextJob for DeliverJob {
 }
 
 fn encode<J: Serialize + ?Sized>(job: &J) -> Result<Box<RawValue>, Failure> {
-    serde_json::value::to_raw_value(job).map_err(|_| Failure::permanent("encoding", "the job cannot be written as JSON"))
+    serde_json::value::to_raw_value(job)
+        .map_err(|_| Failure::permanent("encoding", "the job cannot be written as JSON"))
 }

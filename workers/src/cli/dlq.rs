@@ -158,7 +158,14 @@ fn print_table(shown: &[Shown<'_>]) -> Result<(), CommandError> {
     for letter in shown {
         let at = letter.at.map(|at| at.to_string()).unwrap_or_default();
         let attempts = letter.attempts.to_string();
-        table.row([letter.id.clone(), letter.stage.to_string(), letter.class.to_owned(), letter.reason.to_owned(), attempts, at]);
+        table.row([
+            letter.id.clone(),
+            letter.stage.to_string(),
+            letter.class.to_owned(),
+            letter.reason.to_owned(),
+            attempts,
+            at,
+        ]);
     }
     if table.is_empty() { output::line("no dead letters") } else { output::line(table) }
 }
@@ -227,7 +234,7 @@ async fn requeue_held(
         let Some(body) = letter.again(plane.clock.now())? else { continue };
         sent += 1;
         if args.dry_run {
-            output::line(format_args!("{id}  {}  {}", letter.stage, letter.class))?;
+            output::line(format_args!("{id}  {}  {}", letter.stage, letter.class()))?;
             continue;
         }
         let group = letter.tenant().to_owned();

@@ -6,26 +6,19 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use clap::Args;
 use serde::Serialize;
-use shared::{
-    blobs::{BlobError, Blobs, Body, Condition, ETag, Meta, Object, Page, Put},
-    clamav::{Verdict, clamd::Clamd},
-    ids::{TenantId, WorkId},
-    pii::Pii,
-};
+use shared::{clamav::Verdict, ids::TenantId, pii::Pii};
 
 use super::{ConfigArg, boot, error::CommandError, output};
 use crate::{
     content::RawMail,
     fleet,
     intake::begins_like_a_mail,
-    jobs::{SmtpEnvelope, Source},
+    jobs::SmtpEnvelope,
     mail::{
         model::{ParsedMail, Severity},
         parse::Refusal,
@@ -33,7 +26,6 @@ use crate::{
     rules::{Decision, Facts, Outcome},
     sandbox::{Answer, SandboxError},
     settings::Settings,
-    stages::scan::Scan,
 };
 
 #[derive(Debug, Args)]
@@ -127,8 +119,8 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
             let end = quarantined(format!("not a mail that can be read: {code}"));
             return Ok(Inspection { tenant, end, mail: None, scan: not_scanned, decision: None });
         }
-        Err(SandboxError::Poisoned(why)) => {
-            let end = quarantined(format!("it took its parser down twice: {why}"));
+        Err(error @ SandboxError::Poisoned { .. }) => {
+            let end = quarantined(error.to_string());
             return Ok(Inspection { tenant, end, mail: None, scan: not_scanned, decision: None });
         }
         Err(error) => return Err(CommandError::failed(error)),
@@ -153,8 +145,12 @@ fn forecast(outcome: &Outcome, scan: &ScanResult) -> Forecast {
         (Outcome::Drop { reason }, _) => ("dropped", reason.clone()),
         (Outcome::Quarantine { reason }, _) => ("quarantined", reason.clone()),
         (Outcome::Deliver(_), ScanResult::Done { verdict: Verdict::Clean, .. }) => ("delivered", destinations(outcome)),
-        (Outcome::Deliver(_), ScanResult::Done { verdict, place }) => ("quarantined", format!("{} in {place}", verdict.name())),
-        (Outcome::Deliver(_), ScanResult::NotDone(_)) => ("delivered", format!("{}, if the scan finds it clean", destinations(outcome))),
+        (Outcome::Deliver(_), ScanResult::Done { verdict, place }) => {
+            ("quarantined", format!("{} in {place}", verdict.name()))
+        }
+        (Outcome::Deliver(_), ScanResult::NotDone(_)) => {
+            ("delivered", format!("{}, if the scan finds it clean", destinations(outcome)))
+        }
     };
     Forecast { end, why }
 }
@@ -166,13 +162,8 @@ fn destinations(outcome: &Outcome) -> String {
 }
 
 async fn scan(settings: &Settings, raw: Bytes, mail: &ParsedMail) -> ScanResult {
-    let source = Source { key: "inspected".to_owned(), etag: ETag(String::new()), size: raw.len() as u64 };
-    let blobs: Arc<dyn Blobs> = Arc::new(Nowhere);
-    let raw = RawMail::new(Arc::clone(&blobs), source, Some(raw));
-    let clamd = Clamd::new(settings.clamav.endpoint.clone());
-    let scan = Scan { blobs, scanner: Arc::new(clamd), deadline: settings.clamav.deadline };
-    match scan.verdict(&raw, mail).await {
+    match fleet::scanning(settings).verdict(&RawMail::Inline(raw), mail).await {
         Ok((verdict, place)) => ScanResult::Done { verdict, place },
-        Err(failure) => ScanResult::NotDone(failure.reason().to_owned()),
+        Err(failure) => ScanResult::NotDone(failure.reason().to_string()),
     }
 }

@@ -115,7 +115,9 @@ impl Pass {
     pub(super) async fn over(plane: &Plane, stages: &[StageName]) -> Result<Self, CommandError> {
         let owner = uuid::Uuid::now_v7().to_string();
         if !lock(&*plane.state, None, Some(&owner)).await? {
-            return Err(CommandError::failed("another pass over the dead letters is under way; try again when it has ended"));
+            return Err(CommandError::failed(
+                "another pass over the dead letters is under way; try again when it has ended",
+            ));
         }
         let mut pass = Self { plane: plane.clone(), owner, held: Vec::new() };
         for stage in stages {

@@ -23,7 +23,16 @@ pub(super) fn run(args: &PipelineArgs) -> Result<(), CommandError> {
         return output::json(&rows.map(|(row, policy)| as_json(row, &policy)).collect::<Vec<_>>());
     }
     let mut table = Table::new([
-        "STAGE", "NEXT", "VISIBILITY", "HEARTBEAT", "DEADLINE", "AT ONCE", "ATTEMPTS", "BACKOFF", "MAX AGE", "DOES",
+        "STAGE",
+        "NEXT",
+        "VISIBILITY",
+        "HEARTBEAT",
+        "DEADLINE",
+        "AT ONCE",
+        "ATTEMPTS",
+        "BACKOFF",
+        "MAX AGE",
+        "DOES",
     ]);
     for (row, policy) in rows {
         let time = units::show_duration;

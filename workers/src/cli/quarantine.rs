@@ -82,9 +82,8 @@ async fn list(args: &ListArgs) -> Result<(), CommandError> {
 
 async fn show(args: &ShowArgs) -> Result<(), CommandError> {
     let (_, plane) = args.data.plane()?;
-    let missing = || {
-        CommandError::no_input(format!("there is no quarantined mail {}: see `mailtri quarantine list`", args.mail))
-    };
+    let missing =
+        || CommandError::no_input(format!("there is no quarantined mail {}: see `mailtri quarantine list`", args.mail));
     let mail = WorkId::new(args.mail.as_str()).map_err(|_| missing())?;
     let record = match read(&plane, &quarantine_key(&mail)).await {
         Ok(record) => record,

@@ -16,7 +16,6 @@ use crate::{
     jobs::SmtpEnvelope,
     plane::Plane,
 };
-use ends::Ended;
 use sources::{Mail, Sources};
 
 #[derive(Debug, Args)]

@@ -66,6 +66,8 @@ fn addresses(mailboxes: &[Mailbox]) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use shared::pii::Pii;
+
     use super::*;
     use crate::mail::model::Digest;
 
@@ -96,18 +98,17 @@ mod tests {
 
     #[test]
     fn the_envelope_comes_first() {
-        let (mail, tenant) = (mail(), TenantName::parse("acme").unwrap());
-        let recipients = [Pii::new("hidden@b.example".to_owned())];
+        let mail = mail();
+        let envelope = |from: Option<&str>, to: &[&str]| SmtpEnvelope {
+            from: from.map(|from| Pii::new(from.to_owned())),
+            to: to.iter().map(|to| Pii::new((*to).to_owned())).collect(),
+        };
         for (envelope, senders, to) in [
-            (Envelope::default(), vec!["from@a.example"], vec!["to@b.example", "cc@b.example", "bcc@b.example"]),
-            (
-                Envelope { sender: Some("env@a.example"), recipients: &recipients },
-                vec!["env@a.example"],
-                vec!["hidden@b.example"],
-            ),
-            (Envelope { sender: Some(""), recipients: &recipients }, vec!["<>"], vec!["hidden@b.example"]),
+            (envelope(None, &[]), vec!["from@a.example"], vec!["to@b.example", "cc@b.example", "bcc@b.example"]),
+            (envelope(Some("env@a.example"), &["hidden@b.example"]), vec!["env@a.example"], vec!["hidden@b.example"]),
+            (envelope(Some(""), &["hidden@b.example"]), vec!["<>"], vec!["hidden@b.example"]),
         ] {
-            let facts = Facts::of(&mail, envelope, "clean", &tenant);
+            let facts = Facts::of(&mail, &envelope, "clean", "acme");
             assert_eq!((facts.senders, facts.recipients), (senders, to));
             assert_eq!((facts.subject, facts.verdict, facts.tenant), (Some("Hello"), "clean", "acme"));
         }

@@ -135,6 +135,13 @@ impl Tenants {
         self.0.get(&domain.to_ascii_lowercase())
     }
 
+    /// The tenant of the first recipient whose domain is known, else `default`.
+    pub fn of(&self, envelope: &SmtpEnvelope) -> TenantId {
+        let domains = envelope.to.iter().filter_map(|to| to.expose().rsplit_once('@'));
+        let known = domains.filter_map(|(_, domain)| self.of_domain(domain)).next();
+        known.and_then(|name| TenantId::new(name.as_str()).ok()).unwrap_or_else(TenantId::default_tenant)
+    }
+
     /// Every tenant that is named, some perhaps more than once.
     pub fn names(&self) -> impl Iterator<Item = &TenantName> {
         self.0.values()

@@ -20,7 +20,10 @@ use crate::{
     jobs::DeliverJob,
     payload::MailProcessed,
     pipeline, settings,
-    webhook::{Attempt, BuildError, Delivery, Event as Webhook, MAIL_PROCESSED, Schedule, SigningSecrets, WebhookClient, WebhookId},
+    webhook::{
+        Attempt, BuildError, Delivery, Event as Webhook, MAIL_PROCESSED, Schedule, SigningSecrets, WebhookClient,
+        WebhookId,
+    },
 };
 
 /// How long a delivery is remembered, so that a repeat is not sent: longer than any job can wait.
@@ -177,7 +180,9 @@ fn failure(delivery: Delivery, destination: &Destination, ctx: &Context) -> Fail
             let at = later(ctx.clock.now(), wait);
             return Failure::defer("throttled", format!("the destination answered {status} with Retry-After"), at);
         }
-        Delivery::Gone => return Failure::permanent("gone", "the destination answered 410: it wants no more deliveries"),
+        Delivery::Gone => {
+            return Failure::permanent("gone", "the destination answered 410: it wants no more deliveries");
+        }
         Delivery::Throttled { status, .. } => ("throttled", format!("the destination answered {status}")),
         Delivery::Refused { status } => ("refused", format!("the destination answered {status}")),
         other => ("unreachable", format!("no answer from the destination: {}", other.name())),

@@ -65,9 +65,7 @@ impl Stage for Parse {
             Ok(Answer::Refused(Refusal { code, .. })) => {
                 return Ok(quarantine("refused", format!("not a mail that can be read: {code}")));
             }
-            Err(SandboxError::Poisoned { why }) => {
-                return Ok(quarantine("poisoned", format!("it took its parser down twice: {why}")));
-            }
+            Err(error @ SandboxError::Poisoned { .. }) => return Ok(quarantine("poisoned", error.to_string())),
             Err(error) => return Err(Failure::retry("sandbox", error.to_string())),
         };
         for finding in &parsed.findings {
@@ -90,8 +88,8 @@ impl Parse {
         parsed: &ParsedMail,
         ctx: &Context,
     ) -> Result<Outcome, Failure> {
-        let json =
-            serde_json::to_vec(parsed).map_err(|_| Failure::permanent("encoding", "the parsed mail has no JSON form"))?;
+        let json = serde_json::to_vec(parsed)
+            .map_err(|_| Failure::permanent("encoding", "the parsed mail has no JSON form"))?;
         let note = Note::new("parsed")
             .with("bytes", parsed.raw.len)
             .with("parts", parsed.parts.len())

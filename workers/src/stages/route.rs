@@ -15,8 +15,8 @@ use shared::{
 use super::{from_json, parse::quarantine, parsed, store_failure};
 use crate::{
     jobs::{DeliverJob, NextJob, RouteJob, ScanReport},
-    pipeline,
     names::DestinationName,
+    pipeline,
     rules::{Decision, Facts, Outcome as Decided, RuleSet},
 };
 
@@ -77,7 +77,8 @@ impl Route {
             return Ok(decided);
         }
         let key = format!("decisions/{}", ctx.work);
-        let json = serde_json::to_vec(&decided).map_err(|_| Failure::permanent("encoding", "the decision has no JSON form"))?;
+        let json = serde_json::to_vec(&decided)
+            .map_err(|_| Failure::permanent("encoding", "the decision has no JSON form"))?;
         match self.blobs.put(&key, json.into(), Condition::IfAbsent).await.map_err(|e| store_failure(&e))? {
             Put::Stored(_) => Ok(decided),
             Put::Exists => {

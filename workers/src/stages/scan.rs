@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use shared::{
     audit::Note,
     blobs::{BlobError, Blobs, Body, ByteStream, Condition},
@@ -15,9 +15,9 @@ use shared::{
 
 use super::{claim_failure, parsed, store_failure};
 use crate::{
-    content::RawMail,
+    content::{NOT_AS_PARSED, RawMail},
     jobs::{NextJob, RouteJob, ScanJob, ScanReport, StoredPart},
-    mail::model::{Part, PartRole, ParsedMail},
+    mail::model::{ParsedMail, Part, PartRole},
     pipeline,
 };
 
@@ -31,6 +31,13 @@ const BYTES: u64 = 1 << 20;
 pub struct Scan {
     /// Where the mails are, and where clean parts go.
     pub blobs: Arc<dyn Blobs>,
+    /// What scans.
+    pub scanning: Scanning,
+}
+
+/// A scanner and how long it may take.
+#[derive(Debug)]
+pub struct Scanning {
     /// The scanner.
     pub scanner: Arc<dyn Scanner>,
     /// For one stream.
@@ -51,13 +58,12 @@ impl Stage for Scan {
 
     async fn run(&self, job: ScanJob, ctx: &Context) -> Result<Outcome, Failure> {
         let mail = parsed(&job.parsed, &*self.blobs).await?;
-        let inline = match &job.raw {
-            Some(claim) => Some(claim.load(&*self.blobs, claim.len()).await.map_err(|e| claim_failure(&e))?),
-            None => None,
+        let raw = match &job.raw {
+            Some(claim) => RawMail::Inline(claim.load(&*self.blobs, claim.len()).await.map_err(|e| claim_failure(&e))?),
+            None => RawMail::Stored(Arc::clone(&self.blobs), job.source.clone()),
         };
-        let raw = RawMail::new(Arc::clone(&self.blobs), job.source.clone(), inline);
-        let engine = self.scanner.version(self.deadline).await.map_err(|e| scan_failure(&e))?;
-        let (verdict, place) = ctx.opaque(ctx.remaining(), self.verdict(&raw, &mail)).await?;
+        let engine = self.scanning.scanner.version(self.scanning.deadline).await.map_err(|e| scan_failure(&e))?;
+        let (verdict, place) = ctx.opaque(ctx.remaining(), self.scanning.verdict(&raw, &mail)).await?;
         let stored = if verdict == Verdict::Clean { self.store(&raw, &mail, ctx).await? } else { Vec::new() };
         let note = Note::new("scanned")
             .with("verdict", verdict.name())
@@ -70,22 +76,27 @@ impl Stage for Scan {
     }
 }
 
-impl Scan {
+impl Scanning {
     /// The worst verdict of the raw mail and all its parts, and what it is about.
-    async fn verdict(&self, raw: &RawMail, mail: &ParsedMail) -> Result<(Verdict, String), Failure> {
+    ///
+    /// # Errors
+    /// When something of it could not be scanned.
+    pub async fn verdict(&self, raw: &RawMail, mail: &ParsedMail) -> Result<(Verdict, String), Failure> {
         let whole = self.one("raw", raw.whole(mail.raw).await).await?;
         if matches!(whole, Verdict::Infected { .. }) {
             return Ok((whole, "raw".to_owned()));
         }
-        let parts = stream::iter(mail.parts.iter().enumerate()).map(|(i, part)| async move {
-            let verdict = self.one("part", raw.part(part).await).await?;
-            Ok::<_, Failure>((verdict, format!("part {i}")))
-        });
-        let parts: Vec<_> = parts.buffer_unordered(AT_ONCE).try_collect().await?;
-        let worst = parts.into_iter().fold((whole, "raw".to_owned()), |worst, next| {
-            if rank(&next.0) > rank(&worst.0) { next } else { worst }
-        });
+        let scans: Vec<BoxFuture<'_, _>> =
+            mail.parts.iter().enumerate().map(|(i, part)| self.part(raw, i, part).boxed()).collect();
+        let parts: Vec<(Verdict, String)> = stream::iter(scans).buffer_unordered(AT_ONCE).try_collect().await?;
+        let worst = parts
+            .into_iter()
+            .fold((whole, "raw".to_owned()), |worst, next| if rank(&next.0) > rank(&worst.0) { next } else { worst });
         Ok(if worst.0 == Verdict::Clean { (Verdict::Clean, String::new()) } else { worst })
+    }
+
+    async fn part(&self, raw: &RawMail, i: usize, part: &Part) -> Result<(Verdict, String), Failure> {
+        Ok((self.one("part", raw.part(part).await).await?, format!("part {i}")))
     }
 
     async fn one(&self, content: &'static str, bytes: Result<ByteStream, BlobError>) -> Result<Verdict, Failure> {
@@ -95,14 +106,17 @@ impl Scan {
         };
         let verdict = match scanned {
             Ok(verdict) => verdict,
-            // Not the bytes that were parsed, at this and at every other try.
-            Err(ScanError::Source(BlobError::Damaged(why))) => Verdict::Unscannable { reason: why.to_owned() },
+            Err(ScanError::Source(BlobError::Damaged(NOT_AS_PARSED))) => {
+                Verdict::Unscannable { reason: NOT_AS_PARSED.to_owned() }
+            }
             Err(error) => return Err(scan_failure(&error)),
         };
         metric::scanned(content, verdict.name());
         Ok(verdict)
     }
+}
 
+impl Scan {
     /// Stores every attachment and inline part of a clean mail, by a second read.
     async fn store(&self, raw: &RawMail, mail: &ParsedMail, ctx: &Context) -> Result<Vec<StoredPart>, Failure> {
         let wanted = mail.parts.iter().enumerate().filter(|(_, part)| part.role != PartRole::Body);

@@ -38,11 +38,7 @@ impl Ended {
 }
 
 /// Waits until every mail has ended or patience does.
-pub(super) async fn wait(
-    blobs: &dyn Blobs,
-    mails: &[&WorkId],
-    patience: Duration,
-) -> Result<Vec<Ended>, CommandError> {
+pub(super) async fn wait(blobs: &dyn Blobs, mails: &[&WorkId], patience: Duration) -> Result<Vec<Ended>, CommandError> {
     let until = Instant::now() + patience;
     let mut ended = vec![Ended::default(); mails.len()];
     let mut ticks = interval(ASK);
@@ -101,7 +97,9 @@ fn reason(record: &EndRecord) -> String {
         (None, Some(reason)) => reason.clone(),
         _ => {
             let note = record.audit.iter().rev().find(|note| note.what == "accepted");
-            note.and_then(|note| note.detail.get("status")).map(|s| format!("the receiver answered {s}")).unwrap_or_default()
+            note.and_then(|note| note.detail.get("status"))
+                .map(|s| format!("the receiver answered {s}"))
+                .unwrap_or_default()
         }
     }
 }

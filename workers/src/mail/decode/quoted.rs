@@ -1,0 +1,177 @@
+//! Quoted-printable (RFC 2045 §6.7), read as mail clients read it.
+//!
+//! Lower-case digits are accepted, white space before a line break (and at the end) is deleted, soft breaks may
+//! have white space between `=` and the line break, a bare carriage return is dropped, and a bad escape stays
+//! as it is written. Memory is constant but for a run of white space, which is held until its end is known.
+
+use memchr::memchr3;
+
+use super::Damage;
+use crate::mail::hex32::digit;
+
+/// The state between two chunks.
+#[derive(Debug, Default)]
+pub(super) struct Quoted {
+    state: State,
+    /// White space that is deleted if the line, or the soft break, ends after it.
+    blanks: Vec<u8>,
+    damage: Damage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum State {
+    #[default]
+    Text,
+    /// A carriage return that may be the first half of a line break.
+    Return,
+    /// `=`.
+    Escape,
+    /// `=` and a hex digit.
+    Digit(u8),
+    /// `=` and white space.
+    Blank,
+    /// `=`, perhaps white space, and a carriage return.
+    SoftReturn,
+}
+
+impl Quoted {
+    pub(super) fn push(&mut self, mut input: &[u8], out: &mut Vec<u8>) {
+        out.reserve(input.len());
+        while let Some((&byte, rest)) = input.split_first() {
+            if self.state == State::Text {
+                input = self.text(input, out);
+            } else if self.step(byte, out) {
+                input = rest;
+            }
+        }
+    }
+
+    /// Takes a run of text and what ends it: the fast path. Returns the rest.
+    fn text<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+        let end = memchr3(b'=', b'\r', b'\n', input).unwrap_or(input.len());
+        let (run, rest) = input.split_at(end);
+        self.run(run, out);
+        match rest {
+            [] => rest,
+            [b'=', high, low, rest @ ..] if let Some(byte) = pair(*high, *low) => {
+                self.keep_blanks(out);
+                out.push(byte);
+                rest
+            }
+            [b'\r', b'\n', rest @ ..] => {
+                self.blanks.clear();
+                out.extend_from_slice(b"\r\n");
+                rest
+            }
+            [b'\n', rest @ ..] => {
+                self.blanks.clear();
+                out.push(b'\n');
+                rest
+            }
+            [b'=', rest @ ..] => {
+                self.keep_blanks(out);
+                self.state = State::Escape;
+                rest
+            }
+            [_, rest @ ..] => {
+                self.state = State::Return;
+                rest
+            }
+        }
+    }
+
+    /// Text without escapes and line breaks.
+    fn run(&mut self, run: &[u8], out: &mut Vec<u8>) {
+        let blanks = run.iter().rev().take_while(|byte| is_blank(**byte)).count();
+        let (text, blanks) = run.split_at(run.len() - blanks);
+        if !text.is_empty() {
+            self.keep_blanks(out);
+            out.extend_from_slice(text);
+        }
+        self.blanks.extend_from_slice(blanks);
+    }
+
+    fn keep_blanks(&mut self, out: &mut Vec<u8>) {
+        if !self.blanks.is_empty() {
+            out.append(&mut self.blanks);
+        }
+    }
+
+    /// One byte in any other state than text. Returns whether it was consumed.
+    fn step(&mut self, byte: u8, out: &mut Vec<u8>) -> bool {
+        let state = std::mem::take(&mut self.state);
+        match (state, byte) {
+            (State::Return, b'\n') => {
+                self.blanks.clear();
+                out.extend_from_slice(b"\r\n");
+                true
+            }
+            (State::Escape | State::Blank | State::SoftReturn, b'\n') => {
+                self.blanks.clear();
+                true
+            }
+            (State::Escape | State::Blank, b'\r') => {
+                self.state = State::SoftReturn;
+                true
+            }
+            (State::Escape | State::Blank, _) if is_blank(byte) => {
+                self.blanks.push(byte);
+                self.state = State::Blank;
+                true
+            }
+            (State::Escape, _) if digit(byte).is_some() => {
+                self.state = State::Digit(byte);
+                true
+            }
+            (State::Escape, _) => {
+                self.literal(Some(byte), out);
+                true
+            }
+            (State::Digit(high), _) => self.second_digit(high, byte, out),
+            (State::Blank | State::SoftReturn, _) => {
+                self.not_soft(out);
+                false
+            }
+            (State::Text | State::Return, _) => false,
+        }
+    }
+
+    fn second_digit(&mut self, high: u8, low: u8, out: &mut Vec<u8>) -> bool {
+        let Some(byte) = pair(high, low) else {
+            self.literal(Some(high), out);
+            return false;
+        };
+        out.push(byte);
+        true
+    }
+
+    /// `=` that is no escape stays, and so does the byte after it.
+    fn literal(&mut self, next: Option<u8>, out: &mut Vec<u8>) {
+        self.damage.stray += 1;
+        out.push(b'=');
+        out.extend(next);
+    }
+
+    /// What looked like a soft break is none: of its white space the first stays whatever follows.
+    fn not_soft(&mut self, out: &mut Vec<u8>) {
+        let first = (!self.blanks.is_empty()).then(|| self.blanks.remove(0));
+        self.literal(first, out);
+    }
+
+    pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Damage {
+        match self.state {
+            State::Digit(high) => self.literal(Some(high), out),
+            State::SoftReturn => self.not_soft(out),
+            State::Text | State::Return | State::Escape | State::Blank => {}
+        }
+        self.damage
+    }
+}
+
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn pair(high: u8, low: u8) -> Option<u8> {
+    digit(high).zip(digit(low)).map(|(high, low)| high << 4 | low)
+}

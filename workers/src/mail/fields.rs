@@ -1,0 +1,118 @@
+//! The header section: what stands in it, bounded and safe to show, and what is wrong with it.
+
+use jiff::Timestamp;
+use mail_parser::{AddressList, HeaderForm, HeaderName, Headers};
+use shared::pii::Pii;
+
+use super::findings::Findings;
+use super::limits::Limits;
+use super::model::{FindingCode, HeaderField, Mailbox, Severity};
+use super::names::{MAX_NAME, cut, visible};
+
+/// The most mailboxes that are kept of one field.
+pub(crate) const MAX_MAILBOXES: usize = 1_000;
+/// The longest address, subject or identifier that is kept, in bytes (RFC 5322 §2.1.1).
+pub(crate) const MAX_LINE: usize = 998;
+/// The longest field name that is kept, in bytes.
+pub(crate) const MAX_FIELD_NAME: usize = 128;
+
+/// Fields that may stand once (RFC 5322 §3.6), with how bad it is when they stand more often. Two `From` are the
+/// classic way to show another sender than the one that was verified; the others happen in ordinary mail.
+const SINGLETONS: [(&str, Severity); 11] = [
+    ("From", Severity::Ambiguous),
+    ("Sender", Severity::Warning),
+    ("Reply-To", Severity::Warning),
+    ("To", Severity::Warning),
+    ("Cc", Severity::Warning),
+    ("Bcc", Severity::Warning),
+    ("Date", Severity::Warning),
+    ("Subject", Severity::Warning),
+    ("Message-ID", Severity::Warning),
+    ("In-Reply-To", Severity::Info),
+    ("References", Severity::Info),
+];
+
+/// Notes missing and repeated fields of the mail itself.
+pub(super) fn check(headers: &Headers<'_>, findings: &mut Findings) {
+    if headers.is_empty() {
+        findings.add(FindingCode::HeadersMissing, Severity::Ambiguous, "headers");
+    } else if headers.from().and_then(|from| from.first()).and_then(|first| first.address()).is_none() {
+        findings.add(FindingCode::FromMissing, Severity::Warning, "header From");
+    }
+    for (name, severity) in SINGLETONS {
+        if headers.all(name).nth(1).is_some() {
+            findings.add(FindingCode::RepeatedHeader, severity, format!("header {name}"));
+        }
+    }
+}
+
+/// The fields in order, for rules that match on a header.
+pub(super) fn collect(headers: &Headers<'_>, limits: &Limits, findings: &mut Findings) -> Vec<HeaderField> {
+    let mut total = 0;
+    let mut fields = Vec::with_capacity(headers.len().min(limits.fields));
+    for header in headers {
+        let raw = header.raw_value();
+        if raw.len() > limits.field {
+            findings.add(FindingCode::HeadersExceeded, Severity::Warning, "header value");
+        }
+        let parsed = HeaderForm::Text.parse(raw.get(..limits.field).unwrap_or(raw));
+        let text = visible(parsed.value().as_text().unwrap_or_default()).0;
+        let value = cut(text.trim(), limits.field).to_owned();
+        let name = field_name(header.raw_name());
+        total += name.len() + value.len();
+        if fields.len() >= limits.fields || total > limits.fields_total {
+            findings.add(FindingCode::HeadersExceeded, Severity::Ambiguous, "headers");
+            break;
+        }
+        fields.push(HeaderField { name, value: Pii::new(value) });
+    }
+    fields
+}
+
+/// A field's name as written; what RFC 5322 §2.2 does not allow in one becomes `?`.
+fn field_name(name: &str) -> String {
+    name.chars().take(MAX_FIELD_NAME).map(|c| if c.is_ascii_graphic() && c != ':' { c } else { '?' }).collect()
+}
+
+/// The mailboxes of a field. The second of two fields of that name is what is read, as `mail-parser` does.
+pub(super) fn mailboxes(list: Option<AddressList<'_>>, place: &str, findings: &mut Findings) -> Vec<Mailbox> {
+    let Some(list) = list else { return Vec::new() };
+    let mut shown = |text: &str, max: usize| {
+        let (text, hidden) = visible(text);
+        if hidden {
+            findings.add(FindingCode::ControlCharacters, Severity::Warning, format!("header {place}"));
+        }
+        Some(cut(text.trim(), max)).filter(|text| !text.is_empty()).map(|text| Pii::new(text.to_owned()))
+    };
+    let mailbox = |mailbox: mail_parser::Mailbox<'_>| {
+        let address = shown(mailbox.address()?, MAX_LINE)?;
+        Some(Mailbox { name: mailbox.name().and_then(|name| shown(name, MAX_NAME)), address })
+    };
+    list.mailboxes().filter_map(mailbox).take(MAX_MAILBOXES).collect()
+}
+
+/// `Subject`, decoded and safe to show.
+pub(super) fn subject(headers: &Headers<'_>, findings: &mut Findings) -> Option<Pii<String>> {
+    let (text, hidden) = visible(headers.subject()?);
+    if hidden {
+        findings.add(FindingCode::ControlCharacters, Severity::Info, "header Subject");
+    }
+    Some(Pii::new(cut(text.trim(), MAX_LINE).to_owned()))
+}
+
+/// `Date`, where it can be read.
+pub(super) fn date(headers: &Headers<'_>) -> Option<Timestamp> {
+    let date = headers.date().filter(mail_parser::DateTime::is_valid)?;
+    Timestamp::from_second(date.to_timestamp()).ok()
+}
+
+/// An identifier such as `Message-ID`, without hidden characters.
+pub(super) fn identifier(text: Option<&str>) -> Option<Pii<String>> {
+    let text = visible(text?).0;
+    Some(cut(text.trim(), MAX_LINE)).filter(|text| !text.is_empty()).map(|text| Pii::new(text.to_owned()))
+}
+
+/// `Message-ID`.
+pub(super) fn message_id(headers: &Headers<'_>) -> Option<Pii<String>> {
+    identifier(headers.value(HeaderName::MessageId)?.as_text())
+}

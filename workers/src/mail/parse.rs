@@ -1,0 +1,126 @@
+//! Raw bytes to a [`ParsedMail`]. Runs in the sandbox's child only.
+//!
+//! Whatever the bytes are, the answer is a mail with its findings or a [`Refusal`]; the work is bounded by the
+//! [`Limits`].
+
+use mail_parser::{HeaderForm, HeaderName, Message, MessageParser};
+use memchr::{memchr, memchr_iter, memmem};
+use serde::{Deserialize, Serialize};
+use shared::pii::Pii;
+use thiserror::Error;
+
+use super::fields::{self, mailboxes};
+use super::findings::Findings;
+use super::limits::Limits;
+use super::model::{FindingCode, ParsedMail, Severity};
+use super::{intent, parts, structure, text};
+
+/// Why there is no mail at all in the bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
+#[error("{code} ({place})")]
+pub struct Refusal {
+    /// The reason.
+    pub code: RefusalCode,
+    /// Where. Never a value from the mail.
+    pub place: String,
+}
+
+/// The reasons to refuse bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Error)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    /// There are no bytes.
+    #[error("the mail is empty")]
+    Empty,
+    /// More bytes than [`Limits::raw`].
+    #[error("the mail is larger than the limit")]
+    TooLarge,
+    /// More in the header section than [`Limits::header_section`] or [`Limits::header_lines`].
+    #[error("the header section is larger than the limit")]
+    HeadersTooLarge,
+    /// Neither a header field nor an empty line.
+    #[error("there is no header section: not a mail")]
+    NotAMail,
+}
+
+/// Parses a mail. `recipients` are those of the envelope.
+///
+/// # Errors
+/// A [`Refusal`] where there is no mail in the bytes.
+pub fn parse(raw: &[u8], limits: &Limits, recipients: &[Pii<String>]) -> Result<ParsedMail, Refusal> {
+    let section = header_section(raw, limits)?;
+    let message = parser(limits).parse(raw).ok_or_else(|| refusal(RefusalCode::NotAMail, "headers"))?;
+    let mut findings = Findings::default();
+    check_bytes(section, &mut findings);
+    fields::check(&message.headers(), &mut findings);
+    structure::check(&message, limits, &mut findings);
+    Ok(assemble(&message, limits, recipients, findings))
+}
+
+fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], mut findings: Findings) -> ParsedMail {
+    let headers = message.headers();
+    let bodies = text::bodies(&message.root(), limits, &mut findings);
+    let subject = fields::subject(&headers, &mut findings);
+    let body = bodies.text.as_ref().map(|text| text.expose().as_str());
+    let mut boxes = |list, name| mailboxes(list, name, &mut findings);
+    ParsedMail {
+        raw: parts::digest(message.raw()),
+        message_id: fields::message_id(&headers),
+        date: fields::date(&headers),
+        from: boxes(headers.from(), "From"),
+        sender: boxes(headers.sender(), "Sender"),
+        reply_to: boxes(headers.reply_to(), "Reply-To"),
+        to: boxes(headers.to(), "To"),
+        cc: boxes(headers.cc(), "Cc"),
+        bcc: boxes(headers.bcc(), "Bcc"),
+        intent: intent::find(recipients, subject.as_ref().map(|subject| subject.expose().as_str()), body),
+        headers: fields::collect(&headers, limits, &mut findings),
+        parts: parts::collect(message, limits, &mut findings),
+        subject,
+        text: bodies.text,
+        html: bodies.html,
+        findings: findings.into_vec(),
+    }
+}
+
+fn parser(limits: &Limits) -> MessageParser {
+    // `Received` is kept as text: its parsed form is not used, and it is the dearest of all to parse.
+    MessageParser::new()
+        .header(HeaderName::Received, HeaderForm::Raw)
+        .max_depth(limits.depth)
+        .max_parts(limits.parts)
+        .max_encoded_nesting(limits.encoded_nesting)
+}
+
+/// The header section, found and bounded by a scan that costs next to nothing.
+fn header_section<'a>(raw: &'a [u8], limits: &Limits) -> Result<&'a [u8], Refusal> {
+    if raw.is_empty() {
+        return Err(refusal(RefusalCode::Empty, "mail"));
+    }
+    if raw.len() > limits.raw {
+        return Err(refusal(RefusalCode::TooLarge, "mail"));
+    }
+    let window = raw.get(..=limits.header_section).unwrap_or(raw);
+    let ends = [memmem::find(window, b"\n\n"), memmem::find(window, b"\n\r\n")];
+    let end = ends.into_iter().flatten().min().unwrap_or(window.len());
+    let section = window.get(..end).unwrap_or_default();
+    if section.len() > limits.header_section || memchr_iter(b'\n', section).count() > limits.header_lines {
+        return Err(refusal(RefusalCode::HeadersTooLarge, "headers"));
+    }
+    Ok(section)
+}
+
+/// Bytes in the header section that some readers take for the end of a line or of the text.
+fn check_bytes(section: &[u8], findings: &mut Findings) {
+    if memchr(0, section).is_some() {
+        findings.add(FindingCode::NulInHeaders, Severity::Ambiguous, "headers");
+    }
+    let is_bare = |at: usize| !matches!(section.get(at + 1), Some(b'\n') | None);
+    if memchr_iter(b'\r', section).any(is_bare) {
+        findings.add(FindingCode::BareCrInHeaders, Severity::Ambiguous, "headers");
+    }
+}
+
+fn refusal(code: RefusalCode, place: &str) -> Refusal {
+    Refusal { code, place: place.to_owned() }
+}

@@ -1,0 +1,174 @@
+//! `style` attributes, by property and by value.
+//!
+//! A declaration stays when its property is on the list and its value holds nothing but words, numbers, units,
+//! colours and font names. Nothing that loads, computes or positions over the page can be written in that.
+
+/// Properties that stay: how newsletters lay out text, and nothing that takes an element out of its place.
+const PROPERTIES: [&str; 70] = [
+    "background",
+    "background-color",
+    "border",
+    "border-bottom",
+    "border-bottom-color",
+    "border-bottom-left-radius",
+    "border-bottom-right-radius",
+    "border-bottom-style",
+    "border-bottom-width",
+    "border-collapse",
+    "border-color",
+    "border-left",
+    "border-left-color",
+    "border-left-style",
+    "border-left-width",
+    "border-radius",
+    "border-right",
+    "border-right-color",
+    "border-right-style",
+    "border-right-width",
+    "border-spacing",
+    "border-style",
+    "border-top",
+    "border-top-color",
+    "border-top-left-radius",
+    "border-top-right-radius",
+    "border-top-style",
+    "border-top-width",
+    "border-width",
+    "clear",
+    "color",
+    "direction",
+    "display",
+    "empty-cells",
+    "float",
+    "font",
+    "font-family",
+    "font-size",
+    "font-style",
+    "font-variant",
+    "font-weight",
+    "height",
+    "letter-spacing",
+    "line-height",
+    "list-style",
+    "list-style-position",
+    "list-style-type",
+    "margin",
+    "margin-bottom",
+    "margin-left",
+    "margin-right",
+    "margin-top",
+    "max-height",
+    "max-width",
+    "min-height",
+    "min-width",
+    "overflow-wrap",
+    "padding",
+    "padding-bottom",
+    "padding-left",
+    "padding-right",
+    "padding-top",
+    "table-layout",
+    "text-align",
+    "text-decoration",
+    "text-indent",
+    "text-transform",
+    "vertical-align",
+    "white-space",
+    "width",
+];
+/// The functions that a value may call.
+const FUNCTIONS: [&str; 4] = ["rgb", "rgba", "hsl", "hsla"];
+/// Words that no value may hold, whatever is around them.
+const WORDS: [&str; 7] = ["url", "expression", "image", "script", "behavior", "binding", "fixed"];
+/// The longest value that stays, in bytes, and the most declarations.
+const MAX_VALUE: usize = 200;
+const MAX_DECLARATIONS: usize = 64;
+
+/// The declarations that stay, and how many do not. `None` when none stays.
+pub(super) fn filter(style: &str) -> (Option<String>, u32) {
+    let (mut kept, mut removed) = (String::new(), 0);
+    let declarations = style.split(';').map(str::trim).filter(|declaration| !declaration.is_empty());
+    for (index, declaration) in declarations.enumerate() {
+        match keep(declaration) {
+            Some((property, value)) if index < MAX_DECLARATIONS => {
+                if !kept.is_empty() {
+                    kept.push_str("; ");
+                }
+                kept.push_str(&property);
+                kept.push_str(": ");
+                kept.push_str(value);
+            }
+            _ => removed += 1,
+        }
+    }
+    ((!kept.is_empty()).then_some(kept), removed)
+}
+
+fn keep(declaration: &str) -> Option<(String, &str)> {
+    let (property, value) = declaration.split_once(':')?;
+    let property = property.trim().to_ascii_lowercase();
+    let value = value.trim();
+    let moves = property.starts_with("margin") || property == "text-indent";
+    let fits =
+        PROPERTIES.binary_search(&property.as_str()).is_ok() && is_plain(value) && !(moves && value.contains('-'));
+    fits.then_some((property, value))
+}
+
+/// Whether a value is made of words, numbers, colours and quoted names alone.
+fn is_plain(value: &str) -> bool {
+    let is_plain_char = |c: char| c.is_alphanumeric() || " #.,%+-!'\"()".contains(c);
+    if value.is_empty() || value.len() > MAX_VALUE || !value.chars().all(is_plain_char) {
+        return false;
+    }
+    let lower = value.to_ascii_lowercase();
+    let called = |(at, _): (usize, &str)| lower.get(..at).is_some_and(|before| FUNCTIONS.contains(&last_word(before)));
+    !WORDS.iter().any(|word| lower.contains(word))
+        && lower.match_indices('(').all(called)
+        && lower.matches('(').count() == lower.matches(')').count()
+        && lower.matches('"').count().is_multiple_of(2)
+        && lower.matches('\'').count().is_multiple_of(2)
+}
+
+fn last_word(text: &str) -> &str {
+    text.rsplit(|c: char| !c.is_alphanumeric() && c != '-').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_are_in_order() {
+        assert!(PROPERTIES.is_sorted());
+    }
+
+    #[test]
+    fn declarations_stay_or_go_by_property_and_value() {
+        for (style, kept, removed) in [
+            ("color:red", Some("color: red"), 0),
+            ("COLOR : #FFF !important;;", Some("color: #FFF !important"), 0),
+            (
+                "font-family:'Helvetica Neue',Arial,sans-serif",
+                Some("font-family: 'Helvetica Neue',Arial,sans-serif"),
+                0,
+            ),
+            ("color:rgba(0, 0, 0, .5);width:calc(100%)", Some("color: rgba(0, 0, 0, .5)"), 1),
+            ("background:url(http://x)", None, 2),
+            ("background:URL('x')", None, 1),
+            ("background-image:none", None, 1),
+            ("background:image-set('a' 1x)", None, 1),
+            ("width:expression(alert(1))", None, 1),
+            ("width:e\\78pression(1)", None, 1),
+            ("color:red/**/", None, 1),
+            ("behavior:none;position:absolute;z-index:9", None, 3),
+            ("margin:-9px;margin-top:1px", Some("margin-top: 1px"), 1),
+            ("@import 'x'", None, 1),
+            ("color:</style>", None, 1),
+            ("color", None, 1),
+        ] {
+            let (found, count) = filter(style);
+            assert_eq!((found.as_deref(), count), (kept, removed), "{style}");
+            assert_eq!(found.as_deref().map(filter), found.clone().map(|style| (Some(style), 0)), "{style}");
+        }
+    }
+}

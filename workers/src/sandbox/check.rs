@@ -1,0 +1,156 @@
+//! Whether an answer can be true: a child that a mail took over may say anything.
+//!
+//! What is checked here is what the parent relies on: ranges within the raw mail, counts, lengths, and that no
+//! text of ours (places, content types) carries a text of the mail.
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::mail::decode::Encoding;
+use crate::mail::fields::{MAX_FIELD_NAME, MAX_LINE, MAX_MAILBOXES};
+use crate::mail::intent::MAX_ARGUMENT;
+use crate::mail::limits::Limits;
+use crate::mail::model::{Finding, HeaderField, Intent, Mailbox, ParsedMail, Part};
+use crate::mail::names::MAX_NAME;
+use crate::mail::parts::MAX_CONTENT_TYPE;
+use crate::mail::sanitise::MAX_GROWTH;
+
+use super::message::Answer;
+
+/// The most findings in all.
+const MAX_FINDINGS: usize = 500;
+/// The longest name of a place, in bytes.
+const MAX_PLACE: usize = 64;
+
+/// What cannot be true of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize)]
+#[error("the answer's {0} cannot be true")]
+pub struct Untrue(pub &'static str);
+
+/// Checks an answer to a request about `raw_len` bytes.
+///
+/// # Errors
+/// The first thing that cannot be true.
+pub fn check(answer: &Answer, raw_len: usize, limits: &Limits) -> Result<(), Untrue> {
+    match answer {
+        Answer::Refused(refusal) => holds(is_place(&refusal.place), "place"),
+        Answer::Parsed(mail) => check_mail(mail, raw_len as u64, limits),
+    }
+}
+
+fn check_mail(mail: &ParsedMail, raw_len: u64, limits: &Limits) -> Result<(), Untrue> {
+    holds(mail.raw.len == raw_len, "length")?;
+    let is_line = |text: &Option<shared::pii::Pii<String>>| text.as_ref().is_none_or(|t| t.expose().len() <= MAX_LINE);
+    holds(is_line(&mail.message_id) && is_line(&mail.subject), "identifiers")?;
+    for list in [&mail.from, &mail.sender, &mail.reply_to, &mail.to, &mail.cc, &mail.bcc] {
+        holds(list.len() <= MAX_MAILBOXES && list.iter().all(is_mailbox), "mailboxes")?;
+    }
+    let total: usize = mail.headers.iter().map(|field| field.name.len() + field.value.expose().len()).sum();
+    let are_bounded = mail.headers.len() <= limits.fields && total <= limits.fields_total;
+    holds(are_bounded && mail.headers.iter().all(|field| is_field(field, limits)), "headers")?;
+    holds(mail.text.as_ref().is_none_or(|text| text.expose().len() <= limits.text), "text")?;
+    let max_html = limits.html.saturating_mul(MAX_GROWTH);
+    holds(mail.html.as_ref().is_none_or(|html| html.expose().len() <= max_html), "html")?;
+    // One more than the parser's own: the rest of a mail whose parts it stopped counting.
+    holds(
+        mail.parts.len() <= limits.parts + 1 && mail.parts.iter().all(|part| is_part(part, raw_len, limits)),
+        "parts",
+    )?;
+    holds(mail.findings.len() <= MAX_FINDINGS && mail.findings.iter().all(is_finding), "findings")?;
+    holds(mail.intent.as_ref().is_none_or(is_intent), "intent")
+}
+
+fn holds(condition: bool, what: &'static str) -> Result<(), Untrue> {
+    if condition { Ok(()) } else { Err(Untrue(what)) }
+}
+
+fn is_mailbox(mailbox: &Mailbox) -> bool {
+    mailbox.address.expose().len() <= MAX_LINE && mailbox.name.as_ref().is_none_or(|n| n.expose().len() <= MAX_NAME)
+}
+
+fn is_field(field: &HeaderField, limits: &Limits) -> bool {
+    let name = &field.name;
+    name.len() <= MAX_FIELD_NAME
+        && name.bytes().all(|b| b.is_ascii_graphic())
+        && field.value.expose().len() <= limits.field
+}
+
+fn is_part(part: &Part, raw_len: u64, limits: &Limits) -> bool {
+    let path = &part.address.0;
+    let (Some(outer), Some(inner)) = (path.first(), path.last()) else { return false };
+    let fits = path.len() <= limits.encoded_nesting + 1
+        && outer.end <= raw_len
+        && path.windows(2).all(|pair| matches!(pair, [outer, inner] if inner.end <= outer.len()))
+        && path.iter().all(|segment| segment.start <= segment.end)
+        && part.content.len <= inner.len()
+        && (inner.encoding != Encoding::Identity || part.content.len == inner.len());
+    let is_type = part.content_type.len() <= MAX_CONTENT_TYPE
+        && part.content_type.bytes().all(|b| b.is_ascii_alphanumeric() || b"/!#$&-^_.+".contains(&b));
+    let is_short = |text: &Option<shared::pii::Pii<String>>, max| text.as_ref().is_none_or(|t| t.expose().len() <= max);
+    fits && is_type && is_short(&part.name, MAX_NAME) && is_short(&part.content_id, MAX_LINE)
+}
+
+fn is_finding(finding: &Finding) -> bool {
+    is_place(&finding.place)
+}
+
+/// Whether this can be the name of a place: none of them holds more than our own few words and a number.
+fn is_place(place: &str) -> bool {
+    place.len() <= MAX_PLACE && place.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'-' | b'.'))
+}
+
+fn is_intent(intent: &Intent) -> bool {
+    let is_command = (1..=32).contains(&intent.command.len())
+        && intent.command.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    is_command && intent.argument.as_ref().is_none_or(|argument| argument.expose().len() <= MAX_ARGUMENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::decode::{PartAddress, Segment};
+    use crate::mail::model::{FindingCode, Severity};
+    use crate::mail::parse::parse;
+
+    const RAW: &[u8] = b"From: a@b.example\r\nSubject: Deploy: now\r\nContent-Type: text/plain\r\n\r\nhello\r\n";
+
+    fn verdict(change: impl FnOnce(&mut ParsedMail)) -> Result<(), Untrue> {
+        let limits = Limits::default();
+        let mut mail = parse(RAW, &limits, &[]).unwrap();
+        change(&mut mail);
+        check(&Answer::Parsed(Box::new(mail)), RAW.len(), &limits)
+    }
+
+    #[test]
+    fn an_honest_answer_passes() {
+        assert_eq!(verdict(|_| {}), Ok(()));
+    }
+
+    #[test]
+    fn a_lie_is_caught_by_what_it_is_about() {
+        let segment = |start, end| Segment { start, end, encoding: Encoding::Base64 };
+        let len = RAW.len() as u64;
+        for (path, why) in [
+            (vec![], "no path"),
+            (vec![segment(0, len + 1)], "beyond the mail"),
+            (vec![segment(9, 8)], "reversed"),
+            (vec![segment(0, len), segment(0, len + 1)], "beyond the outer part"),
+            (vec![segment(0, len); 9], "too deep"),
+            (vec![segment(0, 3)], "shorter than its content"),
+        ] {
+            assert_eq!(verdict(|mail| mail.parts[0].address = PartAddress(path)), Err(Untrue("parts")), "{why}");
+        }
+        assert_eq!(verdict(|mail| mail.raw.len += 1), Err(Untrue("length")));
+        assert_eq!(verdict(|mail| mail.parts = vec![mail.parts[0].clone(); 1_002]), Err(Untrue("parts")));
+        assert_eq!(verdict(|mail| mail.parts[0].content_type = "a b@c".to_owned()), Err(Untrue("parts")));
+        assert_eq!(verdict(|mail| mail.text = Some("x".repeat(2 << 20).into())), Err(Untrue("text")));
+        assert_eq!(verdict(|mail| mail.html = Some("x".repeat(17 << 20).into())), Err(Untrue("html")));
+        assert_eq!(verdict(|mail| mail.subject = Some("x".repeat(999).into())), Err(Untrue("identifiers")));
+        assert_eq!(verdict(|mail| mail.headers[0].name = "a b".to_owned()), Err(Untrue("headers")));
+        assert_eq!(verdict(|mail| mail.from[0].address = "x".repeat(999).into()), Err(Untrue("mailboxes")));
+        assert_eq!(verdict(|mail| mail.intent.as_mut().unwrap().command = "A".to_owned()), Err(Untrue("intent")));
+        let finding =
+            Finding { code: FindingCode::FromMissing, severity: Severity::Info, place: "a@b.example".to_owned() };
+        assert_eq!(verdict(|mail| mail.findings.push(finding)), Err(Untrue("findings")));
+    }
+}

@@ -1,0 +1,55 @@
+//! The child: parses what comes in until its input ends. No runtime, no threads, no logs.
+//!
+//! A panic ends the process, and is meant to: the parent starts another.
+
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use thiserror::Error;
+
+use super::frame::{self, FrameError, Kind};
+use super::message::{Answer, MAX_REQUEST, Request};
+use crate::mail::parse::parse;
+
+/// What `mailtri sandbox` runs: requests from standard input, answers to standard output.
+///
+/// Whatever restricts the process (resource limits, Landlock, seccomp) belongs before [`serve`]: here the first
+/// byte of a mail has not been read, and there is one thread.
+pub fn child_main() -> ExitCode {
+    let answer = |request: &Request, raw: &[u8]| parse(raw, &request.limits, &request.recipients).into();
+    match serve(&mut io::stdin().lock(), &mut io::stdout().lock(), answer) {
+        Ok(()) => ExitCode::SUCCESS,
+        // The parent is gone or speaks another version: nobody is there to be told more.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Why a child stopped serving.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// A frame could not be read or written.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A request or an answer is not what it should be.
+    #[error("a request or an answer is malformed")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Answers requests until the input ends.
+///
+/// # Errors
+/// The first request that cannot be read, or answer that cannot be written.
+pub fn serve(
+    input: &mut impl Read,
+    output: &mut impl Write,
+    answer: impl Fn(&Request, &[u8]) -> Answer,
+) -> Result<(), ServeError> {
+    while let Some(request) = frame::read(input, Kind::Request, MAX_REQUEST)? {
+        let request: Request = serde_json::from_slice(&request)?;
+        let max = u64::try_from(request.limits.raw).unwrap_or(u64::MAX);
+        let raw = frame::read(input, Kind::Raw, max)?.ok_or(FrameError::Truncated)?;
+        let answer = serde_json::to_vec(&answer(&request, &raw))?;
+        frame::write(output, Kind::Answer, &answer)?;
+    }
+    Ok(())
+}
