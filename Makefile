@@ -32,7 +32,7 @@ test: setup ## Run every test; scenarios reduced and seeded
 
 soak: setup ## Run the scenarios in full
 	$(BUILD) --bins --tests $(FAULTS)
-	MAILTRI_SOAK=1 $(CARGO) test --package tests --locked $(OLDER) $(FAULTS) --test '*' -- --nocapture --test-threads 1
+	SOAK=1 $(CARGO) test --package tests --locked $(OLDER) $(FAULTS) --test '*' -- --nocapture --test-threads 1
 
 demo: setup ## Show mails going through the fleet (KEEP=1: leave it running)
 	$(BUILD) --bins

@@ -4,8 +4,8 @@ use std::{fmt::Write, time::Duration};
 
 use crate::{clamd::Clamd, receiver::Receiver};
 
-/// The variable that holds the receiver's secret: secrets never stand in the file.
-pub const SECRET_ENV: &str = "MAILTRI_TEST_SECRET";
+/// The variable that holds the receiver's secret. (`MAILTRI_…` would be a key of the configuration.)
+pub const SECRET_ENV: &str = "RECEIVER_SECRET";
 
 /// `mailtri.toml` in the making.
 #[derive(Debug, Clone)]

@@ -166,7 +166,7 @@ impl Fleet {
     /// A command of the binary with the fleet's environment and configuration.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = mailtri();
         command.args(args).arg("--config").arg(self.config()).envs(&self.env).kill_on_drop(true);
         command
     }
@@ -217,6 +217,16 @@ impl Fleet {
         let find = |mail: &Mail| ended.iter().find(|e| stem(&e.name) == mail.name).cloned();
         mails.iter().map(|m| find(m).unwrap_or_else(|| panic!("{} has not ended: {ended:?}", m.name))).collect()
     }
+}
+
+/// The binary, without the settings that this process's own environment may hold for it.
+#[must_use]
+pub fn mailtri() -> Command {
+    let mut command = Command::new(binary());
+    for (key, _) in std::env::vars_os().filter(|(key, _)| key.as_encoded_bytes().starts_with(b"MAILTRI_")) {
+        command.env_remove(key);
+    }
+    command
 }
 
 fn stem(name: &str) -> &str {

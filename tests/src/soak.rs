@@ -1,4 +1,4 @@
-//! How large a scenario is, and from which seed: reduced by default, in full with `MAILTRI_SOAK=1`.
+//! How large a scenario is, and from which seed: reduced by default, in full with `SOAK=1`.
 
 use std::{env, future::Future, time::Duration};
 
@@ -7,14 +7,14 @@ use rand::{SeedableRng, rngs::StdRng};
 /// `test`, or `soak` when the environment asks for the full scenario.
 #[must_use]
 pub fn scale<T>(test: T, soak: T) -> T {
-    if env::var_os("MAILTRI_SOAK").is_some_and(|v| v == "1") { soak } else { test }
+    if env::var_os("SOAK").is_some_and(|v| v == "1") { soak } else { test }
 }
 
-/// The scenario's source of chance. Its seed is printed; `MAILTRI_SEED` repeats a run.
+/// The scenario's source of chance. Its seed is printed; `SEED` repeats a run.
 #[must_use]
 pub fn seeded(scenario: &str) -> StdRng {
-    let seed = env::var("MAILTRI_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0x6d61_696c);
-    eprintln!("{scenario}: MAILTRI_SEED={seed}");
+    let seed = env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0x6d61_696c);
+    eprintln!("{scenario}: SEED={seed}");
     StdRng::seed_from_u64(seed)
 }
 

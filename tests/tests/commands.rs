@@ -6,12 +6,11 @@ use tests::{
     clamd::Clamd,
     config::Config,
     fixtures::Fixture,
-    fleet::{Fleet, Ran, run},
+    fleet::{self, Fleet, Ran, run},
     mails::Mails,
     receiver::Receiver,
     soak::{seeded, within},
 };
-use tokio::process::Command;
 
 const LIMIT: Duration = Duration::from_secs(120);
 const FAILED: i32 = 1;
@@ -21,7 +20,7 @@ const MISSING: i32 = 66;
 const CONFIG: i32 = 78;
 
 async fn mailtri(args: &[&str]) -> Ran {
-    run(Command::new(tests::process::binary()).args(args), b"").await
+    run(fleet::mailtri().args(args), b"").await
 }
 
 /// A command failed with this code, and said why in words that hold all of `said`, on stderr alone.
@@ -138,7 +137,7 @@ async fn wrong_usage_and_missing_things_are_told() {
     refused(&mailtri(&["dlq", "list", "--data", "/nowhere"]).await, MISSING, &["/nowhere"]);
     refused(&mailtri(&["quarantine", "list", "--data", "/nowhere"]).await, MISSING, &["/nowhere"]);
     refused(&mailtri(&["inspect", "/nowhere/a.eml"]).await, MISSING, &["/nowhere/a.eml"]);
-    refused(&run(Command::new(tests::process::binary()).args(["inspect", "-"]), b"").await, BAD_INPUT, &[]);
+    refused(&mailtri(&["inspect", "-"]).await, BAD_INPUT, &[]);
 }
 
 #[tokio::test]
