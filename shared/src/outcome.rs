@@ -147,14 +147,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// What happened.
-    #[must_use]
-    pub const fn reason(&self) -> &Reason {
-        match self {
-            Self::Retry { reason, .. } | Self::Defer { reason, .. } | Self::Permanent { reason, .. } => reason,
-        }
-    }
-
     /// A failure that another try may mend.
     pub fn retry(class: &'static str, reason: impl Into<Reason>) -> Self {
         Self::Retry { class, reason: reason.into(), after: None }

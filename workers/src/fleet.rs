@@ -123,7 +123,9 @@ fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
 /// When the program cannot be found or started.
 pub fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Sandbox(error.to_string());
-    let program: PathBuf = std::env::current_exe().map_err(|e| failed(&e))?;
+    // The running program itself, also when its file has been replaced meanwhile.
+    let this = PathBuf::from("/proc/self/exe");
+    let program = if this.exists() { this } else { std::env::current_exe().map_err(|e| failed(&e))? };
     let config = SandboxConfig {
         processes: settings.limits.sandbox_processes,
         wall_limit: settings.limits.sandbox_wall,

@@ -38,10 +38,8 @@ pub enum IntakeError {
     #[error("the mail is empty")]
     Empty,
     /// Longer than the configuration allows.
-    #[error("the mail has {len} bytes, more than the {max} that limits.max_mail allows")]
+    #[error("the mail is larger than the {max} bytes that limits.max_mail allows")]
     TooLarge {
-        /// Its length.
-        len: u64,
         /// The limit.
         max: u64,
     },
@@ -87,12 +85,11 @@ impl Intake {
 
     /// What can be told before anything is stored.
     fn check(&self, raw: &[u8]) -> Result<(), IntakeError> {
-        let len = raw.len() as u64;
         if raw.iter().all(u8::is_ascii_whitespace) {
             return Err(IntakeError::Empty);
         }
-        if len > self.max_mail {
-            return Err(IntakeError::TooLarge { len, max: self.max_mail });
+        if raw.len() as u64 > self.max_mail {
+            return Err(IntakeError::TooLarge { max: self.max_mail });
         }
         if begins_like_a_mail(raw) { Ok(()) } else { Err(IntakeError::NotAMail) }
     }

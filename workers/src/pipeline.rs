@@ -43,7 +43,7 @@ pub const PIPELINE: [Row; 4] = [
             visibility: secs(30),
             heartbeat: secs(10),
             progress: secs(40),
-            deadline: secs(60),
+            deadline: secs(120),
             concurrency: 8,
             max_attempts: 5,
             max_crashes: 5,
@@ -117,4 +117,22 @@ const fn secs(n: u64) -> Duration {
 
 const fn hours(n: u64) -> Duration {
     Duration::from_secs(n * 3600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::{DeliverJob, NextJob, ParseJob, RouteJob, ScanJob};
+
+    #[test]
+    fn the_table_names_each_stage_once_and_its_edges_are_the_jobs() {
+        let stages = PIPELINE.map(|row| row.stage);
+        assert_eq!(stages, [ParseJob::STAGE, ScanJob::STAGE, RouteJob::STAGE, DeliverJob::STAGE]);
+        for (i, row) in PIPELINE.iter().enumerate() {
+            assert_eq!(row.next, stages.get(i + 1).as_slice().iter().map(|s| **s).collect::<Vec<_>>());
+            assert!(row.policy.check().is_ok());
+            assert_eq!(super::row(row.stage.0).map(|found| found.stage), Some(row.stage));
+        }
+        assert!(row("nope").is_none());
+    }
 }

@@ -47,7 +47,7 @@ impl Clamd {
     }
 
     async fn connect(&self) -> Result<Box<dyn Connection>, ScanError> {
-        let failed = |error| ScanError::Unavailable(format!("{}: {error}", self.endpoint));
+        let failed = |error| ScanError::Unreachable(format!("{}: {error}", self.endpoint));
         self.endpoint.connect().await.map_err(failed)
     }
 }

@@ -115,8 +115,8 @@ async fn a_killed_clamd_is_unavailable_until_it_is_back() {
     clamd.kill().unwrap();
     assert_eq!(clamd.pid(), None);
     for client in &clients {
-        assert!(matches!(client.scan(pieces(b"x", 1), AMPLE).await, Err(ScanError::Unavailable(_))));
-        assert!(matches!(client.version(AMPLE).await, Err(ScanError::Unavailable(_))));
+        assert!(matches!(client.scan(pieces(b"x", 1), AMPLE).await, Err(ScanError::Unreachable(_))));
+        assert!(matches!(client.version(AMPLE).await, Err(ScanError::Unreachable(_))));
     }
     clamd.restart().await.unwrap();
     for client in &clients {

@@ -66,7 +66,10 @@ impl Verdict {
 /// Why there is no verdict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScanError {
-    /// No connection, or it broke.
+    /// No connection: it says nothing about the content.
+    #[error("scanner not reachable: {0}")]
+    Unreachable(String),
+    /// The connection broke while the content was with the scanner.
     #[error("scanner unavailable: {0}")]
     Unavailable(String),
     /// The deadline passed; the connection was closed.

@@ -26,6 +26,7 @@ use crate::{
     rules::{Decision, Facts, Outcome},
     sandbox::{Answer, SandboxError},
     settings::Settings,
+    stages::scan::Scanned,
 };
 
 #[derive(Debug, Args)]
@@ -162,8 +163,8 @@ fn destinations(outcome: &Outcome) -> String {
 }
 
 async fn scan(settings: &Settings, raw: Bytes, mail: &ParsedMail) -> ScanResult {
-    match fleet::scanning(settings).verdict(&RawMail::Inline(raw), mail).await {
-        Ok((verdict, place)) => ScanResult::Done { verdict, place },
-        Err(failure) => ScanResult::NotDone(failure.reason().to_string()),
+    match fleet::scanning(settings).scan(&RawMail::Inline(raw), mail).await {
+        Ok(Scanned { verdict, place, .. }) => ScanResult::Done { verdict, place },
+        Err(error) => ScanResult::NotDone(error.to_string()),
     }
 }

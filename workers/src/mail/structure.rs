@@ -110,7 +110,7 @@ fn check_header_block(part: &MessagePart<'_>, place: &str, findings: &mut Findin
 /// How a header block looks to a reader who takes RFC 5322 §2.2 at its word.
 enum HeaderBlock {
     Clean,
-    /// It holds a line that is no field: some readers begin the body there.
+    /// It holds a line that is no field, or white space alone: some readers begin the body there.
     Broken,
     /// The line that ends it holds white space: some readers take it for a continuation.
     SpacedEnd,
@@ -128,7 +128,8 @@ impl HeaderBlock {
                 return Self::Clean;
             }
             if line.trim_ascii().is_empty() {
-                return Self::SpacedEnd;
+                let rest = block.get(start..).unwrap_or_default();
+                return if rest.trim_ascii().is_empty() { Self::SpacedEnd } else { Self::Broken };
             }
             let is_fold = !is_first && matches!(line.first(), Some(b' ' | b'\t'));
             let is_envelope = is_first && is_mail && (line.starts_with(b"From ") || line.starts_with(b">From "));

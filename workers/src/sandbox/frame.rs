@@ -128,7 +128,7 @@ pub fn write(output: &mut impl Write, kind: Kind, payload: &[u8]) -> Result<(), 
     Ok(output.flush()?)
 }
 
-/// [`write`] for the parent.
+/// [`write()`] for the parent.
 ///
 /// # Errors
 /// See [`FrameError`].

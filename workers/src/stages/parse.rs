@@ -60,7 +60,8 @@ impl Stage for Parse {
             .map_err(|e| store_failure(&e))?;
         ctx.progress();
         abort_for_tests(&raw);
-        let parsed = match self.sandbox.parse(raw.clone(), job.envelope.to.clone()).await {
+        let parsing = self.sandbox.parse(raw.clone(), job.envelope.to.clone());
+        let parsed = match ctx.opaque(ctx.remaining(), parsing).await {
             Ok(Answer::Parsed(parsed)) => parsed,
             Ok(Answer::Refused(Refusal { code, .. })) => {
                 return Ok(quarantine("refused", format!("not a mail that can be read: {code}")));

@@ -4,10 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
+use rand::RngExt;
 use shared::{
     audit::Note,
     blobs::{BlobError, Blobs, Body, ByteStream, Condition},
-    clamav::{ScanError, Scanner, Verdict},
+    clamav::{EngineVersion, ScanError, Scanner, Verdict},
+    clock::later,
     outcome::{Failure, Outcome},
     stage::{Context, Stage},
     telemetry::metric,
@@ -23,6 +25,8 @@ use crate::{
 
 /// Streams of one mail that are scanned at once.
 const AT_ONCE: usize = 4;
+/// How soon to look again, on average, when the scanner is not to be reached.
+const OUTAGE_WAIT: Duration = Duration::from_secs(5);
 /// What a job holds in memory: a few chunks for each stream, and the parsed mail.
 const BYTES: u64 = 1 << 20;
 
@@ -62,8 +66,8 @@ impl Stage for Scan {
             Some(claim) => RawMail::Inline(claim.load(&*self.blobs, claim.len()).await.map_err(|e| claim_failure(&e))?),
             None => RawMail::Stored(Arc::clone(&self.blobs), job.source.clone()),
         };
-        let engine = self.scanning.scanner.version(self.scanning.deadline).await.map_err(|e| scan_failure(&e))?;
-        let (verdict, place) = ctx.opaque(ctx.remaining(), self.scanning.verdict(&raw, &mail)).await?;
+        let scanned = ctx.opaque(ctx.remaining(), self.scanning.scan(&raw, &mail)).await;
+        let Scanned { engine, verdict, place } = scanned.map_err(|error| failure(&error, ctx))?;
         let stored = if verdict == Verdict::Clean { self.store(&raw, &mail, ctx).await? } else { Vec::new() };
         let note = Note::new("scanned")
             .with("verdict", verdict.name())
@@ -76,12 +80,29 @@ impl Stage for Scan {
     }
 }
 
+/// What the scanner says of a mail.
+#[derive(Debug)]
+pub struct Scanned {
+    /// Which engine and signatures said so.
+    pub engine: EngineVersion,
+    /// The worst verdict of the raw mail and all its parts.
+    pub verdict: Verdict,
+    /// What it is about: `raw` or `part N` (from 0). Empty for a clean mail.
+    pub place: String,
+}
+
 impl Scanning {
-    /// The worst verdict of the raw mail and all its parts, and what it is about.
+    /// Scans the raw mail and all its parts.
     ///
     /// # Errors
-    /// When something of it could not be scanned.
-    pub async fn verdict(&self, raw: &RawMail, mail: &ParsedMail) -> Result<(Verdict, String), Failure> {
+    /// When something of it could not be scanned: there is no verdict then.
+    pub async fn scan(&self, raw: &RawMail, mail: &ParsedMail) -> Result<Scanned, ScanError> {
+        let engine = self.scanner.version(self.deadline).await?;
+        let (verdict, place) = self.verdict(raw, mail).await?;
+        Ok(Scanned { engine, verdict, place })
+    }
+
+    async fn verdict(&self, raw: &RawMail, mail: &ParsedMail) -> Result<(Verdict, String), ScanError> {
         let whole = self.one("raw", raw.whole(mail.raw).await).await?;
         if matches!(whole, Verdict::Infected { .. }) {
             return Ok((whole, "raw".to_owned()));
@@ -95,11 +116,11 @@ impl Scanning {
         Ok(if worst.0 == Verdict::Clean { (Verdict::Clean, String::new()) } else { worst })
     }
 
-    async fn part(&self, raw: &RawMail, i: usize, part: &Part) -> Result<(Verdict, String), Failure> {
+    async fn part(&self, raw: &RawMail, i: usize, part: &Part) -> Result<(Verdict, String), ScanError> {
         Ok((self.one("part", raw.part(part).await).await?, format!("part {i}")))
     }
 
-    async fn one(&self, content: &'static str, bytes: Result<ByteStream, BlobError>) -> Result<Verdict, Failure> {
+    async fn one(&self, content: &'static str, bytes: Result<ByteStream, BlobError>) -> Result<Verdict, ScanError> {
         let scanned = match bytes {
             Ok(bytes) => self.scanner.scan(bytes, self.deadline).await,
             Err(error) => Err(error.into()),
@@ -109,7 +130,7 @@ impl Scanning {
             Err(ScanError::Source(BlobError::Damaged(NOT_AS_PARSED))) => {
                 Verdict::Unscannable { reason: NOT_AS_PARSED.to_owned() }
             }
-            Err(error) => return Err(scan_failure(&error)),
+            Err(error) => return Err(error),
         };
         metric::scanned(content, verdict.name());
         Ok(verdict)
@@ -148,9 +169,15 @@ const fn rank(verdict: &Verdict) -> u8 {
     }
 }
 
-fn scan_failure(error: &ScanError) -> Failure {
+/// What a scan without a verdict means: an outage is waited for, anything else may be the content's doing and
+/// counts as an attempt.
+fn failure(error: &ScanError, ctx: &Context) -> Failure {
     match error {
         ScanError::Source(error) => store_failure(error),
+        ScanError::Unreachable(_) => {
+            let at = later(ctx.clock.now(), OUTAGE_WAIT.mul_f64(rand::rng().random_range(0.5..1.5)));
+            Failure::defer("scanner_unreachable", error.to_string(), at)
+        }
         ScanError::Unavailable(_) => Failure::retry("scanner_unavailable", error.to_string()),
         ScanError::Deadline => Failure::retry("scan_deadline", error.to_string()),
         ScanError::Garbled | ScanError::Scanner(_) => Failure::retry("scanner_error", error.to_string()),

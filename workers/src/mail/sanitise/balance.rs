@@ -1,11 +1,13 @@
 //! Rewrites HTML into well-nested markup of the allowed elements, in one linear pass.
 //!
 //! `html5ever`'s tree builder looks through its stack of open elements at nearly every tag, reopens formatting
-//! elements that were not closed, and hoists what stands between the cells of a table, each of them quadratic in
-//! hostile input. After this pass none of that can happen: every element is closed where the HTML standard closes
-//! it, so the builder's stack is exactly [`Balancer::open`], whose depth and cost are bounded here; content between
+//! elements that were not closed, and hoists what stands between the cells of a table; its serialiser looks through
+//! the rest of a text at each character that it escapes. Each of them is quadratic in hostile input. After this pass none of that can happen: every element is closed where the HTML standard closes
+//! it, so the builder's stack is exactly `Balancer::open`, whose depth and cost are bounded here; content between
 //! cells gets a cell; foreign (SVG, MathML) and raw text elements are gone, so that there is one tokeniser state;
 //! and a tag has few attributes. A `<` in the output always begins a whole tag of an allowed element.
+
+use memchr::{memchr_iter, memmem};
 
 use super::elements::{Element, Fate, Kind, fate};
 use super::tokens::{StartTag, Token, Tokens};
@@ -18,6 +20,8 @@ const MAX_REOPENED: usize = 8;
 const MAX_REOPENED_BYTES: usize = 2 * 1024;
 /// How much may be written again in all.
 const MAX_REOPENED_TOTAL: usize = 64 * 1024;
+/// How much text is looked through in the time of one step.
+const BYTES_PER_STEP: usize = 512;
 
 const BODY: Element = Element { name: "tbody", kind: Kind::Section };
 const ROW: Element = Element { name: "tr", kind: Kind::Row };
@@ -62,6 +66,9 @@ struct Balancer<'a> {
     /// Nothing was written since a `<pre>`, whose first line break is not content.
     after_pre: bool,
     reopened: usize,
+    /// The text since the last tag: its length, and how many of its characters the serialiser has to escape.
+    run: usize,
+    run_escapes: usize,
     work: usize,
     max_depth: usize,
     max_work: usize,
@@ -76,6 +83,8 @@ impl<'a> Balancer<'a> {
             unclosed: Vec::new(),
             after_pre: false,
             reopened: 0,
+            run: 0,
+            run_escapes: 0,
             work: 0,
             max_depth: limits.html_depth,
             max_work: limits.html_work.saturating_mul(1_000),
@@ -91,6 +100,7 @@ impl<'a> Balancer<'a> {
             self.open_cell()?;
         }
         self.after_pre = false;
+        self.weigh(text)?;
         match text.strip_prefix('<') {
             Some(rest) => {
                 self.out.push_str("&lt;");
@@ -99,6 +109,18 @@ impl<'a> Balancer<'a> {
             None => self.out.push_str(text),
         }
         Ok(())
+    }
+
+    /// Adds what writing the text out will cost: for each character to escape, the serialiser looks through what is
+    /// left of the text node.
+    fn weigh(&mut self, text: &str) -> Result<(), HtmlRefused> {
+        let references = memchr_iter(b'&', text.as_bytes()).count();
+        let escapes =
+            references + memmem::find_iter(text.as_bytes(), "\u{a0}").count() + usize::from(text.starts_with('<'));
+        self.run_escapes += escapes;
+        self.work += (self.run_escapes * text.len() + escapes * self.run) / BYTES_PER_STEP;
+        self.run += text.len();
+        if self.work > self.max_work { Err(HtmlRefused::TooMuchWork) } else { Ok(()) }
     }
 
     fn start(&mut self, element: Element, tag: &StartTag<'a>) -> Result<(), HtmlRefused> {
@@ -253,6 +275,7 @@ impl<'a> Balancer<'a> {
     fn pop(&mut self) {
         if let Some(open) = self.open.pop() {
             self.after_pre = false;
+            (self.run, self.run_escapes) = (0, 0);
             self.out.push_str("</");
             self.out.push_str(open.element.name);
             self.out.push('>');
@@ -284,6 +307,7 @@ impl<'a> Balancer<'a> {
             self.out.push_str(open.tag);
         }
         self.after_pre = open.element.name == "pre";
+        (self.run, self.run_escapes) = (0, 0);
         self.open.push(open);
     }
 

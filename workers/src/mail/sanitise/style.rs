@@ -153,7 +153,7 @@ mod tests {
                 0,
             ),
             ("color:rgba(0, 0, 0, .5);width:calc(100%)", Some("color: rgba(0, 0, 0, .5)"), 1),
-            ("background:url(http://x)", None, 2),
+            ("background:url(http://x)", None, 1),
             ("background:URL('x')", None, 1),
             ("background-image:none", None, 1),
             ("background:image-set('a' 1x)", None, 1),

@@ -11,14 +11,16 @@ const MAX_URL: usize = 8 * 1024;
 
 /// An address without white space and hidden characters, if it is absolute and its scheme is one of these.
 ///
-/// The check comes after the stripping, since clients strip too: `java\nscript:` and `U+2028 javascript:` run.
+/// For addresses that `ammonia` could read. The check comes after the stripping, since clients strip too: `java\nscript:` and `U+2028 javascript:` run.
 pub(super) fn allowed<'a>(value: &'a str, schemes: &[&str]) -> Option<Cow<'a, str>> {
     let is_stripped = |c: char| c.is_whitespace() || is_hidden(c);
     let stripped =
         if value.contains(is_stripped) { Cow::Owned(value.replace(is_stripped, "")) } else { Cow::Borrowed(value) };
     let (scheme, _) = stripped.split_once(':')?;
     let is_allowed = schemes.iter().any(|allowed| scheme.eq_ignore_ascii_case(allowed));
-    (is_allowed && stripped.len() <= MAX_URL && Url::parse(&stripped).is_ok()).then_some(stripped)
+    // What was not stripped is what `ammonia` has read already.
+    let is_readable = || matches!(stripped, Cow::Borrowed(_)) || Url::parse(&stripped).is_ok();
+    (is_allowed && stripped.len() <= MAX_URL && is_readable()).then_some(stripped)
 }
 
 /// Whether an address is one that a client fetches over the network.
