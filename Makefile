@@ -11,6 +11,7 @@ OLDER := $(shell rustc --version 2>/dev/null | awk '{ split($$2, v, "."); if (v[
 # tests rebuild only the three packages of ours.
 BUILD := $(CARGO) build --workspace --locked $(OLDER)
 FAULTS := --features mailtri/failpoints
+SCENARIOS := $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 
 .PHONY: help setup build release test soak demo lint fmt clippy doc deny clean
 
@@ -32,7 +33,7 @@ test: setup ## Run every test; scenarios reduced and seeded
 
 soak: setup ## Run the scenarios in full
 	$(BUILD) --bins --tests $(FAULTS)
-	SOAK=1 $(CARGO) test --package tests --locked $(OLDER) $(FAULTS) --test '*' -- --nocapture --test-threads 1
+	SOAK=1 $(CARGO) test --workspace --locked $(OLDER) $(FAULTS) $(SCENARIOS) -- --nocapture --test-threads 1
 
 demo: setup ## Show mails going through the fleet (KEEP=1: leave it running)
 	$(BUILD) --bins

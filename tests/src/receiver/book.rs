@@ -9,6 +9,8 @@ use std::{
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::mails::Mail;
+
 /// How a request is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -70,10 +72,22 @@ pub(super) struct Obligation {
     pub(super) marker: String,
 }
 
+impl Obligation {
+    pub(super) fn of(path: &str, mail: &Mail) -> Self {
+        Self { path: path.to_owned(), sha256: mail.sha256(), marker: mail.marker.clone() }
+    }
+
+    fn entry(&self) -> ((&str, &str), &str) {
+        ((&self.path, &self.sha256), &self.marker)
+    }
+}
+
 /// Everything that the receiver knows.
 #[derive(Debug, Default)]
 pub struct Book {
     pub(super) obligations: BTreeSet<Obligation>,
+    /// May arrive, and need not: its receiver refuses it for good.
+    pub(super) allowed: BTreeSet<Obligation>,
     pub(super) arrivals: Vec<Arrival>,
     pub(super) unverified: Vec<String>,
     pub(super) plans: HashMap<String, (VecDeque<Answer>, Option<Answer>)>,
@@ -153,8 +167,8 @@ impl Book {
     #[must_use]
     pub fn report(&self) -> Report {
         let mut report = Report { unverified: self.unverified.clone(), ..Report::default() };
-        let known: BTreeMap<_, _> =
-            self.obligations.iter().map(|o| ((o.path.as_str(), o.sha256.as_str()), o.marker.as_str())).collect();
+        let expected: BTreeMap<_, _> = self.obligations.iter().map(Obligation::entry).collect();
+        let known: BTreeMap<_, _> = self.allowed.iter().chain(&self.obligations).map(Obligation::entry).collect();
         let mut bodies: BTreeMap<&str, (&str, &str, [u8; 32])> = BTreeMap::new();
         let mut ids: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for arrival in &self.arrivals {
@@ -172,8 +186,8 @@ impl Book {
                 ids.entry(key(arrival)).or_default().push(&arrival.id);
             }
         }
-        report.delivered = known.keys().filter(|k| ids.contains_key(*k)).count();
-        report.lost = known.keys().filter(|k| !ids.contains_key(*k)).map(|(p, s)| format!("{p} {s}")).collect();
+        report.delivered = expected.keys().filter(|k| ids.contains_key(*k)).count();
+        report.lost = expected.keys().filter(|k| !ids.contains_key(*k)).map(|(p, s)| format!("{p} {s}")).collect();
         report.duplicates = ids.values().map(|i| i.len() - 1).sum();
         report.split =
             ids.iter().filter(|(_, i)| i.iter().any(|id| *id != i[0])).map(|(k, _)| format!("{k:?}")).collect();

@@ -101,9 +101,15 @@ impl Receiver {
 
     /// Holds it an obligation that `mail` arrives at `path`.
     pub fn expect(&self, path: &str, mail: &Mail) {
-        let (path, sha256, marker) = (path.to_owned(), mail.sha256(), mail.marker.clone());
         self.book.send_modify(|book| {
-            book.obligations.insert(Obligation { path, sha256, marker });
+            book.obligations.insert(Obligation::of(path, mail));
+        });
+    }
+
+    /// Lets `mail` arrive at `path` without an obligation that it does: the path refuses everything.
+    pub fn allow(&self, path: &str, mail: &Mail) {
+        self.book.send_modify(|book| {
+            book.allowed.insert(Obligation::of(path, mail));
         });
     }
 

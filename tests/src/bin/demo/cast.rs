@@ -1,12 +1,12 @@
 //! The mails of the demo: every fixture, a large one, and one for each further end.
 
+use rand::{SeedableRng, rngs::StdRng};
 use tests::{
     config::Config,
     fixtures::{Expect, FIXTURES},
     fleet::Ended,
     mails::{Mail, Mails},
     receiver::{Answer, Receiver},
-    soak::seeded,
 };
 
 /// The large attachment.
@@ -51,7 +51,7 @@ pub(crate) fn cast(receiver: &Receiver) -> Vec<Role> {
             Role { mail: fixture.mail(), about: fixture.about, end }
         })
         .collect();
-    let made = |name: &str| Mails::new(name, seeded(name));
+    let made = |name: &str| Mails::new(name, StdRng::seed_from_u64(1));
     let named = |name: &str, mail: Mail| Mail { name: name.to_owned(), ..mail };
     roles.extend([
         Role { mail: named("large", made("large").attachment(LARGE)), about: "20 MB attached", end: "delivered" },
@@ -60,8 +60,13 @@ pub(crate) fn cast(receiver: &Receiver) -> Vec<Role> {
         Role { mail: named("refused", made("refused").text()), about: "a rule refuses it", end: "rejected" },
         Role { mail: named("dropped", made("dropped").text()), about: "a rule drops it", end: "dropped" },
     ]);
-    for role in roles.iter().filter(|role| role.end == "delivered") {
-        receiver.expect(if role.mail.name == "flaky" { "/flaky" } else { "/hook" }, &role.mail);
+    for role in &roles {
+        match (role.mail.name.as_str(), role.end) {
+            ("flaky", _) => receiver.expect("/flaky", &role.mail),
+            ("gone", _) => receiver.allow("/gone", &role.mail),
+            (_, "delivered") => receiver.expect("/hook", &role.mail),
+            _ => {}
+        }
     }
     roles
 }

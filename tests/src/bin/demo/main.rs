@@ -113,10 +113,10 @@ async fn play(scene: &Scene) -> bool {
         names(&wrong)
     );
     println!(
-        "the receiver took {requests} requests: {} signatures did not verify (standardwebhooks crate)",
+        "the receiver got {requests} requests; the standardwebhooks crate verified all their signatures but {}",
         report.unverified.len()
     );
-    println!("against what was submitted: {report}");
+    println!("compared with what was submitted: {report}");
     let good =
         wrong.is_empty() && report == tests::receiver::Report { delivered: report.delivered, ..Default::default() };
     tips(scene, &cast);
