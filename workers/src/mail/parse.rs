@@ -63,6 +63,10 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
     let subject = fields::subject(&headers, &mut findings);
     let body = bodies.text.as_ref().map(|text| text.expose().as_str());
     let mut boxes = |list, name| mailboxes(list, name, &mut findings);
+    let (to, cc, bcc) = (boxes(headers.to(), "To"), boxes(headers.cc(), "Cc"), boxes(headers.bcc(), "Bcc"));
+    // Commands go by the envelope; the header stands in where there is none.
+    let named: Vec<Pii<String>> = [&to, &cc, &bcc].into_iter().flatten().map(|m| m.address.clone()).collect();
+    let recipients = if recipients.is_empty() { &named } else { recipients };
     ParsedMail {
         raw: parts::digest(message.raw()),
         message_id: fields::message_id(&headers),
@@ -70,9 +74,9 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
         from: boxes(headers.from(), "From"),
         sender: boxes(headers.sender(), "Sender"),
         reply_to: boxes(headers.reply_to(), "Reply-To"),
-        to: boxes(headers.to(), "To"),
-        cc: boxes(headers.cc(), "Cc"),
-        bcc: boxes(headers.bcc(), "Bcc"),
+        to,
+        cc,
+        bcc,
         intent: intent::find(recipients, subject.as_ref().map(|subject| subject.expose().as_str()), body),
         headers: fields::collect(&headers, limits, &mut findings),
         parts: parts::collect(message, limits, &mut findings),

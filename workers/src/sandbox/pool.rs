@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use shared::pii::Pii;
+use shared::{pii::Pii, telemetry::metric};
 use thiserror::Error;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Semaphore;
@@ -97,6 +97,17 @@ pub enum Death {
     /// The answer cannot be true.
     #[error(transparent)]
     Untrue(#[from] Untrue),
+}
+
+impl Death {
+    /// The kind of death: a metric label.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::WallLimit => "wall_limit",
+            Self::Ended(_) => "ended",
+            Self::Garbage(_) | Self::Unreadable | Self::Untrue(_) => "bad_answer",
+        }
+    }
 }
 
 /// The pool. Dropping it ends the children.
@@ -186,6 +197,7 @@ impl Sandbox {
             Ok(Err(death)) => Err(worker.bury(death).await),
             Err(_) => Err(worker.bury(Death::WallLimit).await),
         }
+        .inspect_err(|death| metric::sandbox_kill(death.name()))
     }
 }
 

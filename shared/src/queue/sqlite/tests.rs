@@ -1,6 +1,5 @@
 //! The embedded queue: the conformance suite, and what only a file can do.
 
-mod measure;
 mod model;
 mod processes;
 
