@@ -67,14 +67,14 @@ impl Config {
         self
     }
 
-    /// Gives every stage this visibility, with a heartbeat of a third of it, and short backoffs: a dead worker's mails
-    /// come back soon.
+    /// Gives every stage this visibility, with a heartbeat of a third of it, and short backoffs, so that a dead worker's
+    /// mails come back soon; a mail may be there at `max_crashes` deaths.
     #[must_use]
-    pub fn short_leases(self, visibility: Duration) -> Self {
+    pub fn short_leases(self, visibility: Duration, max_crashes: u32) -> Self {
         let (visibility, heartbeat) = (visibility.as_millis(), visibility.as_millis() / 3);
         let body = format!(
             "visibility = \"{visibility}ms\"\nheartbeat = \"{heartbeat}ms\"\n\
-             backoff_first = \"200ms\"\nbackoff_longest = \"2s\"\nmax_crashes = 10"
+             backoff_first = \"200ms\"\nbackoff_longest = \"2s\"\nmax_crashes = {max_crashes}"
         );
         let stages = ["parse", "scan", "route", "deliver"];
         stages.iter().fold(self, |config, stage| config.section(&format!("stage.{stage}"), &body))

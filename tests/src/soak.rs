@@ -24,5 +24,10 @@ pub fn seeded(scenario: &str) -> StdRng {
 /// When the limit passes.
 pub async fn within<T>(limit: Duration, scenario: impl Future<Output = T>) -> T {
     let limit = scale(limit, limit * 6);
-    tokio::time::timeout(limit, scenario).await.unwrap_or_else(|_| panic!("the scenario hangs: over {limit:?}"))
+    tokio::pin!(scenario);
+    // Panics while the scenario still lives, so that a fleet in it knows that it failed and keeps its logs.
+    tokio::select! {
+        done = &mut scenario => done,
+        () = tokio::time::sleep(limit) => panic!("the scenario hangs: over {limit:?}"),
+    }
 }

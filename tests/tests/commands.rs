@@ -81,7 +81,7 @@ async fn standard_input_a_directory_and_an_mbox_are_taken() {
         let mut source = Mails::new("ways", seeded("ways in"));
         let mails: Vec<_> = (0..3).map(|_| source.text()).collect();
         mails.iter().for_each(|mail| receiver.expect("/hook", mail));
-        let piped = run(fleet.command(&["submit", "-", "--data"]).arg(fleet.data()), &mails[0].raw).await;
+        let piped = run(fleet.command(&["submit", "-"]).arg("--data").arg(fleet.data()), &mails[0].raw).await;
         assert_eq!((piped.code, piped.stdout.lines().count()), (Some(0), 1), "{piped:?}");
         let folder = fleet.write(&mails[1..]).remove(0);
         let ran = fleet.run(&["submit", folder.parent().unwrap().to_str().unwrap()]).await;

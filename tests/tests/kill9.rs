@@ -21,7 +21,7 @@ const STAGES: [&str; 4] = ["parse", "scan", "route", "deliver"];
 async fn workers_killed_every_few_seconds_lose_alter_and_invent_nothing() {
     within(LIMIT, async {
         let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
-        let fleet = Fleet::new(&Config::simple(&clamd, &receiver).short_leases(Duration::from_secs(3)));
+        let fleet = Fleet::new(&Config::simple(&clamd, &receiver).short_leases(Duration::from_secs(3), 10));
         let mut workers = Vec::new();
         for _ in 0..3 {
             workers.push(fleet.worker(&STAGES).await);

@@ -55,7 +55,7 @@ async fn a_receiver_that_never_answers_does_not_hold_up_the_stop() {
             .destination("hook", &receiver, "/hook", "timeout = \"60s\"\nconcurrency = 2")
             .section("route", "default = [\"hook\"]")
             .section("shutdown", "grace = \"3s\"")
-            .short_leases(Duration::from_secs(3));
+            .short_leases(Duration::from_secs(3), 10);
         let fleet = Fleet::new(&config);
         let mut source = Mails::new("hang", seeded("SIGTERM with a hanging receiver"));
         let mails = [source.text(), source.text()];

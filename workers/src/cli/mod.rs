@@ -87,6 +87,9 @@ struct DataArgs {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Arms the points that the environment's FAILPOINTS names.
+    #[cfg(feature = "failpoints")]
+    let _armed = fail::FailScenario::setup();
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Sandbox => return crate::sandbox::child::child_main(),
