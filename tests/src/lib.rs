@@ -1,1 +1,13 @@
-//! .
+//! The harness of the scenario tests: a receiver that is the oracle, a real clamd, and the real binary as processes.
+//!
+//! Nothing in here is shared with the product but its wire formats: what is verified is verified by foreign code.
+//! Whatever the harness starts ends with it, by its own pid.
+
+pub mod clamd;
+pub mod config;
+pub mod fixtures;
+pub mod fleet;
+pub mod mails;
+pub mod process;
+pub mod receiver;
+pub mod soak;

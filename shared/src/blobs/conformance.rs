@@ -46,13 +46,14 @@ pub fn noise(seed: u32, len: usize) -> Bytes {
     (0..len).map(|_| next()).collect()
 }
 
-/// A body that streams `content` in pieces of `piece` bytes, declared as it is.
+/// A body that streams `content` in pieces of `piece` bytes, declared as it is. It panics when it is polled after its end,
+/// as a stream may.
 pub fn streamed(content: &Bytes, piece: usize) -> Body {
     let pieces: Vec<_> = content.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     Body::Stream {
         len: content.len() as u64,
         sha256: Sha256::digest(content).into(),
-        stream: stream::iter(pieces).boxed(),
+        stream: stream::unfold(pieces.into_iter(), |mut rest| async { rest.next().map(|piece| (piece, rest)) }).boxed(),
     }
 }
 

@@ -160,7 +160,9 @@ fn put_bytes(store: &Store, key: &str, bytes: &[u8], condition: Condition) -> Re
 }
 
 /// Writes the stream in pieces of about [`CHUNK`], however small its own are.
-async fn fill(mut draft: Draft, mut stream: ByteStream) -> Result<Draft, BlobError> {
+async fn fill(mut draft: Draft, stream: ByteStream) -> Result<Draft, BlobError> {
+    // A stream may panic when it is polled after its end, and the last piece does not tell that it is the last.
+    let mut stream = stream.fuse();
     loop {
         let mut pieces: Vec<Bytes> = Vec::new();
         let mut size = 0;

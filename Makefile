@@ -1,0 +1,59 @@
+# `make` lists the targets. Each asks for nothing and can be repeated.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+# mail-parser 1.0.1 declares Rust 1.98 and builds on 1.95: an older toolchain has to be told so (CONTRIBUTING.md).
+OLDER := $(shell rustc --version 2>/dev/null | awk '{ split($$2, v, "."); if (v[1] == 1 && v[2] < 98) print "--ignore-rust-version" }')
+# Always the whole workspace, so that every target shares its dependencies' builds; the crash windows of the fault
+# tests rebuild only the three packages of ours.
+BUILD := $(CARGO) build --workspace --locked $(OLDER)
+FAULTS := --features mailtri/failpoints
+SCENARIOS := $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
+
+.PHONY: help setup build release test soak demo lint fmt clippy doc deny clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what building and testing need and what is missing (Debian: gcc, clamd)
+	@tests/setup
+
+build: ## Build everything (debug)
+	$(BUILD) --bins
+
+release: ## Build the binary for production: target/release/mailtri
+	$(CARGO) build --package mailtri --release --locked $(OLDER)
+
+test: setup ## Run every test; scenarios reduced and seeded
+	$(BUILD) --bins --tests $(FAULTS)
+	$(CARGO) test --workspace --locked $(OLDER) $(FAULTS)
+
+soak: setup ## Run the scenarios in full
+	$(BUILD) --bins --tests $(FAULTS)
+	SOAK=1 $(CARGO) test --workspace --locked $(OLDER) $(FAULTS) $(SCENARIOS) -- --nocapture --test-threads 1
+
+demo: setup ## Show mails going through the fleet (KEEP=1: leave it running)
+	$(BUILD) --bins
+	@target/debug/demo
+
+lint: fmt clippy doc ## Formatting, lints, documentation
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --workspace --all-targets --locked $(OLDER) $(FAULTS) -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked $(OLDER)
+
+deny: ## Licences, sources, bans and, where the database can be reached, advisories
+	tests/deny policy
+	tests/deny advisories
+
+clean: ## Remove everything that was built
+	$(CARGO) clean
+	rm -rf demo-data
