@@ -127,7 +127,7 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
         Err(error) => return Err(CommandError::failed(error)),
     };
     if let Some(finding) = mail.findings.iter().find(|finding| finding.severity == Severity::Ambiguous) {
-        let end = quarantined(format!("ambiguous structure: {} in {}", finding.code.name(), finding.place));
+        let end = quarantined(format!("ambiguous: {} in {}", finding.code.name(), finding.place));
         return Ok(Inspection { tenant, end, mail: Some(mail), scan: not_scanned, decision: None });
     }
     let scan = scan(settings, raw, &mail).await;

@@ -77,7 +77,7 @@ impl Stage for Parse {
         }
         if let Some(finding) = parsed.findings.iter().find(|f| f.severity == Severity::Ambiguous) {
             let (code, place) = (finding.code.name(), &finding.place);
-            return Ok(quarantine("ambiguous", format!("ambiguous structure: {code} in {place}")));
+            return Ok(quarantine("ambiguous", format!("{code} in {place}")));
         }
         self.hand_on(job.source, job.envelope, raw, &parsed, ctx).await
     }

@@ -113,7 +113,7 @@ async fn play(scene: &Scene) -> bool {
         names(&wrong)
     );
     println!(
-        "the receiver got {requests} requests; the standardwebhooks crate verified all their signatures but {}",
+        "the receiver got {requests} requests; the standardwebhooks crate refused the signatures of {}",
         report.unverified.len()
     );
     println!("compared with what was submitted: {report}");
