@@ -33,7 +33,7 @@ async fn without_clamd_nothing_passes_and_with_it_everything_ends_as_it_should()
         fleet.submit(&during).await;
         let infected = [Fixture::named("eicar").mail(), Fixture::named("eicar-zip").mail()];
         fleet.submit(&infected).await;
-        local.wait_log("scanner_unavailable", LIMIT).await;
+        local.wait_log("scanner_unreachable", LIMIT).await;
         assert_eq!(receiver.report().invented, [""; 0], "delivered without a scan");
 
         clamd.restart().await;
