@@ -82,16 +82,18 @@ impl Claim {
         Self::Inline(STANDARD.encode(bytes).into())
     }
 
-    /// Stores the bytes under `key` and refers to them.
+    /// Stores the bytes under `key`, which names them by their content, and refers to them. What an earlier try stored
+    /// there stays: a job may refer to it already.
     ///
     /// # Errors
     /// What the store answers.
     pub async fn store(blobs: &dyn Blobs, key: String, bytes: Bytes) -> Result<Self, BlobError> {
         let (len, sha256) = (bytes.len() as u64, hex(&Sha256::digest(&bytes)));
-        match blobs.put(&key, bytes.into(), blobs::Condition::Always).await? {
-            blobs::Put::Stored(meta) => Ok(Self::Stored(BlobRef { key, etag: meta.etag, len, sha256 })),
-            blobs::Put::Exists => Err(BlobError::Changed),
-        }
+        let meta = match blobs.put(&key, bytes.into(), blobs::Condition::IfAbsent).await? {
+            blobs::Put::Stored(meta) => meta,
+            blobs::Put::Exists => blobs.head(&key).await?.ok_or(BlobError::NotFound)?,
+        };
+        Ok(Self::Stored(BlobRef { key, etag: meta.etag, len, sha256 }))
     }
 
     /// The content's length in bytes (for inline content, at most 2 more).

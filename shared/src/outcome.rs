@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{audit::Note, ids::StageName};
+use crate::{
+    audit::Note,
+    ids::{StageName, WorkId},
+};
 
 /// Text for people, made of our own words: never a value from the work itself.
 pub type Reason = Cow<'static, str>;
@@ -77,19 +80,27 @@ pub struct Outcome {
     pub(crate) hops: Vec<Hop>,
     pub(crate) events: Vec<Event>,
     pub(crate) audit: Vec<Note>,
+    pub(crate) work: Option<WorkId>,
 }
 
 impl Outcome {
     /// The branch ends here.
     #[must_use]
     pub const fn end(end: End) -> Self {
-        Self { end: Some(end), hops: Vec::new(), events: Vec::new(), audit: Vec::new() }
+        Self { end: Some(end), hops: Vec::new(), events: Vec::new(), audit: Vec::new(), work: None }
     }
 
     /// The work goes on at another stage.
     #[must_use]
     pub fn hop(hop: Hop) -> Self {
-        Self { end: None, hops: vec![hop], events: Vec::new(), audit: Vec::new() }
+        Self { end: None, hops: vec![hop], events: Vec::new(), audit: Vec::new(), work: None }
+    }
+
+    /// Says which piece of work it is, where only the run could tell: several announcements may be of the same.
+    #[must_use]
+    pub fn identified_as(mut self, work: WorkId) -> Self {
+        self.work = Some(work);
+        self
     }
 
     /// Adds another hop.

@@ -20,10 +20,10 @@ use crate::{
     clock::Clock,
     envelope::Envelope,
     lease::Lease,
-    outcome::{Failure, Outcome},
+    outcome::{Failure, Outcome, Reason},
     policy::Policy,
     queue::{MAX_BATCH, MAX_WAIT, Queue, Received},
-    settle::{Facts, Plan, Ran, SettleError, Settler, Then, decide, end_key, undecodable},
+    settle::{Facts, Plan, Ran, SettleError, Settler, Then, adopted, decide, end_key, undecodable},
     shutdown::Shutdown,
     stage::{Context, Progress, Stage},
     telemetry::metric,
@@ -118,15 +118,28 @@ impl<S: Stage> Runner<S> {
             None => return tracing::error!(%stage, "the stage has no queue to settle on"),
         };
         let lease = Lease::keep(stage, queue, &message, &self.policy, Arc::clone(&progress));
-        match Envelope::decode(&message.body) {
-            Ok(mut envelope) => {
-                envelope.crashes += message.receive_count.saturating_sub(1);
-                let span = tracing::info_span!("job", %stage, mail = %envelope.work, trace = envelope.trace.trace_id());
-                self.take(&envelope, lease, progress, &message).instrument(span).await;
-            }
+        let plan = match self.read(&message.body) {
+            Ok(jobs) => match <[Envelope; 1]>::try_from(jobs) {
+                Ok([mut envelope]) => {
+                    envelope.crashes += message.receive_count.saturating_sub(1);
+                    let (mail, trace) = (&envelope.work, envelope.trace.trace_id());
+                    let span = tracing::info_span!("job", %stage, %mail, trace);
+                    return self.take(&envelope, lease, progress, &message).instrument(span).await;
+                }
+                Err(jobs) => adopted(&jobs, &self.facts()),
+            },
+            Err(reason) => undecodable(&message.body, &reason, &self.facts()),
+        };
+        self.settle(plan, lease, &message, Instant::now()).await;
+    }
+
+    /// The jobs in a body: the one of an envelope, or those that it announces.
+    fn read(&self, body: &str) -> Result<Vec<Envelope>, Reason> {
+        match Envelope::decode(body) {
+            Ok(envelope) => Ok(vec![envelope]),
             Err(error) => {
-                let plan = undecodable(&message.body, &error, &self.facts());
-                self.settle(plan, lease, &message, Instant::now()).await;
+                let adopted = self.stage.adopt(body, self.fleet.clock.now());
+                adopted.unwrap_or_else(|| Err(error.to_string().into()))
             }
         }
     }

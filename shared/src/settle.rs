@@ -8,7 +8,7 @@ mod decide;
 mod record;
 
 pub use apply::{SettleError, Settler, StageQueues};
-pub use decide::{Facts, decide, undecodable};
+pub use decide::{Facts, adopted, decide, undecodable};
 pub use record::{EndRecord, QuarantineRecord, end_key, ends_prefix, quarantine_key};
 
 use crate::{

@@ -16,8 +16,9 @@ use tokio::time::Instant;
 
 use crate::{
     clock::{Clock, later},
+    envelope::Envelope,
     ids::{StageName, TenantId, WorkId},
-    outcome::{Failure, Outcome},
+    outcome::{Failure, Outcome, Reason},
     policy::Backoff,
 };
 
@@ -29,6 +30,15 @@ pub trait Stage: Send + Sync + 'static {
 
     /// Its name.
     fn name(&self) -> StageName;
+
+    /// The jobs that a body announces which is no envelope, because somebody outside the fleet sent it: `None` where the
+    /// stage takes no such bodies.
+    ///
+    /// # Errors
+    /// Why it is no announcement either; the body is a dead letter then.
+    fn adopt(&self, _body: &str, _now: Timestamp) -> Option<Result<Vec<Envelope>, Reason>> {
+        None
+    }
 
     /// How many bytes a job will hold in memory at once; they are admitted before it runs.
     fn bytes(&self, job: &Self::Job) -> u64;

@@ -114,6 +114,8 @@ impl Running {
 fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
     Ok(Parse {
         blobs: Arc::clone(&plane.blobs),
+        bucket: plane.bucket.clone(),
+        sources: plane.sources.clone(),
         sandbox: Arc::new(start_sandbox(settings)?),
         max_mail: settings.limits.max_mail,
     })
@@ -138,7 +140,7 @@ pub fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
 }
 
 fn scan(settings: &Settings, plane: &Plane) -> Scan {
-    Scan { blobs: Arc::clone(&plane.blobs), scanning: scanning(settings) }
+    Scan { blobs: Arc::clone(&plane.blobs), sources: plane.sources.clone(), scanning: scanning(settings) }
 }
 
 /// The configured scanner.

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use shared::{
-    blobs::{BlobError, Blobs, Condition, ETag, Put},
+    blobs::{BlobError, Blobs, Condition, Meta, Put},
     clock::Clock,
     envelope::{Envelope, Origin},
     ids::{TenantId, WorkId},
@@ -15,7 +15,7 @@ use shared::{
 };
 
 use crate::{
-    jobs::{LOCAL_BUCKET, ParseJob, SmtpEnvelope, Source},
+    jobs::{Announced, ParseJob, SmtpEnvelope, Source},
     pipeline,
     plane::Plane,
     settings::Tenants,
@@ -24,6 +24,7 @@ use crate::{
 /// Takes mails in.
 #[derive(Debug, Clone)]
 pub struct Intake {
+    bucket: String,
     blobs: Arc<dyn Blobs>,
     parse: Batcher,
     clock: Clock,
@@ -65,7 +66,14 @@ impl Intake {
     pub fn new(plane: &Plane, tenants: Tenants, max_mail: u64) -> Result<Self, IntakeError> {
         let queues = plane.queues.get(&pipeline::PARSE).ok_or(IntakeError::NoQueue)?;
         let parse = Batcher::new(Arc::clone(&queues.work));
-        Ok(Self { blobs: Arc::clone(&plane.blobs), parse, clock: plane.clock.clone(), tenants, max_mail })
+        Ok(Self {
+            bucket: plane.bucket.clone(),
+            blobs: Arc::clone(&plane.blobs),
+            parse,
+            clock: plane.clock.clone(),
+            tenants,
+            max_mail,
+        })
     }
 
     /// Takes one mail in, under a key that is unique to this submission.
@@ -75,11 +83,14 @@ impl Intake {
     pub async fn accept(&self, key: &str, raw: Bytes, envelope: SmtpEnvelope) -> Result<WorkId, IntakeError> {
         self.check(&raw)?;
         let size = raw.len() as u64;
-        let etag = self.store(key, raw).await?;
-        let source = Source { key: key.to_owned(), etag, size };
-        let work = source.mail_id(LOCAL_BUCKET);
+        let Meta { etag, version, .. } = self.store(key, raw).await?;
+        let (bucket, key) = (self.bucket.clone(), key.to_owned());
+        let source = Source { bucket, key, etag, version, size };
+        let work = source.mail_id();
         let tenant = self.tenants.of(&envelope);
-        self.announce(&work, tenant, &ParseJob { source, envelope }).await?;
+        let Source { bucket, key, etag, .. } = source;
+        let mail = Announced::Stored { bucket, key, etag: Some(etag), size: Some(size) };
+        self.announce(&work, tenant, &ParseJob { mail, envelope }).await?;
         Ok(work)
     }
 
@@ -100,11 +111,11 @@ impl Intake {
         if begins_like_a_mail(raw) { Ok(()) } else { Err(IntakeError::NotAMail) }
     }
 
-    async fn store(&self, key: &str, raw: Bytes) -> Result<ETag, IntakeError> {
+    async fn store(&self, key: &str, raw: Bytes) -> Result<Meta, IntakeError> {
         match self.blobs.put(key, raw.into(), Condition::IfAbsent).await? {
-            Put::Stored(meta) => Ok(meta.etag),
+            Put::Stored(meta) => Ok(meta),
             // A repeat after a crash between the put and the send.
-            Put::Exists => Ok(self.blobs.head(key).await?.ok_or(BlobError::NotFound)?.etag),
+            Put::Exists => Ok(self.blobs.head(key).await?.ok_or(BlobError::NotFound)?),
         }
     }
 

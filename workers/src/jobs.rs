@@ -16,13 +16,53 @@ use crate::pipeline;
 /// The bucket's name where the store is a directory.
 pub const LOCAL_BUCKET: &str = "local";
 
+/// A raw mail, as it was announced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Announced {
+    /// It is an object.
+    Stored {
+        /// The bucket that holds it.
+        bucket: String,
+        /// Its key.
+        key: String,
+        /// The version that was announced, where the announcement says so.
+        etag: Option<ETag>,
+        /// Its length in bytes, where the announcement says so.
+        size: Option<u64>,
+    },
+    /// It came with the announcement, and is stored first.
+    Inline {
+        /// The key to store it under: the same for every announcement of it.
+        key: String,
+        /// The raw mail.
+        raw: Claim,
+    },
+}
+
+impl Announced {
+    /// Its length in bytes, as far as it is known.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        match self {
+            Self::Stored { size, .. } => *size,
+            Self::Inline { raw, .. } => Some(raw.len()),
+        }
+    }
+}
+
 /// Where a raw mail is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
+    /// The bucket that holds it.
+    pub bucket: String,
     /// The object's key.
     pub key: String,
-    /// The version that is meant.
+    /// The content that is meant.
     pub etag: ETag,
+    /// The version that is meant, where the store keeps versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Its length in bytes.
     pub size: u64,
 }
@@ -30,8 +70,9 @@ pub struct Source {
 impl Source {
     /// The mail id: every announcement of one object is one mail.
     #[must_use]
-    pub fn mail_id(&self, bucket: &str) -> WorkId {
-        WorkId::derive(&[bucket.as_bytes(), self.key.as_bytes(), self.etag.0.as_bytes()])
+    pub fn mail_id(&self) -> WorkId {
+        let version = self.version.as_ref().unwrap_or(&self.etag.0);
+        WorkId::derive(&[self.bucket.as_bytes(), self.key.as_bytes(), version.as_bytes()])
     }
 }
 
@@ -47,8 +88,8 @@ pub struct SmtpEnvelope {
 /// A raw mail to be parsed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ParseJob {
-    /// Where it is.
-    pub source: Source,
+    /// What was announced.
+    pub mail: Announced,
     /// Its envelope.
     pub envelope: SmtpEnvelope,
 }

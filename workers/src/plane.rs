@@ -34,7 +34,10 @@ use shared::{
     state::{State, StateError, sqlite::SqliteState},
 };
 
-use crate::pipeline::{PIPELINE, StageName};
+use crate::{
+    jobs::LOCAL_BUCKET,
+    pipeline::{PIPELINE, StageName},
+};
 
 /// The queues of a stage.
 #[derive(Debug, Clone)]
@@ -43,6 +46,18 @@ pub struct Queues {
     pub work: Arc<dyn Queue>,
     /// Its dead letters.
     pub dead: Arc<dyn Queue>,
+}
+
+/// The buckets that mails are taken from, and no others.
+#[derive(Debug, Clone)]
+pub struct Sources(Arc<BTreeMap<String, Arc<dyn Blobs>>>);
+
+impl Sources {
+    /// The bucket with that name, if mails are taken from it.
+    #[must_use]
+    pub fn get(&self, bucket: &str) -> Option<&Arc<dyn Blobs>> {
+        self.0.get(bucket)
+    }
 }
 
 /// The opened plane.
@@ -54,6 +69,10 @@ pub struct Plane {
     pub queues: BTreeMap<StageName, Queues>,
     /// The store.
     pub blobs: Arc<dyn Blobs>,
+    /// The name of its bucket.
+    pub bucket: String,
+    /// The buckets that mails are taken from, by name.
+    pub sources: Sources,
     /// What may vanish.
     pub state: Arc<dyn State>,
     /// The limiter.
@@ -106,10 +125,13 @@ impl Plane {
             let (work, dead) = (queues.queue(row.stage.0, Some(redrive))?, queues.queue(&dead, None)?);
             Ok::<_, QueueError>((row.stage, Queues { work, dead }))
         };
+        let blobs: Arc<dyn Blobs> = Arc::new(DirBlobs::open(&dir.join("blobs"))?);
         Ok(Self {
             dir: dir.to_owned(),
             queues: PIPELINE.iter().map(of).collect::<Result<_, _>>()?,
-            blobs: Arc::new(DirBlobs::open(&dir.join("blobs"))?),
+            sources: Sources(Arc::new([(LOCAL_BUCKET.to_owned(), Arc::clone(&blobs))].into())),
+            blobs,
+            bucket: LOCAL_BUCKET.to_owned(),
             state: Arc::new(SqliteState::open(&dir.join("state"), clock.clone())?),
             limiter: Arc::new(LocalLimiter::new(clock.clone())),
             clock,

@@ -127,6 +127,9 @@ pub enum BlobError {
     /// The range does not lie within the object.
     #[error("the range is outside the object")]
     Range,
+    /// The object is longer than its reader allows.
+    #[error("the object is longer than allowed")]
+    TooLong,
     /// The key is empty, too long, or not one that every store takes.
     #[error("invalid key: {0}")]
     InvalidKey(&'static str),
@@ -190,7 +193,7 @@ pub fn check_key(key: &str) -> Result<(), BlobError> {
 /// Reads a whole object of at most `limit` bytes into memory.
 ///
 /// # Errors
-/// What the store answers; [`BlobError::Damaged`] for an object that is longer.
+/// What the store answers; [`BlobError::TooLong`] for an object that is longer.
 pub async fn read(
     blobs: &dyn Blobs,
     key: &str,
@@ -199,7 +202,7 @@ pub async fn read(
 ) -> Result<(Meta, Bytes), BlobError> {
     let object = blobs.get(key, None, if_match).await?;
     if object.meta.len > limit {
-        return Err(BlobError::Damaged("longer than allowed"));
+        return Err(BlobError::TooLong);
     }
     let bytes = collect(object.body, usize::try_from(object.meta.len).unwrap_or(0)).await?;
     Ok((object.meta, bytes))

@@ -9,7 +9,7 @@ use super::{EndRecord, Object, Plan, QuarantineRecord, Ran, Send, Target, Then, 
 use crate::{
     audit::{AuditKey, Note},
     clock::{later, until},
-    envelope::{Attempt, Dead, DecodeError, Envelope, Undecodable, UndecodableBody, VERSION},
+    envelope::{Attempt, Dead, Envelope, Undecodable, UndecodableBody, VERSION},
     ids::{JobId, StageName, TenantId},
     outcome::{End, Failure, Outcome},
     policy::Policy,
@@ -76,7 +76,8 @@ impl Plan {
 }
 
 fn finished(outcome: Outcome, envelope: &Envelope, facts: &Facts<'_>) -> Result<Plan, serde_json::Error> {
-    let mut envelope = Envelope { crashes: 0, ..envelope.clone() };
+    let work = outcome.work.unwrap_or_else(|| envelope.work.clone());
+    let mut envelope = Envelope { crashes: 0, work, ..envelope.clone() };
     for note in &outcome.audit {
         note_down(&mut envelope, note, facts);
     }
@@ -173,10 +174,9 @@ fn dead(class: &'static str, reason: &str, envelope: &Envelope, facts: &Facts<'_
 ///
 /// # Errors
 /// Only if the wrapping cannot be serialised.
-pub fn undecodable(body: &str, error: &DecodeError, facts: &Facts<'_>) -> Result<Plan, serde_json::Error> {
-    let stage = facts.stage.0.to_owned();
-    let dead = Dead { at: facts.now, stage, class: "undecodable".to_owned(), reason: error.to_string() };
-    let reason = dead.reason.clone();
+pub fn undecodable(body: &str, reason: &str, facts: &Facts<'_>) -> Result<Plan, serde_json::Error> {
+    let (stage, reason) = (facts.stage.0.to_owned(), reason.to_owned());
+    let dead = Dead { at: facts.now, stage, class: "undecodable".to_owned(), reason: reason.clone() };
     let wrap = |body| serde_json::to_string(&Undecodable { version: VERSION, dead: dead.clone(), body });
     let mut plan = Plan { class: "undecodable", reason, ..Plan::new("dead_lettered", Then::Delete) };
     let mut wrapped = wrap(UndecodableBody::Inline(body.to_owned().into()))?;
@@ -189,6 +189,16 @@ pub fn undecodable(body: &str, error: &DecodeError, facts: &Facts<'_>) -> Result
         Outgoing { body: wrapped, delay: Duration::ZERO, group: TenantId::default_tenant().as_str().to_owned() };
     plan.sends.push(Send { to: Target::Dead(facts.stage), message });
     Ok(plan)
+}
+
+/// Decides what has to happen to a body that announced other than one job: each becomes a message of its own.
+///
+/// # Errors
+/// Only if a job cannot be serialised.
+pub fn adopted(jobs: &[Envelope], facts: &Facts<'_>) -> Result<Plan, serde_json::Error> {
+    let sends = jobs.iter().map(|job| resend(job.clone(), Duration::ZERO, facts)).collect::<Result<_, _>>()?;
+    let label = if jobs.is_empty() { "ignored" } else { "split" };
+    Ok(Plan { sends, ..Plan::new(label, Then::Delete) })
 }
 
 /// Waits longer than the queue's longest delay hop: the job comes back and is sent on.

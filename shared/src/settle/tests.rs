@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{EndRecord, Facts, Plan, QuarantineRecord, Ran, Target, Then, decide, undecodable};
+use super::{EndRecord, Facts, Plan, QuarantineRecord, Ran, Target, Then, adopted, decide, undecodable};
 use crate::{
     audit::{AuditKey, Note},
     clock::later,
-    envelope::{DeadLetter, DecodeError, Envelope, MAX_HISTORY, Origin, UndecodableBody},
+    envelope::{DeadLetter, Envelope, MAX_HISTORY, Origin, UndecodableBody},
     ids::{StageName, TenantId, WorkId},
     outcome::{End, Failure, Hop, Outcome},
     policy::{Backoff, Policy},
@@ -246,16 +246,40 @@ fn a_suspect_waits_its_turn_with_its_crashes_kept() {
 fn what_does_not_decode_is_a_dead_letter_with_its_reason_and_a_large_one_is_stored() {
     let bench = Bench::new();
     let error = Envelope::decode("{\"canary\":1}").unwrap_err();
-    let plan = undecodable("{\"canary\":1}", &error, &bench.facts()).unwrap();
+    let plan = undecodable("{\"canary\":1}", &error.to_string(), &bench.facts()).unwrap();
     let DeadLetter::Undecodable(wrapped) = DeadLetter::decode(&plan.sends[0].message.body) else { panic!("{plan:?}") };
     assert_eq!(wrapped.body, UndecodableBody::Inline("{\"canary\":1}".to_owned().into()));
     assert!(!wrapped.dead.reason.contains("canary") && wrapped.dead.reason.contains("column"));
 
     let body = "x".repeat(MAX_BODY - 10);
-    let plan = undecodable(&body, &DecodeError::Version(9), &bench.facts()).unwrap();
+    let plan = undecodable(&body, "too new", &bench.facts()).unwrap();
     let DeadLetter::Undecodable(wrapped) = DeadLetter::decode(&plan.sends[0].message.body) else { panic!() };
     assert_eq!(wrapped.body, UndecodableBody::Stored(plan.records[0].key.clone()));
     assert_eq!(plan.records[0].body, body.as_bytes());
+}
+
+#[test]
+fn what_announces_several_jobs_is_split_and_what_announces_none_is_ignored() {
+    let bench = Bench::new();
+    let plan = adopted(&[bench.job(), bench.job()], &bench.facts()).unwrap();
+    assert_eq!((plan.label, plan.sends.len(), plan.then), ("split", 2, Then::Delete));
+    let plan = adopted(&[], &bench.facts()).unwrap();
+    assert_eq!((plan.label, plan.sends.len(), plan.then), ("ignored", 0, Then::Delete));
+}
+
+#[test]
+fn a_run_may_say_which_work_it_was() {
+    let bench = Bench::new();
+    let known = WorkId::new("known").unwrap();
+    let outcome = Outcome::hop(hop("")).with_note(Note::new("parsed")).identified_as(known.clone());
+    let (_, next, _) = {
+        let plan = bench.decide(Ran::Finished(outcome), &bench.job());
+        only(&plan)
+    };
+    assert_eq!((&next.work, bench.key.verify(&next.audit, &known)), (&known, Ok(())));
+    let end = Outcome::end(End::Quarantined { reason: "r".into() }).identified_as(known);
+    let plan = bench.decide(Ran::Finished(end), &bench.job());
+    assert_eq!(plan.records[1].key, "ends/known/here");
 }
 
 #[test]

@@ -6,7 +6,7 @@ pub mod route;
 pub mod scan;
 
 use serde::de::DeserializeOwned;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use shared::{
     blobs::{BlobError, Blobs},
@@ -15,7 +15,7 @@ use shared::{
     stage::Context,
 };
 
-use crate::mail::model::ParsedMail;
+use crate::{mail::model::ParsedMail, plane::Sources};
 
 /// The longest parsed mail, as JSON in bytes, that a stage reads.
 const MAX_PARSED: u64 = 64 << 20;
@@ -43,6 +43,12 @@ fn claim_failure(error: &ClaimError, ctx: &Context) -> Failure {
         ClaimError::Store(error) => store_failure(error, ctx),
         other => Failure::permanent("damaged", other.to_string()),
     }
+}
+
+/// The bucket of a raw mail: one that mails are taken from.
+fn source_bucket<'a>(sources: &'a Sources, bucket: &str) -> Result<&'a Arc<dyn Blobs>, Failure> {
+    let refused = || Failure::permanent("bucket_not_allowed", "mails are not taken from that bucket");
+    sources.get(bucket).ok_or_else(refused)
 }
 
 /// What a failing store means for a job: waiting helps, or it does not.

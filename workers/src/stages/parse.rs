@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use shared::{
     audit::Note,
-    blobs::{self, Blobs},
+    blobs::{self, BlobError, Blobs, Condition},
     claim::Claim,
     ids::hex,
     outcome::{End, Event, Failure, Outcome},
@@ -15,14 +15,15 @@ use shared::{
     telemetry::metric,
 };
 
-use super::{outage, store_failure};
+use super::{claim_failure, outage, source_bucket, store_failure};
 use crate::{
-    jobs::{NextJob, ParseJob, ScanJob, SmtpEnvelope, Source},
+    jobs::{Announced, NextJob, ParseJob, ScanJob, SmtpEnvelope, Source},
     mail::{
         model::{ParsedMail, Severity},
         parse::Refusal,
     },
     pipeline,
+    plane::Sources,
     sandbox::{Answer, Sandbox, SandboxError},
 };
 
@@ -32,8 +33,12 @@ const INLINE: usize = 128 * 1024;
 /// The stage.
 #[derive(Debug)]
 pub struct Parse {
-    /// Where the mails are.
+    /// Where the fleet's own objects go.
     pub blobs: Arc<dyn Blobs>,
+    /// The name of its bucket.
+    pub bucket: String,
+    /// Where the raw mails are.
+    pub sources: Sources,
     /// Where untrusted bytes are looked at.
     pub sandbox: Arc<Sandbox>,
     /// Longest mail, in bytes; a longer one is quarantined unread.
@@ -50,19 +55,62 @@ impl Stage for Parse {
 
     /// The raw mail here and in the child, and about as much again for what comes back.
     fn bytes(&self, job: &ParseJob) -> u64 {
-        job.source.size.min(self.max_mail) * 3
+        job.mail.size().unwrap_or(self.max_mail).min(self.max_mail) * 3
     }
 
     async fn run(&self, job: ParseJob, ctx: &Context) -> Result<Outcome, Failure> {
-        if job.source.size > self.max_mail {
-            return Ok(quarantine("too_large", format!("the mail is larger than {} bytes", self.max_mail)));
+        let too_large = || quarantine("too_large", format!("the mail is larger than {} bytes", self.max_mail));
+        if job.mail.size().is_some_and(|size| size > self.max_mail) {
+            return Ok(too_large());
         }
-        let (_, raw) = blobs::read(&*self.blobs, &job.source.key, Some(&job.source.etag), self.max_mail)
-            .await
-            .map_err(|e| store_failure(&e, ctx))?;
+        match self.fetch(job.mail, ctx).await {
+            Ok((source, raw)) => {
+                let mail = source.mail_id();
+                Ok(self.look_at(source, job.envelope, raw, ctx).await?.identified_as(mail))
+            }
+            Err(Unfetched::TooLarge) => Ok(too_large()),
+            Err(Unfetched::Failed(failure)) => Err(failure),
+        }
+    }
+}
+
+/// Why there is no raw mail.
+enum Unfetched {
+    TooLarge,
+    Failed(Failure),
+}
+
+impl Parse {
+    /// The raw mail, and where it is for good.
+    async fn fetch(&self, mail: Announced, ctx: &Context) -> Result<(Source, Bytes), Unfetched> {
+        let failed = |error: &BlobError| match error {
+            BlobError::TooLong => Unfetched::TooLarge,
+            error => Unfetched::Failed(store_failure(error, ctx)),
+        };
+        let (bucket, key, etag) = match mail {
+            Announced::Stored { bucket, key, etag, .. } => (bucket, key, etag),
+            Announced::Inline { key, raw } => {
+                let raw = raw.load(&*self.blobs, self.max_mail).await;
+                let raw = raw.map_err(|error| Unfetched::Failed(claim_failure(&error, ctx)))?;
+                self.blobs.put(&key, raw.into(), Condition::IfAbsent).await.map_err(|e| failed(&e))?;
+                (self.bucket.clone(), key, None)
+            }
+        };
+        let blobs = source_bucket(&self.sources, &bucket).map_err(Unfetched::Failed)?;
+        let (meta, raw) = blobs::read(&**blobs, &key, etag.as_ref(), self.max_mail).await.map_err(|e| failed(&e))?;
+        Ok((Source { bucket, key, etag: meta.etag, version: meta.version, size: meta.len }, raw))
+    }
+
+    async fn look_at(
+        &self,
+        source: Source,
+        envelope: SmtpEnvelope,
+        raw: Bytes,
+        ctx: &Context,
+    ) -> Result<Outcome, Failure> {
         ctx.progress();
         abort_for_tests(&raw);
-        let parsing = self.sandbox.parse(raw.clone(), job.envelope.to.clone());
+        let parsing = self.sandbox.parse(raw.clone(), envelope.to.clone());
         let parsed = match ctx.opaque(ctx.remaining(), parsing).await {
             Ok(Answer::Parsed(parsed)) => parsed,
             Ok(Answer::Refused(Refusal { code, .. })) => {
@@ -79,11 +127,9 @@ impl Stage for Parse {
             let (code, place) = (finding.code.name(), &finding.place);
             return Ok(quarantine("ambiguous", format!("{code} in {place}")));
         }
-        self.hand_on(job.source, job.envelope, raw, &parsed, ctx).await
+        self.hand_on(source, envelope, raw, &parsed, ctx).await
     }
-}
 
-impl Parse {
     async fn hand_on(
         &self,
         source: Source,

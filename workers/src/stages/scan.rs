@@ -12,12 +12,13 @@ use shared::{
     stage::{Context, Stage},
 };
 
-use super::{claim_failure, outage, parsed, store_failure};
+use super::{claim_failure, outage, parsed, source_bucket, store_failure};
 use crate::{
     content::RawMail,
     jobs::{NextJob, RouteJob, ScanJob, ScanReport, StoredPart},
     mail::model::{ParsedMail, Part, PartRole},
     pipeline,
+    plane::Sources,
     scanning::{Scanned, Scanning},
 };
 
@@ -29,8 +30,10 @@ const BYTES: u64 = 1 << 20;
 /// The stage.
 #[derive(Debug)]
 pub struct Scan {
-    /// Where the mails are, and where clean parts go.
+    /// Where clean parts go.
     pub blobs: Arc<dyn Blobs>,
+    /// Where the raw mails are.
+    pub sources: Sources,
     /// What scans.
     pub scanning: Scanning,
 }
@@ -53,7 +56,7 @@ impl Stage for Scan {
             Some(claim) => {
                 RawMail::Inline(claim.load(&*self.blobs, claim.len()).await.map_err(|e| claim_failure(&e, ctx))?)
             }
-            None => RawMail::Stored(Arc::clone(&self.blobs), job.source.clone()),
+            None => RawMail::Stored(Arc::clone(source_bucket(&self.sources, &job.source.bucket)?), job.source.clone()),
         };
         let scanned = match ctx.opaque(ctx.remaining(), self.scanning.scan(&raw, &mail)).await {
             Err(ScanError::Deadline) if ctx.attempt + 1 >= LATE_SCANS => self.scanning.gave_up().await,
