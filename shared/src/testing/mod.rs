@@ -3,3 +3,4 @@
 //! Everything listens on 127.0.0.1, writes into a temporary folder of its own and ends with its owner.
 
 pub mod ministack;
+pub mod proxy;
