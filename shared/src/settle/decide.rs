@@ -9,7 +9,7 @@ use super::{EndRecord, Object, Plan, QuarantineRecord, Ran, Send, Target, Then, 
 use crate::{
     audit::{AuditKey, Note},
     clock::{later, until},
-    envelope::{Attempt, Dead, DecodeError, Envelope, Undecodable, UndecodableBody, VERSION},
+    envelope::{self, Attempt, Dead, DecodeError, Envelope, Undecodable, UndecodableBody, VERSION},
     ids::{JobId, StageName, TenantId},
     outcome::{End, Failure, Outcome},
     policy::Policy,
@@ -170,7 +170,7 @@ pub fn undecodable(body: &str, error: &DecodeError, facts: &Facts<'_>) -> Result
     let stage = facts.stage.0.to_owned();
     let dead = Dead { at: facts.now, stage, class: "undecodable".to_owned(), reason: error.to_string() };
     let reason = dead.reason.clone();
-    let wrap = |body| serde_json::to_string(&Undecodable { version: VERSION, dead: dead.clone(), body });
+    let wrap = |body| envelope::body(&Undecodable { version: VERSION, dead: dead.clone(), body });
     let mut plan = Plan { class: "undecodable", reason, ..Plan::new("dead_lettered", Then::Delete) };
     let mut wrapped = wrap(UndecodableBody::Inline(body.to_owned()))?;
     if wrapped.len() > MAX_BODY {
