@@ -27,3 +27,17 @@ pub async fn load(config: &AwsConfig) -> SdkConfig {
 pub fn sqs_client(config: &SdkConfig) -> aws_sdk_sqs::Client {
     crate::queue::sqs::client(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_region_and_an_endpoint_are_taken_over() {
+        let config = AwsConfig { region: "eu-central-1".into(), endpoint_url: Some("http://127.0.0.1:1".into()) };
+        let loaded = load(&config).await;
+        assert_eq!(loaded.region(), Some(&Region::from_static("eu-central-1")));
+        assert_eq!(loaded.endpoint_url(), Some("http://127.0.0.1:1"));
+        assert!(loaded.credentials_provider().is_some(), "the SDK's own chain");
+    }
+}

@@ -1,10 +1,18 @@
 //! Answers that ministack cannot be brought to give, scripted.
 
-use std::time::Duration;
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tracing::{Dispatch, instrument::WithSubscriber};
+use tracing_subscriber::{filter::filter_fn, layer::SubscriberExt};
 
 use super::{super::client, LONG, MAX_WAIT, Queue, QueueError, SqsQueue, message, poll, sdk_config};
 use crate::{
     queue::Receipt,
+    telemetry::is_loggable,
     testing::proxy::{Answer, Fault, Proxy, Rule},
 };
 
@@ -147,4 +155,49 @@ async fn a_message_that_cannot_be_handled_is_left_to_come_again() {
     let (_proxy, queue) = answering(json(&format!(r#"{{"Messages":[{uncounted},{whole}]}}"#))).await;
     let received = poll(&queue, Duration::ZERO).await.unwrap();
     assert_eq!(received.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["a"]);
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Not even when everything is logged.
+#[tokio::test]
+async fn no_log_holds_a_body_a_receipt_or_what_an_error_quotes() {
+    let message = r#"{"MessageId":"m","ReceiptHandle":"canary-5b1c","Body":"canary-5b1c","Attributes":{"ApproximateReceiveCount":"1"}}"#;
+    let log = Log::default();
+    let writer = log.clone();
+    let everything = tracing_subscriber::fmt().with_env_filter("trace").with_writer(move || writer.clone()).finish();
+    let everything = Dispatch::new(everything.with(filter_fn(is_loggable)));
+    // While there is one subscriber only, an event that another test emits first, without one, is off for this test too.
+    let _second = Dispatch::new(tracing_subscriber::registry());
+    let calls = async {
+        for answer in [
+            json(&format!(r#"{{"Messages":[{message}]}}"#)),
+            json(&message.replace("Body", "Bo")),
+            json("{\"Messages\": canary-5b1c"),
+            Answer { body: r#"{"__type":"OverLimit","message":"canary-5b1c"}"#.into(), ..Answer::aws_json(400, "") },
+            failed(&[("0", "InternalError", false)], &[]),
+        ] {
+            let (_proxy, queue) = answering(answer).await;
+            drop(poll(&queue, Duration::ZERO).await);
+            queue.send(&[super::message("canary-5b1c")]).await;
+            queue.delete(&[Receipt("canary-5b1c".into())]).await;
+        }
+    };
+    calls.with_subscriber(everything).await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("receives are refused") && log.contains("SQS.SendMessageBatch"), "{log}");
+    let leaks: Vec<_> = log.lines().filter(|line| line.contains("canary")).collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
 }
