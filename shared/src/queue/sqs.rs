@@ -42,7 +42,7 @@ const CALL_LIMIT: Duration = Duration::from_secs(5);
 const CHANGE_LIMIT: Duration = Duration::from_secs(3);
 /// Tries of a receive, within its wait.
 const RECEIVE_TRIES: u32 = 3;
-/// The wait before its second try, jittered over its upper half; it doubles.
+/// The wait before its second try, jittered over its upper half; twice that before the third.
 const RECEIVE_BACKOFF: Duration = Duration::from_millis(100);
 
 /// A client as [`SqsQueue`] needs it: without retries, and without the protection against stalled streams, which can

@@ -16,10 +16,10 @@ use super::super::QueueError;
 /// Longest code that is repeated in an error.
 const MAX_CODE: usize = 64;
 
-/// A failed receive.
+/// What the SDK says of a failed receive.
 pub(super) type ReceiveError = SdkError<ReceiveMessageError>;
 
-/// What became of one try of a receive.
+/// A failed try of a receive.
 #[derive(Debug)]
 pub(super) struct Receiving {
     at_limit: bool,
