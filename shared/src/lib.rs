@@ -6,6 +6,7 @@
 //! and [`clamav`].
 
 pub mod audit;
+pub mod aws;
 pub mod blobs;
 pub mod budget;
 pub mod claim;
@@ -28,3 +29,5 @@ mod sqlite;
 pub mod stage;
 pub mod state;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -5,9 +5,11 @@
 //! implementation.
 
 pub mod batch;
+mod check;
 #[cfg(test)]
 pub mod conformance;
 pub mod sqlite;
+pub mod sqs;
 
 use std::{fmt, time::Duration};
 

@@ -4,7 +4,6 @@
 //! or at the time when the next message of its queue becomes visible.
 
 mod bell;
-mod check;
 mod schema;
 mod store;
 #[cfg(test)]
@@ -19,10 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     bell::{Bell, Bells},
-    check::Tally,
     store::{Store, Taken},
 };
-use super::{Depth, Outgoing, Queue, QueueError, Receipt, Received};
+use super::{
+    Depth, Outgoing, Queue, QueueError, Receipt, Received,
+    check::{self, Tally},
+};
 use crate::{
     clock::Clock,
     sqlite::{Database, DatabaseError},

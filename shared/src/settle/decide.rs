@@ -9,7 +9,7 @@ use super::{EndRecord, Object, Plan, QuarantineRecord, Ran, Send, Target, Then, 
 use crate::{
     audit::{AuditKey, Note},
     clock::{later, until},
-    envelope::{Attempt, Dead, Envelope, Undecodable, UndecodableBody, VERSION},
+    envelope::{self, Attempt, Dead, Envelope, Undecodable, UndecodableBody, VERSION},
     ids::{JobId, StageName, TenantId},
     outcome::{End, Failure, Outcome},
     policy::Policy,
@@ -177,7 +177,7 @@ fn dead(class: &'static str, reason: &str, envelope: &Envelope, facts: &Facts<'_
 pub fn undecodable(body: &str, reason: &str, facts: &Facts<'_>) -> Result<Plan, serde_json::Error> {
     let (stage, reason) = (facts.stage.0.to_owned(), reason.to_owned());
     let dead = Dead { at: facts.now, stage, class: "undecodable".to_owned(), reason: reason.clone() };
-    let wrap = |body| serde_json::to_string(&Undecodable { version: VERSION, dead: dead.clone(), body });
+    let wrap = |body| envelope::body(&Undecodable { version: VERSION, dead: dead.clone(), body });
     let mut plan = Plan { class: "undecodable", reason, ..Plan::new("dead_lettered", Then::Delete) };
     let mut wrapped = wrap(UndecodableBody::Inline(body.to_owned().into()))?;
     if wrapped.len() > MAX_BODY {

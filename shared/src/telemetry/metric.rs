@@ -25,6 +25,7 @@ pub fn describe() {
     describe_histogram!("mailtri_job_age_seconds", "From when the work was first seen to the end of a run");
     describe_histogram!("mailtri_receive_size", "Messages a receive brought");
     describe_counter!("mailtri_receive_failures_total", "Receives that failed");
+    describe_counter!("mailtri_in_flight_limit_total", "Receives refused because too much of the queue is in flight");
     describe_counter!("mailtri_lease_extensions_total", "Leases extended");
     describe_counter!("mailtri_lease_losses_total", "Leases lost, by how");
     describe_counter!("mailtri_settlement_failures_total", "Settlements that failed; the job comes back");
@@ -44,6 +45,10 @@ pub(crate) fn received(stage: StageName, messages: usize) {
 
 pub(crate) fn receive_failed(stage: StageName) {
     counter!("mailtri_receive_failures_total", "stage" => stage.0).increment(1);
+}
+
+pub(crate) fn in_flight_limit(queue: &str) {
+    counter!("mailtri_in_flight_limit_total", "queue" => queue.to_owned()).increment(1);
 }
 
 pub(crate) fn job_done(stage: StageName, outcome: &'static str, class: &'static str, took: Duration) {

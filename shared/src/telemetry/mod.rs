@@ -8,7 +8,13 @@ pub mod metric;
 use std::io::IsTerminal;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::{EnvFilter, filter::ParseError};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{ParseError, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,15 +42,22 @@ pub fn init_logs(filter: &str, format: LogFormat) -> Result<(), ParseError> {
     };
     // A second start in one process (as in tests) keeps the first.
     let _already = if json {
-        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        let json = builder.json().flatten_event(true).with_current_span(true).with_span_list(false);
+        json.finish().with(filter_fn(is_loggable)).try_init()
     } else {
-        builder.with_ansi(std::io::stderr().is_terminal()).try_init()
+        builder.with_ansi(std::io::stderr().is_terminal()).finish().with(filter_fn(is_loggable)).try_init()
     };
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
     Ok(())
+}
+
+/// Whether an event may be logged whatever the filter says: the AWS SDK traces whole requests and answers, and with them
+/// jobs, mails and signatures.
+pub(crate) fn is_loggable(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() != Level::TRACE || !metadata.target().starts_with("aws_")
 }
 
 /// Starts collecting metrics; the handle renders them in the Prometheus text format.

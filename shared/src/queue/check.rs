@@ -1,8 +1,8 @@
-//! SQS's limits, checked before an entry reaches the file.
+//! SQS's limits, checked before an entry reaches a queue.
 
 use std::time::Duration;
 
-use super::super::{MAX_BATCH, MAX_BODY, MAX_DELAY, MAX_VISIBILITY, MAX_WAIT, Outgoing, QueueError, Receipt};
+use super::{MAX_BATCH, MAX_BODY, MAX_DELAY, MAX_VISIBILITY, MAX_WAIT, Outgoing, QueueError, Receipt};
 
 /// A batch after its checks: what may go on, and one verdict an entry.
 pub(super) struct Tally<T> {
