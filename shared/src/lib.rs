@@ -6,6 +6,7 @@
 //! and [`clamav`].
 
 pub mod audit;
+pub mod aws;
 pub mod blobs;
 pub mod budget;
 pub mod claim;
