@@ -11,27 +11,27 @@ use super::{
     error::{shown, translate},
 };
 
-/// Where a listing of versions goes on.
-type Marker = (Option<String>, Option<String>);
-
 impl S3Blobs {
+    /// Lists from the beginning after each batch: a listing that goes on after a version that is gone by then finds what
+    /// the store likes.
     pub(super) async fn delete_versions(&self, key: &str) -> Result<(), BlobError> {
-        let mut marker = Some((None, None));
-        while let Some(from) = marker {
-            let page = self.list_versions(key, from).await?;
-            marker = next(key, &page);
+        let mut more = true;
+        while more {
+            let page = self.list_versions(key).await?;
+            // A key comes before the longer ones that begin with it.
+            more = page.is_truncated().unwrap_or(false) && page.next_key_marker() == Some(key);
             let versions = of_key(key, page)?;
-            if !versions.is_empty() {
-                self.delete_batch(versions).await?;
+            if versions.is_empty() {
+                break;
             }
+            self.delete_batch(versions).await?;
         }
         Ok(())
     }
 
-    async fn list_versions(&self, key: &str, (at, version): Marker) -> Result<ListObjectVersionsOutput, BlobError> {
+    async fn list_versions(&self, key: &str) -> Result<ListObjectVersionsOutput, BlobError> {
         let list = self.client.list_object_versions().bucket(&self.bucket).set_expected_bucket_owner(self.owner());
-        let list = list.prefix(key).set_key_marker(at).set_version_id_marker(version).max_keys(PAGE);
-        list.send().await.map_err(translate)
+        list.prefix(key).max_keys(PAGE).send().await.map_err(translate)
     }
 
     async fn delete_batch(&self, versions: Vec<ObjectIdentifier>) -> Result<(), BlobError> {
@@ -44,12 +44,6 @@ impl S3Blobs {
             Some(error) => Err(BlobError::Unavailable(format!("not deleted: {}", shown(error.code().unwrap_or(""))))),
         }
     }
-}
-
-/// Where the next page begins, if it can hold versions of `key`: a key comes before the longer ones that begin with it.
-fn next(key: &str, page: &ListObjectVersionsOutput) -> Option<Marker> {
-    let more = page.is_truncated().unwrap_or(false) && page.next_key_marker() == Some(key);
-    more.then(|| (page.next_key_marker.clone(), page.next_version_id_marker.clone()))
 }
 
 fn of_key(key: &str, page: ListObjectVersionsOutput) -> Result<Vec<ObjectIdentifier>, BlobError> {
