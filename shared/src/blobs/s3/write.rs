@@ -57,7 +57,7 @@ impl S3Blobs {
     }
 
     async fn write_bytes(&self, key: &str, bytes: Bytes, condition: Condition) -> Result<Put, BlobError> {
-        let declared = Declared::of(&bytes);
+        let declared = declare(&bytes).await?;
         for attempt in 0..CONFLICT_TRIES {
             if attempt > 0 {
                 sleep(CONFLICT_PAUSE * 2_u32.pow(attempt - 1) + CONFLICT_PAUSE.mul_f64(rand::random())).await;
@@ -135,6 +135,16 @@ impl S3Blobs {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The digest of much is made where it may take its time.
+async fn declare(bytes: &Bytes) -> Result<Declared, BlobError> {
+    if bytes.len() as u64 <= COLLECT {
+        return Ok(Declared::of(bytes));
+    }
+    let bytes = bytes.clone();
+    let stopped = |_| BlobError::Unavailable("the digest was stopped".to_owned());
+    tokio::task::spawn_blocking(move || Declared::of(&bytes)).await.map_err(stopped)
 }
 
 /// How long one attempt may take.
