@@ -6,6 +6,7 @@
 #[cfg(test)]
 pub mod conformance;
 pub mod dir;
+pub mod s3;
 
 use std::{fmt, ops::Range};
 
@@ -136,6 +137,15 @@ pub enum BlobError {
     /// Length or checksum is not what was declared or recorded.
     #[error("content damaged: {0}")]
     Damaged(&'static str),
+    /// The object was encrypted by its writer: the store has only ciphertext, whatever its reader may do.
+    #[error(
+        "the object is client-side encrypted, as the S3 action of an SES receipt rule does when it names a KMS key: \
+         remove the key (KmsKeyArn) from the action and let the bucket encrypt (default SSE-KMS)"
+    )]
+    ClientEncrypted,
+    /// The bucket is not one that this process may use.
+    #[error("the bucket is not on the allow-list")]
+    ForeignBucket,
     /// The store did not answer now; it may at another try.
     #[error("store unavailable: {0}")]
     Unavailable(String),
