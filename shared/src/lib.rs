@@ -21,6 +21,7 @@ pub mod outcome;
 pub mod pii;
 pub mod policy;
 pub mod queue;
+pub mod redis;
 pub mod runner;
 pub mod settle;
 pub mod shutdown;
@@ -28,3 +29,5 @@ mod sqlite;
 pub mod stage;
 pub mod state;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
