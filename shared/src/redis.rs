@@ -11,7 +11,7 @@ pub mod error;
 mod multiplexed;
 mod pooled;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -52,9 +52,7 @@ impl Settings {
 
     fn connections(&self) -> AsyncConnectionConfig {
         // The one limit on a call is ours.
-        AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout))
-            .set_response_timeout(None)
+        AsyncConnectionConfig::new().set_connection_timeout(Some(self.connect_timeout)).set_response_timeout(None)
     }
 }
 

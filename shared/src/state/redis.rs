@@ -77,5 +77,5 @@ fn named(name: &str, key: &str) -> Cmd {
 
 /// Redis takes whole milliseconds from one on.
 fn millis(ttl: Duration) -> u64 {
-    u64::try_from(ttl.as_micros().div_ceil(1000)).unwrap_or(LONGEST).clamp(1, LONGEST)
+    u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(LONGEST).clamp(1, LONGEST)
 }

@@ -22,7 +22,9 @@ const START_ATTEMPTS: usize = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum TestRedisError {
     /// It is not installed.
-    #[error("redis-server is not installed; on Debian or Ubuntu: apt-get install -y --no-install-recommends redis-server")]
+    #[error(
+        "redis-server is not installed; on Debian or Ubuntu: apt-get install -y --no-install-recommends redis-server"
+    )]
     Missing,
     /// It ended or did not answer in time; with what it printed.
     #[error("redis-server did not start: {0}")]

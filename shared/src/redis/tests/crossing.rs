@@ -38,10 +38,11 @@ async fn one(redis: &Redis, name: &str, ends: &Ends) {
     let asked = redis.ask::<String>(&call);
     let answer = if random_bool(0.5) {
         let patience = Duration::from_micros(random_range(0..4000));
-        match timeout(patience, asked).await {
-            Ok(answer) => answer,
-            Err(_) => return drop(ends.dropped.fetch_add(1, Ordering::Relaxed)),
-        }
+        let Ok(answer) = timeout(patience, asked).await else {
+            ends.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        answer
     } else {
         asked.await
     };

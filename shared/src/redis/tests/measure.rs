@@ -16,7 +16,8 @@ use crate::{
 
 async fn limit(redis: Arc<Redis>, task: usize, count: usize) -> Vec<Duration> {
     let limiter = RedisLimiter::new(redis, Clock::system());
-    let charges = ["sender", "domain", "tenant"].map(|name| charge(&format!("{{{task}}}:{name}"), "100/sec burst 9", 1));
+    let charges =
+        ["sender", "domain", "tenant"].map(|name| charge(&format!("{{{task}}}:{name}"), "100/sec burst 9", 1));
     let mut took = Vec::with_capacity(count);
     for _ in 0..count {
         let start = Instant::now();

@@ -43,7 +43,8 @@ async fn tls_is_verified() {
     let authority = certificates(&dir);
     let (port, file) = (free_port().unwrap().to_string(), |name: &str| dir.path().join(name).display().to_string());
     let (certificate, key) = (file("certificate.pem"), file("key.pem"));
-    let tls = ["--tls-port", &port, "--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-auth-clients", "no"];
+    let tls =
+        ["--tls-port", &port, "--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-auth-clients", "no"];
     let _server = TestRedis::start_with(&tls).await.unwrap();
     let url = format!("rediss://127.0.0.1:{port}");
     let trusting = |pem: Option<&str>| {

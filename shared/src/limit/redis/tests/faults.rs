@@ -102,7 +102,8 @@ async fn it_answers_as_the_local_one() {
         (vec![key("b", "7/day burst 2", 3), key("b", "1/day burst 2", 1)], Duration::MAX),
     ];
     for (charges, longest) in questions {
-        let answers = [fleet.acquire(&charges, longest).await.unwrap(), local.acquire(&charges, longest).await.unwrap()];
+        let answers =
+            [fleet.acquire(&charges, longest).await.unwrap(), local.acquire(&charges, longest).await.unwrap()];
         match answers {
             [Turn::Now, Turn::Now] => {}
             [Turn::At(one), Turn::At(other)] | [Turn::TooLate(one), Turn::TooLate(other)] => {

@@ -55,8 +55,11 @@ fn rate() -> impl Strategy<Value = Rate> {
 fn step() -> impl Strategy<Value = Step> {
     let pause = prop_oneof![4 => Just(0), 1 => 0..3000_u64].prop_map(Duration::from_micros);
     let longest = prop_oneof![Just(0), 0..2000_u64, Just(10_000_000)].prop_map(Duration::from_micros);
-    (pause, prop::collection::vec((0..3_usize, 1..16_u32), 1..5), longest)
-        .prop_map(|(pause, charges, longest)| Step { pause, charges, longest })
+    (pause, prop::collection::vec((0..3_usize, 1..16_u32), 1..5), longest).prop_map(|(pause, charges, longest)| Step {
+        pause,
+        charges,
+        longest,
+    })
 }
 
 async fn follow(limiter: &RedisLimiter, rates: &[Rate], steps: &[Step]) -> Result<(), TestCaseError> {
@@ -96,6 +99,7 @@ fn it_is_the_token_bucket_to_the_microsecond() {
     let server = runtime.block_on(TestRedis::start()).unwrap();
     let limiter = limiter(&server, Clock::system());
     let cases = (prop::collection::vec(rate(), 3), prop::collection::vec(step(), 1..60));
-    let mut runner = TestRunner::new(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() });
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() });
     runner.run(&cases, |(rates, steps)| runtime.block_on(follow(&limiter, &rates, &steps))).unwrap();
 }
