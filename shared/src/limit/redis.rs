@@ -9,7 +9,8 @@
 //! `{tenant}:sender:…` (what stands between the first `{` and the next `}`; without one, the whole key). Limits
 //! across tenants are calls of their own.
 //!
-//! **Connections.** `Redis::multiplexed` serves it best: see the measurements in [`crate::redis`].
+//! **Connections.** [`Redis::multiplexed`] serves it best, and no one else on it: see the measurements in
+//! [`crate::redis`]. Redis 5 or newer, or Valkey.
 //!
 //! **After an error** it is unknown whether the charges were made. The script itself is all or nothing.
 

@@ -57,8 +57,11 @@ impl Address {
     }
 }
 
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 fn trusting(info: ConnectionInfo, pem: &[u8]) -> Result<ConnectionInfo, AddressError> {
-    if !pem.windows(11).any(|window| window == b"-----BEGIN ") {
+    // Without this an empty file would be taken for "trust nobody".
+    if !pem.windows(CERTIFICATE.len()).any(|window| window == CERTIFICATE) {
         return Err(AddressError::Authority);
     }
     let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) };

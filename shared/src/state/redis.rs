@@ -2,6 +2,9 @@
 //!
 //! Each operation is one call, a comparison with its change one script. After an error it is unknown whether the
 //! change was made, which the port allows: callers carry on without the fact.
+//!
+//! [`Redis::pooled`] serves it best, so that no value waits behind a large one: see the measurements in
+//! [`crate::redis`].
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! No reply reaches another caller, however calls end. `MAILTRI_SOAK=1` makes a million calls of each kind.
+//! No reply reaches another caller, however calls end. A hundred thousand calls; with `MAILTRI_SOAK=1` a million.
 
 use std::{
     env,
@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use deadpool_redis::redis::Script;
 use futures::future::join_all;
 use rand::{random_bool, random_range};
 
@@ -28,13 +29,14 @@ struct Ends {
     crossed: AtomicU32,
 }
 
+/// Of each kind of connections.
 fn calls() -> u32 {
-    if env::var_os("MAILTRI_SOAK").is_some() { 1_000_000 } else { 100_000 }
+    if env::var_os("MAILTRI_SOAK").is_some() { 500_000 } else { 50_000 }
 }
 
-/// Half are dropped at some moment between being made and being answered.
-async fn one(redis: &Redis, name: &str, ends: &Ends) {
-    let call = echo(name);
+/// Half are commands, half are scripts. Half are dropped at some moment between being made and being answered.
+async fn one(redis: &Redis, script: &Script, name: &str, ends: &Ends) {
+    let call = if random_bool(0.5) { echo(name) } else { Call::Script(script.arg(name)) };
     let asked = redis.ask::<String>(&call);
     let answer = if random_bool(0.5) {
         let patience = Duration::from_micros(random_range(0..4000));
@@ -60,8 +62,9 @@ async fn storm(redis: Redis) -> Ends {
     let tasks = (0..TASKS).map(|task| {
         let (redis, ends) = (Arc::clone(&redis), Arc::clone(&ends));
         tokio::spawn(async move {
+            let script = Script::new("return ARGV[1]");
             for n in 0..calls() / TASKS {
-                one(&redis, &format!("{task}-{n}"), &ends).await;
+                one(&redis, &script, &format!("{task}-{n}"), &ends).await;
             }
         })
     });

@@ -61,22 +61,16 @@ async fn compare(place: &str, url: &str, count: usize) {
     }
 }
 
-/// Small limiter calls beside large values on the same connections, and apart.
+/// Small values beside large ones, on a link that carries some 16 MB a second a connection.
 async fn beside_large_values(url: &str) {
-    let multiplexed = || Arc::new(Redis::multiplexed(&settings(url)).unwrap());
-    let pooled = || Arc::new(Redis::pooled(&settings(url), NonZeroUsize::new(16).unwrap()).unwrap());
-    let shared = multiplexed();
-    for (name, limits, values) in [
-        ("on the same connection", Arc::clone(&shared), shared),
-        ("values on a connection of their own", multiplexed(), multiplexed()),
-        ("values over a pool", multiplexed(), pooled()),
-    ] {
+    let pool = Redis::pooled(&settings(url), NonZeroUsize::new(16).unwrap()).unwrap();
+    for (kind, redis) in [("one connection", Redis::multiplexed(&settings(url)).unwrap()), ("pool of 16", pool)] {
+        let redis = Arc::new(redis);
+        let large: Vec<_> = (4..8).map(|task| tokio::spawn(state(Arc::clone(&redis), task, 40, 1 << 20))).collect();
         let start = Instant::now();
-        let large: Vec<_> = (0..8).map(|task| tokio::spawn(state(Arc::clone(&values), task, 300, 1 << 20))).collect();
-        let took = join_all((0..4).map(|task| tokio::spawn(limit(Arc::clone(&limits), task, 500)))).await;
-        print(&format!("limits, 1 MiB {name}"), 4, start, took.into_iter().map(Result::unwrap).collect());
-        let took = join_all(large).await;
-        print(&format!("        1 MiB {name}"), 8, start, took.into_iter().map(Result::unwrap).collect());
+        let took = join_all((0..4).map(|task| tokio::spawn(state(Arc::clone(&redis), task, 20, 1)))).await;
+        print(&format!("1 byte beside 1 MiB, {kind}"), 4, start, took.into_iter().map(Result::unwrap).collect());
+        join_all(large).await.into_iter().for_each(|took| drop(took.unwrap()));
     }
 }
 
@@ -84,8 +78,9 @@ async fn beside_large_values(url: &str) {
 #[ignore = "a measurement"]
 async fn a_pool_and_one_connection() {
     let server = TestRedis::start().await.unwrap();
-    compare("loopback", &server.url(), 5000).await;
+    compare("loopback", &server.url(), 2000).await;
     let millisecond = Delays { usual: Duration::from_millis(2), one_in: u32::MAX, held: Duration::ZERO };
-    compare("0-2 ms away", &proxy::start(server.port(), millisecond).await, 500).await;
-    beside_large_values(&server.url()).await;
+    let url = proxy::start(server.port(), millisecond).await;
+    compare("0-2 ms away", &url, 500).await;
+    beside_large_values(&url).await;
 }

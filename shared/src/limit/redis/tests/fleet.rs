@@ -48,9 +48,9 @@ async fn fleet(server: &TestRedis, workers: usize) -> Vec<i64> {
     let begin = Instant::now();
     let mut running: Vec<_> = (0..workers).map(|worker| start(server, worker, &passed)).collect();
     tokio::time::sleep_until(begin + WINDOW * WINDOWS / 2).await;
-    for worker in 0..workers / 2 {
-        running[worker].abort();
-        running[worker] = start(server, worker + 1, &passed);
+    for (worker, place) in running.iter_mut().enumerate().take(workers / 2) {
+        place.abort();
+        *place = start(server, worker + 1, &passed);
     }
     // So long that all turns of the ten windows have been handed out.
     tokio::time::sleep_until(begin + WINDOW * (WINDOWS + 2)).await;
