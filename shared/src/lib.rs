@@ -22,6 +22,7 @@ pub mod outcome;
 pub mod pii;
 pub mod policy;
 pub mod queue;
+pub mod redis;
 pub mod runner;
 pub mod settle;
 pub mod shutdown;

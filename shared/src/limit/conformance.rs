@@ -42,8 +42,9 @@ pub async fn all(subject: &dyn Subject) {
     no_charge_passes(subject).await;
 }
 
+/// The keys of one call share a hash tag, for limiters that keep keys apart by it.
 fn key(name: &str) -> String {
-    format!("{name}-{}", uuid::Uuid::now_v7())
+    format!("{{test}}:{name}-{}", uuid::Uuid::now_v7())
 }
 
 async fn acquire(subject: &dyn Subject, charges: &[Charge], longest: Duration) -> Turn {

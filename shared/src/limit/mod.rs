@@ -6,7 +6,9 @@
 
 #[cfg(test)]
 pub mod conformance;
+pub mod guarded;
 pub mod local;
+pub mod redis;
 
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub mod conformance;
+pub mod redis;
 pub mod sqlite;
 
 use std::{fmt, time::Duration};

@@ -4,3 +4,4 @@
 
 pub mod ministack;
 pub mod proxy;
+pub mod redis;
