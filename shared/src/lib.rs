@@ -28,3 +28,5 @@ mod sqlite;
 pub mod stage;
 pub mod state;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
