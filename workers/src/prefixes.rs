@@ -15,13 +15,14 @@ pub struct Prefix {
 }
 
 /// What the fleet writes beside raw mail.
-pub const OWN: [Prefix; 6] = [
+pub const OWN: [Prefix; 7] = [
     Prefix { prefix: "parsed/", holds: "parsed mails too large for a job" },
     Prefix { prefix: "attachments/", holds: "parts of clean mails" },
     Prefix { prefix: "decisions/", holds: "where a mail goes, decided once" },
     Prefix { prefix: "ends/", holds: "how each branch of a mail ended, and its audit trail" },
     Prefix { prefix: "quarantine/", holds: "quarantine records" },
     Prefix { prefix: "undecodable/", holds: "bodies too large for a dead letter" },
+    Prefix { prefix: "claims/", holds: "jobs too large for a message" },
 ];
 
 /// Whether an object with that key is the fleet's own.
