@@ -3,6 +3,7 @@
 //! [`pipeline`] is the whole of it at a glance; [`stages`] has one file a stage; [`mail`] is pure functions over
 //! bytes, which run only in the children of the [`sandbox`].
 
+pub mod announce;
 pub mod cli;
 pub mod content;
 pub mod fleet;
@@ -14,6 +15,7 @@ pub mod names;
 pub mod payload;
 pub mod pipeline;
 pub mod plane;
+pub mod prefixes;
 pub mod rules;
 pub mod sandbox;
 pub mod scanning;

@@ -1,0 +1,32 @@
+//! Every prefix of the store, in one table: what is under it and who writes it.
+//!
+//! A tidy test holds the code, the bucket's lifecycle and the stages' roles to this table.
+
+/// Where raw mail is: the only prefix that objects are announced from.
+pub const RAW: &str = "raw/";
+
+/// A prefix of keys that the fleet writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    /// With its `/`.
+    pub prefix: &'static str,
+    /// What the objects are.
+    pub holds: &'static str,
+}
+
+/// What the fleet writes beside raw mail.
+pub const OWN: [Prefix; 7] = [
+    Prefix { prefix: "parsed/", holds: "parsed mails too large for a job" },
+    Prefix { prefix: "attachments/", holds: "parts of clean mails" },
+    Prefix { prefix: "decisions/", holds: "where a mail goes, decided once" },
+    Prefix { prefix: "ends/", holds: "how each branch of a mail ended, and its audit trail" },
+    Prefix { prefix: "quarantine/", holds: "quarantine records" },
+    Prefix { prefix: "undecodable/", holds: "bodies too large for a dead letter" },
+    Prefix { prefix: "claims/", holds: "jobs too large for a message" },
+];
+
+/// Whether an object with that key is the fleet's own.
+#[must_use]
+pub fn is_own(key: &str) -> bool {
+    OWN.iter().any(|own| key.starts_with(own.prefix))
+}
