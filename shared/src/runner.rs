@@ -8,7 +8,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures::FutureExt;
 use rand::RngExt;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedRwLockReadGuard, OwnedSemaphorePermit, RwLock, Semaphore},
     time::Instant,
 };
 use tokio_util::task::TaskTracker;
@@ -48,8 +48,22 @@ pub struct Fleet {
     pub shutdown: Shutdown,
     /// Links audit records.
     pub key: AuditKey,
-    /// One suspect at a time in the whole process.
-    pub suspects: Arc<Semaphore>,
+    /// Keeps jobs that may kill the process away from the others.
+    pub suspects: Suspects,
+}
+
+/// One suspect at a time in the whole process, and not before what came along with it is out of its way: running, or
+/// settled and so no longer counted as received when the process dies.
+#[derive(Debug, Clone)]
+pub struct Suspects {
+    turn: Arc<Semaphore>,
+    room: Arc<RwLock<()>>,
+}
+
+impl Default for Suspects {
+    fn default() -> Self {
+        Self { turn: Arc::new(Semaphore::new(1)), room: Arc::default() }
+    }
 }
 
 /// Runs one stage until the process drains.
@@ -81,9 +95,10 @@ impl<S: Stage> Runner<S> {
         while let Some(Some(mut free)) = draining.run_until_cancelled(take_slots(&slots)).await {
             for message in this.receive(free.len()).await {
                 let Some(slot) = free.pop() else { break };
+                let waiting = Arc::clone(&this.fleet.suspects.room).read_owned().await;
                 let this = Arc::clone(&this);
                 jobs.spawn(async move {
-                    this.handle(message).await;
+                    this.handle(message, waiting).await;
                     drop(slot);
                 });
             }
@@ -110,7 +125,7 @@ impl<S: Stage> Runner<S> {
         }
     }
 
-    async fn handle(&self, message: Received) {
+    async fn handle(&self, message: Received, waiting: Waiting) {
         let stage = self.stage.name();
         let progress = Arc::new(Progress::new(self.policy.progress));
         let queue = match self.fleet.settler.queues.get(&stage) {
@@ -124,7 +139,8 @@ impl<S: Stage> Runner<S> {
                     envelope.crashes += message.receive_count.saturating_sub(1);
                     let (mail, trace) = (&envelope.work, envelope.trace.trace_id());
                     let span = tracing::info_span!("job", %stage, %mail, trace);
-                    return self.take(&envelope, lease, progress, &message).instrument(span).await;
+                    let taken = self.take(&envelope, lease, progress, &message, waiting);
+                    return taken.instrument(span).await;
                 }
                 Err(jobs) => adopted(&jobs, &self.facts()),
             },
@@ -144,11 +160,25 @@ impl<S: Stage> Runner<S> {
         }
     }
 
-    async fn take(&self, envelope: &Envelope, lease: Lease, progress: Arc<Progress>, message: &Received) {
+    async fn take(
+        &self,
+        envelope: &Envelope,
+        lease: Lease,
+        progress: Arc<Progress>,
+        message: &Received,
+        waiting: Waiting,
+    ) {
         let started = Instant::now();
+        let mut waiting = Some(waiting);
         let ran = match self.gate(envelope) {
             Gate::Open(_suspect) if self.has_ended(envelope).await => Ran::Ended,
-            Gate::Open(_suspect) => self.attempt(envelope, &lease, progress).await,
+            Gate::Open(suspect) => {
+                waiting.take();
+                if suspect.is_some() {
+                    drop(self.fleet.suspects.room.write().await);
+                }
+                self.attempt(envelope, &lease, progress).await
+            }
             Gate::Closed(ran) => ran,
         };
         let plan = decide(ran, envelope, &self.facts());
@@ -171,7 +201,7 @@ impl<S: Stage> Runner<S> {
         if envelope.crashes < SUSPECT_FROM {
             return Gate::Open(None);
         }
-        match Arc::clone(&self.fleet.suspects).try_acquire_owned() {
+        match Arc::clone(&self.fleet.suspects.turn).try_acquire_owned() {
             Ok(turn) => Gate::Open(Some(turn)),
             Err(_) => Gate::Closed(Ran::Suspect),
         }
@@ -279,6 +309,9 @@ impl<S: Stage> Runner<S> {
         report(&plan, started.elapsed());
     }
 }
+
+/// Held by a message from its receive until it runs or is settled.
+type Waiting = OwnedRwLockReadGuard<()>;
 
 enum Gate {
     Open(Option<OwnedSemaphorePermit>),

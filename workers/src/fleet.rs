@@ -7,12 +7,12 @@ use shared::{
     clamav::clamd::Clamd,
     health::{self, AsyncRefresh},
     policy::Policy,
-    runner::{Fleet, Runner},
+    runner::{Fleet, Runner, Suspects},
     shutdown::Shutdown,
     stage::Stage,
     telemetry::{self, metric},
 };
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::task::JoinSet;
 
 use crate::{
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
@@ -77,7 +77,7 @@ impl Running {
             clock: plane.clock.clone(),
             shutdown: shutdown.clone(),
             key: plane.audit_key(settings.audit.key.as_ref())?,
-            suspects: Arc::new(Semaphore::new(1)),
+            suspects: Suspects::default(),
         };
         serve_operations(settings, plane, &fleet).await?;
         let mut running = Self { runners: JoinSet::new() };

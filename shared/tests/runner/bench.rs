@@ -22,7 +22,7 @@ use shared::{
     outcome::{Failure, Hop, Outcome},
     policy::{Backoff, Policy},
     queue::{Depth, Outgoing, Queue, QueueError, Receipt, Received, batch::Batcher, sqlite::SqliteQueues},
-    runner::{Fleet, Runner},
+    runner::{Fleet, Runner, Suspects},
     settle::{Settler, StageQueues},
     shutdown::Shutdown,
     stage::{Context, Stage},
@@ -119,7 +119,7 @@ impl Bench {
             clock,
             shutdown: shutdown.clone(),
             key: AuditKey::new(vec![1; 32]),
-            suspects: Arc::new(tokio::sync::Semaphore::new(1)),
+            suspects: Suspects::default(),
         };
         Self { _dir: dir, here, dead, there, shutdown, runs: Arc::default(), fleet }
     }
