@@ -13,13 +13,16 @@ BUILD := $(CARGO) build --workspace --locked $(OLDER)
 FAULTS := --features mailtri/failpoints
 SCENARIOS := $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 
-.PHONY: help setup build release test soak demo lint fmt clippy doc deny clean
+.PHONY: help setup servers build release test soak demo lint fmt clippy doc deny clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what building and testing need and what is missing (Debian: gcc, clamd)
+setup: ## Install what building and the demo need and what is missing (Debian: gcc, clamd)
 	@tests/setup
+
+servers: ## Install what the tests need beside that: redis-server, the emulator of SQS and S3
+	@tests/setup servers
 
 build: ## Build everything (debug)
 	$(BUILD) --bins
@@ -27,11 +30,11 @@ build: ## Build everything (debug)
 release: ## Build the binary for production: target/release/mailtri
 	$(CARGO) build --package mailtri --release --locked $(OLDER)
 
-test: setup ## Run every test; scenarios reduced and seeded
+test: servers ## Run every test; scenarios reduced and seeded
 	$(BUILD) --bins --tests $(FAULTS)
 	$(CARGO) test --workspace --locked $(OLDER) $(FAULTS)
 
-soak: setup ## Run the scenarios in full
+soak: servers ## Run the scenarios in full
 	$(BUILD) --bins --tests $(FAULTS)
 	SOAK=1 $(CARGO) test --workspace --locked $(OLDER) $(FAULTS) $(SCENARIOS) -- --nocapture --test-threads 1
 

@@ -115,6 +115,7 @@ fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
     Ok(Parse {
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
+        tenants: settings.tenants.clone(),
         sources: plane.sources.clone(),
         sandbox: Arc::new(start_sandbox(settings)?),
         max_mail: settings.limits.max_mail,

@@ -25,6 +25,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Intake {
     bucket: String,
+    announces: bool,
     blobs: Arc<dyn Blobs>,
     parse: Batcher,
     clock: Clock,
@@ -68,6 +69,7 @@ impl Intake {
         let parse = Batcher::new(Arc::clone(&queues.work));
         Ok(Self {
             bucket: plane.bucket.clone(),
+            announces: plane.announces,
             blobs: Arc::clone(&plane.blobs),
             parse,
             clock: plane.clock.clone(),
@@ -89,6 +91,9 @@ impl Intake {
         let work = source.mail_id();
         let tenant = self.tenants.of(&envelope);
         let Source { bucket, key, etag, .. } = source;
+        if self.announces {
+            return Ok(work);
+        }
         let mail = Announced::Stored { bucket, key, etag: Some(etag), size: Some(size) };
         self.announce(&work, tenant, &ParseJob { mail, envelope }).await?;
         Ok(work)

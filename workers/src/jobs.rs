@@ -71,9 +71,14 @@ impl Source {
     /// The mail id: every announcement of one object is one mail.
     #[must_use]
     pub fn mail_id(&self) -> WorkId {
-        let version = self.version.as_ref().unwrap_or(&self.etag.0);
-        WorkId::derive(&[self.bucket.as_bytes(), self.key.as_bytes(), version.as_bytes()])
+        mail_id(&self.bucket, &self.key, self.version.as_ref().unwrap_or(&self.etag.0))
     }
+}
+
+/// The mail id of a version of an object.
+#[must_use]
+pub fn mail_id(bucket: &str, key: &str, version: &str) -> WorkId {
+    WorkId::derive(&[bucket.as_bytes(), key.as_bytes(), version.as_bytes()])
 }
 
 /// Who sent a mail to whom, as the transport knows it (RFC 5321 §2.3.1). Routing goes by this, not by the header.

@@ -1,4 +1,6 @@
-//! The embedded plane: everything the fleet needs in one directory, shared by several processes.
+//! The planes: where the fleet's queues, objects and state are.
+//!
+//! The embedded one is a directory that several processes share; the production one is SQS, S3 and Redis.
 //!
 //! ```text
 //! DIR/queue      the queues, one SQLite file
@@ -12,6 +14,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     io::Write,
+    num::NonZeroUsize,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
@@ -21,23 +24,30 @@ use rand::RngExt;
 use secrecy::{ExposeSecret, SecretString};
 use shared::{
     audit::AuditKey,
-    blobs::{BlobError, Blobs, dir::DirBlobs},
+    aws,
+    blobs::{BlobError, Blobs, dir::DirBlobs, s3::S3Blobs},
     clock::Clock,
-    limit::{Limiter, local::LocalLimiter},
+    limit::{Limiter, local::LocalLimiter, redis::RedisLimiter},
     policy::MAX_RECEIVES,
     queue::{
         Queue, QueueError,
         batch::Batcher,
         sqlite::{Redrive, SqliteQueues},
+        sqs::SqsQueue,
     },
+    redis::{Redis, error::CallError},
     settle::{Settler, StageQueues},
-    state::{State, StateError, sqlite::SqliteState},
+    state::{State, StateError, redis::RedisState, sqlite::SqliteState},
 };
 
 use crate::{
     jobs::LOCAL_BUCKET,
     pipeline::{PIPELINE, StageName},
+    settings::AwsSettings,
 };
+
+/// Connections of the state's pool, in one process.
+const REDIS_CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
 
 /// The queues of a stage.
 #[derive(Debug, Clone)]
@@ -63,14 +73,16 @@ impl Sources {
 /// The opened plane.
 #[derive(Debug, Clone)]
 pub struct Plane {
-    /// Where it is.
-    pub dir: PathBuf,
+    /// The directory of the embedded one.
+    pub dir: Option<PathBuf>,
     /// The queues of every stage.
     pub queues: BTreeMap<StageName, Queues>,
     /// The store.
     pub blobs: Arc<dyn Blobs>,
     /// The name of its bucket.
     pub bucket: String,
+    /// Whether the store itself announces what is put under `raw/`.
+    pub announces: bool,
     /// The buckets that mails are taken from, by name.
     pub sources: Sources,
     /// What may vanish.
@@ -95,6 +107,12 @@ pub enum PlaneError {
         /// Why.
         source: io::Error,
     },
+    /// Redis.
+    #[error("redis: {0}")]
+    Redis(String),
+    /// The production plane has no directory to make a key in.
+    #[error("audit.key_env or audit.key_file is needed: every process needs the same key")]
+    NoAuditKey,
     /// The queues.
     #[error("the queues cannot be opened: {0}")]
     Queues(#[from] QueueError),
@@ -127,11 +145,12 @@ impl Plane {
         };
         let blobs: Arc<dyn Blobs> = Arc::new(DirBlobs::open(&dir.join("blobs"))?);
         Ok(Self {
-            dir: dir.to_owned(),
+            dir: Some(dir.to_owned()),
             queues: PIPELINE.iter().map(of).collect::<Result<_, _>>()?,
             sources: Sources(Arc::new([(LOCAL_BUCKET.to_owned(), Arc::clone(&blobs))].into())),
             blobs,
             bucket: LOCAL_BUCKET.to_owned(),
+            announces: false,
             state: Arc::new(SqliteState::open(&dir.join("state"), clock.clone())?),
             limiter: Arc::new(LocalLimiter::new(clock.clone())),
             clock,
@@ -144,6 +163,39 @@ impl Plane {
     /// When it is not, or cannot be opened.
     pub fn open_existing(dir: &Path, clock: Clock) -> Result<Self, PlaneError> {
         if dir.join("queue").is_dir() { Self::open(dir, clock) } else { Err(PlaneError::Missing(dir.to_owned())) }
+    }
+
+    /// Opens the production plane. Nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// When a client cannot be made.
+    pub async fn aws(settings: &AwsSettings, clock: Clock) -> Result<Self, PlaneError> {
+        let config = aws::load(&settings.config).await;
+        let (sqs, s3) = (aws::sqs_client(&config), aws::s3_client(&config));
+        let queue = |name: String| -> Arc<dyn Queue> {
+            Arc::new(SqsQueue::new(sqs.clone(), format!("{}{name}", settings.queue_prefix), name))
+        };
+        let of = |row: &crate::pipeline::Row| {
+            (row.stage, Queues { work: queue(row.stage.to_string()), dead: queue(format!("{}-dlq", row.stage)) })
+        };
+        let bucket = |name: &String| -> Arc<dyn Blobs> {
+            Arc::new(S3Blobs::new(s3.clone(), name.clone(), settings.options.clone()))
+        };
+        let names = settings.sources.iter().chain([&settings.bucket]);
+        let redis = |error: CallError| PlaneError::Redis(error.to_string());
+        let pool = Redis::pooled(&settings.redis, REDIS_CONNECTIONS).map_err(redis)?;
+        let shared = Redis::multiplexed(&settings.redis).map_err(redis)?;
+        Ok(Self {
+            dir: None,
+            queues: PIPELINE.iter().map(of).collect(),
+            blobs: bucket(&settings.bucket),
+            bucket: settings.bucket.clone(),
+            announces: true,
+            sources: Sources(Arc::new(names.map(|name| (name.clone(), bucket(name))).collect())),
+            state: Arc::new(RedisState::new(Arc::new(pool))),
+            limiter: Arc::new(RedisLimiter::new(Arc::new(shared), clock.clone())),
+            clock,
+        })
     }
 
     /// What carries out settlements on this plane.
@@ -163,10 +215,11 @@ impl Plane {
         if let Some(key) = configured {
             return Ok(AuditKey::new(key.expose_secret().as_bytes().to_vec()));
         }
-        let path = self.dir.join("audit.key");
+        let dir = self.dir.as_ref().ok_or(PlaneError::NoAuditKey)?;
+        let path = dir.join("audit.key");
         let fail = |source| PlaneError::Io { path: path.clone(), source };
         if !path.try_exists().map_err(fail)? {
-            make_key(&self.dir, &path).map_err(fail)?;
+            make_key(dir, &path).map_err(fail)?;
         }
         Ok(AuditKey::new(fs::read(&path).map_err(fail)?))
     }

@@ -240,8 +240,10 @@ async fn invalid_keys(blobs: &dyn Blobs, _: String) {
     ] {
         let invalid = |error: BlobError| assert!(matches!(error, BlobError::InvalidKey(_)), "{key:?}: {error:?}");
         invalid(blobs.put(key, noise(1, 1).into(), Condition::Always).await.unwrap_err());
-        invalid(blobs.get(key, None, None).await.unwrap_err());
-        invalid(blobs.head(key).await.unwrap_err());
+        // Others may have put what we would not: a store that holds such a key can read it.
+        let read = blobs.get(key, None, None).await.unwrap_err();
+        assert!(matches!(read, BlobError::InvalidKey(_) | BlobError::NotFound), "{key:?}: {read:?}");
+        assert!(matches!(blobs.head(key).await, Ok(None) | Err(BlobError::InvalidKey(_))), "{key:?}");
         invalid(blobs.delete(key).await.unwrap_err());
     }
 }

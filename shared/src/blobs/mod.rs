@@ -181,6 +181,14 @@ pub trait Blobs: Send + Sync + fmt::Debug {
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, BlobError>;
 }
 
+/// Checks a key that somebody else may have chosen: anything that S3 takes can be read.
+///
+/// # Errors
+/// [`BlobError::InvalidKey`] when it is empty or too long.
+pub fn check_foreign_key(key: &str) -> Result<(), BlobError> {
+    if key.is_empty() || key.len() > MAX_KEY { Err(BlobError::InvalidKey("length")) } else { Ok(()) }
+}
+
 /// Checks a key against the rules that every store shares.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use aws_sdk_s3::Client;
 
 pub use self::buckets::S3Buckets;
 use self::error::translate;
-use super::{BlobError, Blobs, Body, Condition, ETag, Meta, Object, Page, Put, check_key};
+use super::{BlobError, Blobs, Body, Condition, ETag, Meta, Object, Page, Put, check_foreign_key, check_key};
 
 /// Most keys in a page of a listing, and most versions in a batch of deletes (S3's limits).
 const PAGE: i32 = 1000;
@@ -68,7 +68,7 @@ impl Blobs for S3Blobs {
     }
 
     async fn get(&self, key: &str, range: Option<Range<u64>>, if_match: Option<&ETag>) -> Result<Object, BlobError> {
-        check_key(key)?;
+        check_foreign_key(key)?;
         match range {
             None => self.read_whole(key, if_match).await,
             Some(range) => self.read_range(key, range, if_match).await,
@@ -76,7 +76,7 @@ impl Blobs for S3Blobs {
     }
 
     async fn head(&self, key: &str) -> Result<Option<Meta>, BlobError> {
-        check_key(key)?;
+        check_foreign_key(key)?;
         match self.describe(key, None).await {
             Ok(description) => Ok(Some(description.meta)),
             Err(BlobError::NotFound) => Ok(None),

@@ -11,7 +11,7 @@ use shared::{
 use super::{ConfigArg, DataArgs, error::CommandError};
 use crate::{
     plane::{Plane, PlaneError},
-    settings::Settings,
+    settings::{PlaneSettings, Settings},
 };
 
 /// The file that is read where none is named.
@@ -27,26 +27,37 @@ impl ConfigArg {
 }
 
 impl DataArgs {
-    /// The configuration and the data directory.
-    pub(super) fn load(&self) -> Result<(Settings, PathBuf), CommandError> {
+    /// The configuration and the plane that is there already.
+    pub(super) async fn plane(&self) -> Result<(Settings, Plane), CommandError> {
+        self.open(Plane::open_existing).await
+    }
+
+    /// The configuration and the plane; an embedded one is made if it is not there.
+    pub(super) async fn make_plane(&self) -> Result<(Settings, Plane), CommandError> {
+        self.open(Plane::open).await
+    }
+
+    async fn open(
+        &self,
+        embedded: impl Fn(&Path, Clock) -> Result<Plane, PlaneError>,
+    ) -> Result<(Settings, Plane), CommandError> {
         let (settings, _) = self.config.load()?;
-        let dir = self.data.clone().or_else(|| settings.data.dir.clone()).ok_or_else(|| {
+        let clock = Clock::system();
+        let plane = match &settings.plane {
+            PlaneSettings::Aws(_) if self.data.is_some() => {
+                return Err(CommandError::usage("--data is for the embedded plane; plane.kind is \"aws\""));
+            }
+            PlaneSettings::Aws(aws) => Plane::aws(aws, clock).await,
+            PlaneSettings::Embedded => embedded(&self.dir(&settings)?, clock),
+        };
+        Ok((settings, plane.map_err(plane_error)?))
+    }
+
+    fn dir(&self, settings: &Settings) -> Result<PathBuf, CommandError> {
+        self.data.clone().or_else(|| settings.data.dir.clone()).ok_or_else(|| {
             CommandError::usage("no data directory: pass --data DIR or set data.dir in the configuration")
-        })?;
-        Ok((settings, dir))
+        })
     }
-
-    /// The plane that is there already.
-    pub(super) fn plane(&self) -> Result<(Settings, Plane), CommandError> {
-        let (settings, dir) = self.load()?;
-        let plane = Plane::open_existing(&dir, Clock::system()).map_err(plane_error)?;
-        Ok((settings, plane))
-    }
-}
-
-/// The plane, made if it is not there.
-pub(super) fn make_plane(dir: &Path) -> Result<Plane, CommandError> {
-    Plane::open(dir, Clock::system()).map_err(plane_error)
 }
 
 fn plane_error(error: PlaneError) -> CommandError {

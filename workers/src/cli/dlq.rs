@@ -146,7 +146,7 @@ pub(super) fn run(command: &DlqCommand) -> Result<(), CommandError> {
 }
 
 async fn list(args: &ListArgs) -> Result<(), CommandError> {
-    let (_, plane) = args.data.plane()?;
+    let (_, plane) = args.data.plane().await?;
     let mut shown = Vec::new();
     letters::visit(&plane, &args.of.stages(), async |letter| {
         if args.of.takes(letter) {
@@ -176,7 +176,7 @@ fn print_table(shown: &[Shown]) -> Result<(), CommandError> {
 }
 
 async fn show(args: &ShowArgs) -> Result<(), CommandError> {
-    let (_, plane) = args.data.plane()?;
+    let (_, plane) = args.data.plane().await?;
     let mut found = None;
     letters::visit(&plane, &PIPELINE.map(|row| row.stage), async |letter| {
         if letter.id == args.id {
@@ -212,7 +212,7 @@ fn text(letter: &Shown) -> String {
 }
 
 async fn requeue(args: &RequeueArgs) -> Result<(), CommandError> {
-    let (_, plane) = args.data.plane()?;
+    let (_, plane) = args.data.plane().await?;
     let mut missing = args.ids.clone();
     let mut sent = 0;
     let done = letters::visit(&plane, &args.of.stages(), async |letter| {

@@ -54,7 +54,7 @@ pub(super) fn run(command: &QuarantineCommand) -> Result<(), CommandError> {
 }
 
 async fn list(args: &ListArgs) -> Result<(), CommandError> {
-    let (_, plane) = args.data.plane()?;
+    let (_, plane) = args.data.plane().await?;
     let mut table = Table::new(["MAIL", "TENANT", "STAGE", "REASON", "SINCE"]);
     let mut after = None;
     loop {
@@ -81,7 +81,7 @@ async fn list(args: &ListArgs) -> Result<(), CommandError> {
 }
 
 async fn show(args: &ShowArgs) -> Result<(), CommandError> {
-    let (_, plane) = args.data.plane()?;
+    let (_, plane) = args.data.plane().await?;
     let missing =
         || CommandError::no_input(format!("there is no quarantined mail {}: see `mailtri quarantine list`", args.mail));
     let mail = WorkId::new(args.mail.as_str()).map_err(|_| missing())?;

@@ -46,10 +46,12 @@ struct Submitted {
 }
 
 pub(super) fn run(args: &SubmitArgs) -> Result<(), CommandError> {
-    let (settings, dir) = args.data.load()?;
     let sources = Sources::find(&args.paths);
     boot::block_on(async {
-        let plane = boot::make_plane(&dir)?;
+        let (settings, plane) = args.data.make_plane().await?;
+        if plane.announces && (args.from.is_some() || !args.to.is_empty()) {
+            return Err(CommandError::usage("--from and --to: here the bucket announces mails, without an envelope"));
+        }
         let intake =
             Intake::new(&plane, settings.tenants.clone(), settings.limits.max_mail).map_err(CommandError::failed)?;
         let (submitted, failure) = take_in(args, sources, &intake, settings.limits.max_mail).await?;

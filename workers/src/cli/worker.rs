@@ -1,6 +1,6 @@
 //! `mailtri local` and `mailtri worker`: boot, run, drain.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use clap::Args;
 use shared::shutdown::Shutdown;
@@ -36,25 +36,27 @@ fn stage(name: &str) -> Result<StageName, String> {
 }
 
 pub(super) fn local(args: &LocalArgs) -> Result<(), CommandError> {
-    let (settings, dir) = args.data.load()?;
-    let plane = boot::make_plane(&dir)?;
-    let stages = PIPELINE.map(|row| row.stage);
-    run(settings, plane, &stages, true)
+    run(&args.data, &PIPELINE.map(|row| row.stage), true)
 }
 
 pub(super) fn worker(args: &WorkerArgs) -> Result<(), CommandError> {
-    let (settings, dir) = args.data.load()?;
-    let plane = boot::make_plane(&dir)?;
-    run(settings, plane, &args.stages, false)
+    run(&args.data, &args.stages, false)
 }
 
-fn run(settings: Settings, plane: Plane, stages: &[StageName], incoming: bool) -> Result<(), CommandError> {
-    let (settings, plane) = (Arc::new(settings), Arc::new(plane));
-    boot::start_logs(&settings)?;
+fn run(data: &DataArgs, stages: &[StageName], local: bool) -> Result<(), CommandError> {
     boot::block_on(async {
+        let (settings, plane) = data.make_plane().await?;
+        boot::start_logs(&settings)?;
+        let (settings, plane) = (Arc::new(settings), Arc::new(plane));
         let shutdown = Shutdown::default();
         shutdown.on_signals(settings.shutdown.grace).map_err(CommandError::failed)?;
-        let taking = if incoming { Some(take_incoming(&settings, &plane, &shutdown)?) } else { None };
+        let taking = match (&plane.dir, local) {
+            (Some(dir), true) => Some(take_incoming(&settings, &plane, dir, &shutdown)?),
+            (None, true) => {
+                return Err(CommandError::usage("`local` is for the embedded plane; run `mailtri worker STAGE…`"));
+            }
+            (_, false) => None,
+        };
         let running = Running::start(&settings, &plane, stages, &shutdown).await.map_err(CommandError::failed)?;
         if let Err(error) = output::line("ready") {
             tracing::warn!(%error, "nobody reads standard output");
@@ -71,11 +73,12 @@ fn run(settings: Settings, plane: Plane, stages: &[StageName], incoming: bool) -
 fn take_incoming(
     settings: &Settings,
     plane: &Plane,
+    dir: &Path,
     shutdown: &Shutdown,
 ) -> Result<tokio::task::JoinHandle<()>, CommandError> {
     let intake =
         Intake::new(plane, settings.tenants.clone(), settings.limits.max_mail).map_err(CommandError::failed)?;
-    let folder = plane.dir.join("incoming");
+    let folder = dir.join("incoming");
     let incoming = Incoming::watch(&folder)
         .map_err(|error| CommandError::failed(format!("{} cannot be watched: {error}", folder.display())))?;
     let draining = shutdown.draining.clone();

@@ -3,6 +3,7 @@
 //! `mailtri.example.toml` documents every key. Everything is checked here, also across sections, so that a
 //! [`Settings`] is usable as it stands.
 
+mod aws;
 mod destinations;
 mod rules;
 mod sections;
@@ -22,6 +23,7 @@ use shared::{
     policy::Policy,
 };
 
+pub use aws::{AwsSettings, PlaneSettings};
 use destinations::Bounds;
 pub use destinations::{Destination, NOT_DESTINATIONS};
 pub use sections::{Audit, Clamav, Data, Html, Limits, Shutdown, Telemetry, Tenants};
@@ -42,6 +44,8 @@ pub const RESERVED: &[&str] = &["MAILTRI_CONFIG"];
 /// Everything that an operator can set.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// `[plane]` with `[aws]` and `[redis]`.
+    pub plane: PlaneSettings,
     /// `[data]`.
     pub data: Data,
     /// `[clamav]`.
@@ -101,6 +105,8 @@ impl Settings {
     fn read(root: &Reader<'_>) -> Self {
         let tenants = Tenants::read(&root.section("tenants"));
         let policies = stages::read(&root.section("stage"));
+        let audit = Audit::read(&root.section("audit"));
+        let plane = aws::read(root, audit.key.is_some());
         let clamav = Clamav::read(&root.section("clamav"));
         if policies.get(&SCAN).is_some_and(|policy| clamav.deadline > policy.deadline) {
             root.section("clamav").reject("deadline", "must be at most stage.scan.deadline");
@@ -114,6 +120,7 @@ impl Settings {
             tenants: tenants.names().map(|tenant| tenant.as_str().to_owned()).collect::<BTreeSet<String>>(),
         };
         Self {
+            plane,
             data: Data::read(&root.section("data")),
             clamav,
             policies,
@@ -124,7 +131,7 @@ impl Settings {
             destinations: destinations.into_iter().filter_map(|(name, read)| Some((name, read?))).collect(),
             telemetry: Telemetry::read(&root.section("telemetry")),
             shutdown: Shutdown::read(&root.section("shutdown")),
-            audit: Audit::read(&root.section("audit")),
+            audit,
         }
     }
 }

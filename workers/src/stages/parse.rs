@@ -4,20 +4,23 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use shared::{
     audit::Note,
-    blobs::{self, BlobError, Blobs, Condition},
+    blobs::{self, BlobError, Blobs, Condition, ETag},
     claim::Claim,
+    envelope::{Envelope, Origin},
     ids::hex,
-    outcome::{End, Event, Failure, Outcome},
+    outcome::{End, Event, Failure, Outcome, Reason},
     stage::{Context, Stage},
     telemetry::metric,
 };
 
 use super::{claim_failure, outage, source_bucket, store_failure};
 use crate::{
-    jobs::{Announced, NextJob, ParseJob, ScanJob, SmtpEnvelope, Source},
+    announce::{self, Announcement},
+    jobs::{Announced, NextJob, ParseJob, ScanJob, SmtpEnvelope, Source, mail_id},
     mail::{
         model::{ParsedMail, Severity},
         parse::Refusal,
@@ -25,6 +28,7 @@ use crate::{
     pipeline,
     plane::Sources,
     sandbox::{Answer, Sandbox, SandboxError},
+    settings::Tenants,
 };
 
 /// Raw and parsed mails up to this size travel within the job.
@@ -39,6 +43,8 @@ pub struct Parse {
     pub bucket: String,
     /// Where the raw mails are.
     pub sources: Sources,
+    /// Whose mail it is.
+    pub tenants: Tenants,
     /// Where untrusted bytes are looked at.
     pub sandbox: Arc<Sandbox>,
     /// Longest mail, in bytes; a longer one is quarantined unread.
@@ -51,6 +57,11 @@ impl Stage for Parse {
 
     fn name(&self) -> pipeline::StageName {
         pipeline::PARSE
+    }
+
+    fn adopt(&self, body: &str, now: Timestamp) -> Option<Result<Vec<Envelope>, Reason>> {
+        let announced = announce::read(body).map_err(|error| Reason::from(error.to_string()));
+        Some(announced.and_then(|all| adopted(all, &self.tenants, now)))
     }
 
     /// The raw mail here and in the child, and about as much again for what comes back.
@@ -72,6 +83,38 @@ impl Stage for Parse {
             Err(Unfetched::Failed(failure)) => Err(failure),
         }
     }
+}
+
+/// The jobs that announcements ask for.
+fn adopted(all: Vec<Announcement>, tenants: &Tenants, now: Timestamp) -> Result<Vec<Envelope>, Reason> {
+    let mut jobs = Vec::new();
+    for announcement in all {
+        let (mail, envelope) = match announcement {
+            Announcement::Stored(stored) => {
+                let (bucket, etag) = (stored.bucket.as_str().to_owned(), stored.etag.map(ETag));
+                let identity = stored.version.clone().or_else(|| etag.as_ref().map(|etag| etag.0.clone()));
+                let work = mail_id(&bucket, &stored.key, &identity.unwrap_or_default());
+                let mail = Announced::Stored { bucket, key: stored.key, etag, size: stored.size };
+                ((mail, work), stored.envelope)
+            }
+            Announcement::Inline(inline) => {
+                let key = inline.message.key();
+                let work = mail_id("", &key, "");
+                let mail = Announced::Inline { key, raw: Claim::inline(inline.raw.expose()) };
+                ((mail, work), inline.envelope)
+            }
+            Announcement::Ignored { why } => {
+                tracing::info!(why = why.name(), "an announcement that asks for nothing");
+                continue;
+            }
+        };
+        let (mail, work) = mail;
+        let origin = Origin { work, tenant: tenants.of(&envelope), first_seen: now };
+        let job = serde_json::value::to_raw_value(&ParseJob { mail, envelope });
+        let job = job.map_err(|_| Reason::from("the announcement cannot be written as a job"))?;
+        jobs.push(Envelope::first(origin, pipeline::PARSE, job));
+    }
+    Ok(jobs)
 }
 
 /// Why there is no raw mail.
