@@ -101,6 +101,9 @@ fn redis_settings(section: &Reader<'_>, needed: bool) -> Option<redis::Settings>
             None
         }
     };
+    if !needed {
+        return None;
+    }
     match Address::parse(url?.expose_secret(), authority.as_deref()) {
         Ok(address) => Some(redis::Settings::new(address)),
         Err(error) => {

@@ -36,7 +36,7 @@ impl Given {
     }
 
     fn load(&self, variables: &[(&str, &str)]) -> Result<(Settings, Effective), ConfigError> {
-        let secrets = [("ERP_WEBHOOK_SECRET", CANARY), ("ERP_PREVIOUS_SECRET", CANARY)];
+        let secrets = [("ERP_WEBHOOK_SECRET", CANARY), ("ERP_PREVIOUS_SECRET", CANARY), ("REDIS_URL", CANARY)];
         let variables = variables.iter().chain(&secrets).map(|(name, value)| ((*name).into(), (*value).into()));
         Settings::load(Some(&self.file), variables)
     }
@@ -318,7 +318,7 @@ fn a_variable_that_is_no_key_is_an_error() {
         error,
         r#"2 errors in the configuration:
   environment MAILTRI_LIMITS__MAXMAIL: limits.maxmail: unknown key; did you mean "max_mail"?
-  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, clamav, data, destination, html, limits, route, rule, shutdown, stage, telemetry, tenants"#
+  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, aws, clamav, data, destination, html, limits, plane, redis, route, rule, shutdown, stage, telemetry, tenants"#
     );
 }
 
