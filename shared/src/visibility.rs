@@ -102,8 +102,8 @@ impl Tuner {
         let mut state = self.state();
         let least = if state.ended.weight() < ENOUGH { without_data } else { self.bounds.least };
         let wanted = whole_seconds(state.tail() * BEATS).max(least).min(self.bounds.most);
-        // A third apart, or it would follow every wobble of the tail down and up again.
-        if wanted > state.chosen || wanted * 3 <= state.chosen * 2 {
+        // Down by half or not at all, or it would follow every wobble of the tail down and up again.
+        if wanted > state.chosen || wanted * 2 <= state.chosen {
             state.chosen = wanted;
         }
         state.chosen

@@ -98,7 +98,7 @@ async fn it_follows_a_shift_up_at_once_and_down_late() {
     assert!(down > 200, "after {down} runs");
     let after = *falling.last().unwrap();
     assert!(after >= fast.tail() && after < POLICY.visibility / 2, "{after:?}");
-    assert!(falling.is_sorted_by(|one, next| one >= next), "it goes straight down");
+    assert!(changes(&falling) <= 6, "{} changes", changes(&falling));
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,7 +141,7 @@ async fn it_does_not_flap() {
 #[tokio::test(start_paused = true)]
 async fn heartbeats_come_three_to_a_lease_and_shorten_none() {
     let visibility = Visibility::new(POLICY);
-    runs(&visibility, &mut Load::new(S / 10), 1000).await;
+    runs(&visibility, &mut Load::new(S / 100), 100).await;
     assert_eq!(visibility.choose(), LEAST);
     assert_eq!(visibility.heartbeat(LEAST), LEAST / 3);
     assert_eq!(visibility.heartbeat(MOST), POLICY.heartbeat);

@@ -164,6 +164,11 @@ impl Bench {
         Envelope::decode(&next(&*self.there).await.body).unwrap()
     }
 
+    /// The visibility of the latest receive.
+    pub(crate) fn asked(&self) -> Option<Duration> {
+        self.here.asked.lock().unwrap().last().copied()
+    }
+
     /// Stops the runner and says that it stopped.
     pub(crate) async fn stop(&self, runner: JoinHandle<()>) {
         self.shutdown.draining.cancel();
