@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ids::StageName,
-    policy::Policy,
     queue::{MAX_VISIBILITY, QueueError, Receipt, Received, batch::Batcher},
     stage::Progress,
     telemetry::metric,
+    visibility::Visibility,
 };
 
 /// A held lease. Dropped or stopped, its heartbeat ends.
@@ -32,8 +32,7 @@ struct Heartbeat {
     stage: StageName,
     queue: Batcher,
     receipt: Receipt,
-    visibility: Duration,
-    period: Duration,
+    visibility: Arc<Visibility>,
     /// The queue extends no lease beyond this.
     end: Instant,
     progress: Arc<Progress>,
@@ -42,28 +41,28 @@ struct Heartbeat {
 }
 
 impl Lease {
-    /// Keeps the lease on a message from when it was leased.
+    /// Keeps the lease on a message from when it was leased for `leased`.
     pub(crate) fn keep(
         stage: StageName,
         queue: Batcher,
         message: &Received,
-        policy: &Policy,
+        leased: Duration,
+        visibility: &Arc<Visibility>,
         progress: Arc<Progress>,
     ) -> Self {
         let (lost, leased_at) = (CancellationToken::new(), message.leased_at);
-        let (sender, until) = watch::channel(leased_at + policy.visibility);
+        let (sender, until) = watch::channel(leased_at + leased);
         let heartbeat = Heartbeat {
             stage,
             queue,
             receipt: message.receipt.clone(),
-            visibility: policy.visibility,
-            period: policy.heartbeat,
+            visibility: Arc::clone(visibility),
             end: leased_at + MAX_VISIBILITY,
             progress,
             lost: lost.clone(),
             until: sender,
         };
-        Self { lost, until, heartbeat: tokio::spawn(heartbeat.beat(leased_at)) }
+        Self { lost, until, heartbeat: tokio::spawn(heartbeat.beat(leased_at, leased)) }
     }
 
     /// Resolves when the lease is lost.
@@ -86,8 +85,9 @@ impl Drop for Lease {
 }
 
 impl Heartbeat {
-    async fn beat(self, leased_at: Instant) {
-        let mut next = leased_at + self.period;
+    async fn beat(self, leased_at: Instant, leased: Duration) {
+        let mut period = self.visibility.heartbeat(leased);
+        let mut next = leased_at + period;
         loop {
             let until = *self.until.borrow();
             sleep_until(next.min(until)).await;
@@ -96,19 +96,21 @@ impl Heartbeat {
             }
             if !self.progress.is_alive() {
                 // A hung job is left to lose its lease: look again at the next beat, in case it woke up.
-                next += self.period;
+                next += period;
                 continue;
             }
             let started = Instant::now();
-            let extended = self.queue.change_visibility(self.receipt.clone(), self.visibility, until);
+            let visibility = self.visibility.extension(until.saturating_duration_since(started));
+            let extended = self.queue.change_visibility(self.receipt.clone(), visibility, until);
             match tokio::time::timeout_at(until, extended).await {
                 Ok(Ok(())) => {
                     metric::lease_extended(self.stage);
-                    self.until.send_replace((started + self.visibility).min(self.end));
-                    next = started + self.period;
+                    self.until.send_replace((started + visibility).min(self.end));
+                    period = self.visibility.heartbeat(visibility);
+                    next = started + period;
                 }
                 Ok(Err(QueueError::ReceiptExpired)) => return self.lose("taken"),
-                Ok(Err(_)) | Err(_) => next = Instant::now() + self.period / 4,
+                Ok(Err(_)) | Err(_) => next = Instant::now() + period / 4,
             }
         }
     }

@@ -27,12 +27,25 @@ impl Backoff {
     }
 }
 
+/// Lets a stage choose its visibility from how long its runs take: see [`crate::visibility`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AutoVisibility {
+    /// Never shorter than this.
+    pub least: Duration,
+    /// Never longer than this.
+    pub most: Duration,
+}
+
 /// How a stage is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// How long a received job stays invisible to other workers without a heartbeat.
+    /// How long a received job stays invisible to other workers without a heartbeat; with `visibility_auto`, as long as
+    /// too few runs are known.
     pub visibility: Duration,
-    /// How often the lease is extended while the job makes progress.
+    /// The bounds within which the runner chooses the visibility itself.
+    pub visibility_auto: Option<AutoVisibility>,
+    /// How often the lease is extended while the job makes progress: at least this often, as a chosen visibility is also
+    /// extended after a third of it.
     pub heartbeat: Duration,
     /// How long a job may be silent before its lease is no longer extended.
     pub progress: Duration,
@@ -66,10 +79,26 @@ impl Policy {
     /// # Errors
     /// The first rule that it breaks.
     pub const fn check(&self) -> Result<(), PolicyError> {
+        let AutoVisibility { least, most } = match self.visibility_auto {
+            Some(bounds) => bounds,
+            None => AutoVisibility { least: self.visibility, most: self.visibility },
+        };
         let rules = [
             (1 <= self.concurrency && self.concurrency <= 1000, "concurrency", "must be from 1 to 1000"),
             (self.visibility.as_millis() >= 1000, "visibility", "must be at least 1s"),
             (self.visibility.as_millis() <= MAX_VISIBILITY.as_millis() / 2, "visibility", "must be at most 6h"),
+            (least.as_millis() >= 1000, "visibility_least", "must be at least 1s"),
+            (
+                least.as_millis() <= self.visibility.as_millis(),
+                "visibility_least",
+                "must be at most the visibility that holds without data",
+            ),
+            (
+                self.visibility.as_millis() <= most.as_millis(),
+                "visibility_most",
+                "must be at least the visibility that holds without data",
+            ),
+            (most.as_millis() <= MAX_VISIBILITY.as_millis() / 2, "visibility_most", "must be at most 6h"),
             (self.heartbeat.as_millis() >= 100, "heartbeat", "must be at least 100ms"),
             (
                 self.heartbeat.as_millis() * 2 <= self.visibility.as_millis(),
@@ -79,9 +108,9 @@ impl Policy {
             (self.progress.as_millis() >= self.heartbeat.as_millis(), "progress", "must be at least the heartbeat"),
             (self.deadline.as_millis() >= 100, "deadline", "must be at least 100ms"),
             (
-                self.deadline.as_millis() + self.visibility.as_millis() <= MAX_VISIBILITY.as_millis(),
+                self.deadline.as_millis() + most.as_millis() <= MAX_VISIBILITY.as_millis(),
                 "deadline",
-                "must be, together with the visibility, at most 12h (the queue's limit)",
+                "must be, together with the longest visibility, at most 12h (the queue's limit)",
             ),
             (1 <= self.max_attempts && self.max_attempts <= 100, "max_attempts", "must be from 1 to 100"),
             (
@@ -114,8 +143,8 @@ impl Policy {
     ///
     /// const S: Duration = Duration::from_secs(1);
     /// const LONG_HEARTBEAT: Policy = Policy {
-    ///     visibility: S, heartbeat: S, progress: S, deadline: S, concurrency: 1, max_attempts: 1, max_crashes: 1,
-    ///     backoff: Backoff { first: S, longest: S }, max_age: S,
+    ///     visibility: S, visibility_auto: None, heartbeat: S, progress: S, deadline: S, concurrency: 1, max_attempts: 1,
+    ///     max_crashes: 1, backoff: Backoff { first: S, longest: S }, max_age: S,
     /// }
     /// .checked();
     /// println!("{LONG_HEARTBEAT:?}");
@@ -142,6 +171,7 @@ mod tests {
     fn good() -> Policy {
         Policy {
             visibility: 30 * S,
+            visibility_auto: None,
             heartbeat: 10 * S,
             progress: 20 * S,
             deadline: 60 * S,
@@ -156,12 +186,19 @@ mod tests {
     #[test]
     fn each_rule_names_its_key() {
         assert_eq!(good().check(), Ok(()));
-        let cases: [(&str, Policy); 8] = [
+        let auto = |least, most| Some(AutoVisibility { least, most });
+        assert_eq!(Policy { visibility_auto: auto(S, 3600 * S), ..good() }.check(), Ok(()));
+        let cases: [(&str, Policy); 13] = [
             ("concurrency", Policy { concurrency: 0, ..good() }),
             ("visibility", Policy { visibility: 7 * 3600 * S, ..good() }),
+            ("visibility_least", Policy { visibility_auto: auto(S / 2, 60 * S), ..good() }),
+            ("visibility_least", Policy { visibility_auto: auto(31 * S, 60 * S), ..good() }),
+            ("visibility_most", Policy { visibility_auto: auto(S, 29 * S), ..good() }),
+            ("visibility_most", Policy { visibility_auto: auto(S, 7 * 3600 * S), ..good() }),
             ("heartbeat", Policy { heartbeat: 16 * S, ..good() }),
             ("progress", Policy { progress: 9 * S, ..good() }),
             ("deadline", Policy { deadline: 12 * 3600 * S, ..good() }),
+            ("deadline", Policy { deadline: 7 * 3600 * S, visibility_auto: auto(S, 6 * 3600 * S), ..good() }),
             ("max_crashes", Policy { max_crashes: MAX_RECEIVES, ..good() }),
             ("backoff_first", Policy { backoff: Backoff { first: 61 * S, longest: 60 * S }, ..good() }),
             ("max_age", Policy { max_age: 59 * S, ..good() }),

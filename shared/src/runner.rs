@@ -27,6 +27,7 @@ use crate::{
     shutdown::Shutdown,
     stage::{Context, Progress, Stage},
     telemetry::metric,
+    visibility::Visibility,
 };
 
 /// Receives that ended without a word before a job counts as a suspect: one of those at a time runs in a process, so
@@ -70,6 +71,7 @@ impl Default for Suspects {
 pub struct Runner<S> {
     stage: S,
     policy: Policy,
+    visibility: Arc<Visibility>,
     queue: Arc<dyn Queue>,
     fleet: Fleet,
 }
@@ -83,7 +85,7 @@ impl<S> std::fmt::Debug for Runner<S> {
 impl<S: Stage> Runner<S> {
     /// A runner of `stage` that receives from `queue`.
     pub fn new(stage: S, policy: Policy, queue: Arc<dyn Queue>, fleet: Fleet) -> Self {
-        Self { stage, policy, queue, fleet }
+        Self { stage, policy, visibility: Arc::new(Visibility::new(policy)), queue, fleet }
     }
 
     /// Receives and runs jobs until the process drains and the last job is settled.
@@ -93,12 +95,13 @@ impl<S: Stage> Runner<S> {
         let jobs = TaskTracker::new();
         let draining = &this.fleet.shutdown.draining;
         while let Some(Some(mut free)) = draining.run_until_cancelled(take_slots(&slots)).await {
-            for message in this.receive(free.len()).await {
+            let visibility = this.visibility.choose();
+            for message in this.receive(free.len(), visibility).await {
                 let Some(slot) = free.pop() else { break };
                 let waiting = Arc::clone(&this.fleet.suspects.room).read_owned().await;
                 let this = Arc::clone(&this);
                 jobs.spawn(async move {
-                    this.handle(message, waiting).await;
+                    this.handle(message, visibility, waiting).await;
                     drop(slot);
                 });
             }
@@ -107,11 +110,12 @@ impl<S: Stage> Runner<S> {
         this.fleet.shutdown.over.run_until_cancelled(jobs.wait()).await;
     }
 
-    async fn receive(&self, max: usize) -> Vec<Received> {
+    async fn receive(&self, max: usize, visibility: Duration) -> Vec<Received> {
+        metric::visibility_chosen(self.stage.name(), visibility);
         let draining = &self.fleet.shutdown.draining;
         // A queue may count leases from the start of the receive: a long poll must not use up too much of one.
-        let wait = MAX_WAIT.min(self.policy.visibility / 2);
-        match self.queue.receive(max, wait, self.policy.visibility, draining).await {
+        let wait = MAX_WAIT.min(visibility / 2);
+        match self.queue.receive(max, wait, visibility, draining).await {
             Ok(messages) => {
                 metric::received(self.stage.name(), messages.len());
                 messages
@@ -125,14 +129,14 @@ impl<S: Stage> Runner<S> {
         }
     }
 
-    async fn handle(&self, message: Received, waiting: Waiting) {
+    async fn handle(&self, message: Received, visibility: Duration, waiting: Waiting) {
         let stage = self.stage.name();
         let progress = Arc::new(Progress::new(self.policy.progress));
         let queue = match self.fleet.settler.queues.get(&stage) {
             Some(queues) => queues.work.clone(),
             None => return tracing::error!(%stage, "the stage has no queue to settle on"),
         };
-        let lease = Lease::keep(stage, queue, &message, &self.policy, Arc::clone(&progress));
+        let lease = Lease::keep(stage, queue, &message, visibility, &self.visibility, Arc::clone(&progress));
         let plan = match self.read(&message.body) {
             Ok(jobs) => match <[Envelope; 1]>::try_from(jobs) {
                 Ok([mut envelope]) => {
@@ -228,6 +232,7 @@ impl<S: Stage> Runner<S> {
             Ok(job) => job,
             Err(error) => return Ran::Failed(Failure::permanent("undecodable_job", error.to_string())),
         };
+        let _run = self.visibility.begin();
         let shutdown = &self.fleet.shutdown;
         let bytes = tokio::select! {
             biased;

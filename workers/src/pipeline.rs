@@ -41,6 +41,7 @@ pub const PIPELINE: [Row; 4] = [
         next: &[SCAN],
         policy: Policy {
             visibility: secs(30),
+            visibility_auto: None,
             heartbeat: secs(10),
             progress: secs(40),
             deadline: secs(120),
@@ -58,6 +59,7 @@ pub const PIPELINE: [Row; 4] = [
         next: &[ROUTE],
         policy: Policy {
             visibility: secs(60),
+            visibility_auto: None,
             heartbeat: secs(20),
             progress: secs(60),
             deadline: secs(300),
@@ -75,6 +77,7 @@ pub const PIPELINE: [Row; 4] = [
         next: &[DELIVER],
         policy: Policy {
             visibility: secs(30),
+            visibility_auto: None,
             heartbeat: secs(10),
             progress: secs(30),
             deadline: secs(30),
@@ -92,6 +95,7 @@ pub const PIPELINE: [Row; 4] = [
         next: &[],
         policy: Policy {
             visibility: secs(60),
+            visibility_auto: None,
             heartbeat: secs(20),
             progress: secs(60),
             deadline: secs(120),

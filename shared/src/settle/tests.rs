@@ -21,6 +21,7 @@ const S: Duration = Duration::from_secs(1);
 
 const POLICY: Policy = Policy {
     visibility: Duration::from_secs(30),
+    visibility_auto: None,
     heartbeat: Duration::from_secs(10),
     progress: Duration::from_secs(20),
     deadline: Duration::from_secs(60),

@@ -34,6 +34,7 @@ pub fn describe() {
     describe_counter!("mailtri_deliveries_total", "Delivery attempts, by result");
     describe_counter!("mailtri_sandbox_kills_total", "Sandbox children that were killed or died, by why");
     describe_counter!("mailtri_findings_total", "Findings about mails, by code");
+    describe_gauge!("mailtri_visibility_chosen_seconds", "The visibility that a stage asks for, by stage");
     describe_gauge!("mailtri_bytes_in_flight_bytes", "Bytes of work held by the process");
     describe_gauge!("mailtri_queue_messages", "Messages of a queue, by stage, queue (work or dead) and state");
 }
@@ -41,6 +42,10 @@ pub fn describe() {
 pub(crate) fn received(stage: StageName, messages: usize) {
     #[expect(clippy::cast_precision_loss, reason = "at most ten")]
     histogram!("mailtri_receive_size", "stage" => stage.0).record(messages as f64);
+}
+
+pub(crate) fn visibility_chosen(stage: StageName, visibility: Duration) {
+    gauge!("mailtri_visibility_chosen_seconds", "stage" => stage.0).set(visibility);
 }
 
 pub(crate) fn receive_failed(stage: StageName) {

@@ -37,6 +37,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const POLICY: Policy = Policy {
     visibility: Duration::from_secs(1),
+    visibility_auto: None,
     heartbeat: Duration::from_millis(200),
     progress: Duration::from_secs(30),
     deadline: Duration::from_secs(30),
@@ -107,7 +108,11 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let queues = SqliteQueues::open(&dir.path().join("queue"), clock.clone()).unwrap();
-        let here = Arc::new(Watched { inner: queues.queue("here", None).unwrap(), receipts: Mutex::default() });
+        let here = Arc::new(Watched {
+            inner: queues.queue("here", None).unwrap(),
+            receipts: Mutex::default(),
+            asked: Mutex::default(),
+        });
         let (dead, there) = (queues.queue("here-dlq", None).unwrap(), queues.queue("there", None).unwrap());
         let of = |work: Arc<dyn Queue>| StageQueues { work: Batcher::new(work), dead: Batcher::new(Arc::clone(&dead)) };
         let map = BTreeMap::from([(HERE, of(here.clone())), (THERE, of(Arc::clone(&there)))]);
@@ -159,6 +164,11 @@ impl Bench {
         Envelope::decode(&next(&*self.there).await.body).unwrap()
     }
 
+    /// The visibility of the latest receive.
+    pub(crate) fn asked(&self) -> Option<Duration> {
+        self.here.asked.lock().unwrap().last().copied()
+    }
+
     /// Stops the runner and says that it stopped.
     pub(crate) async fn stop(&self, runner: JoinHandle<()>) {
         self.shutdown.draining.cancel();
@@ -175,11 +185,13 @@ pub(crate) async fn next(queue: &dyn Queue) -> Received {
     message
 }
 
-/// A queue that remembers the receipts it gave out, so that a test can take a lease away.
+/// A queue that remembers the receipts it gave out, so that a test can take a lease away, and what it was asked for.
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) inner: Arc<dyn Queue>,
     pub(crate) receipts: Mutex<Vec<Receipt>>,
+    /// The visibility of every receive.
+    pub(crate) asked: Mutex<Vec<Duration>>,
 }
 
 #[async_trait]
@@ -199,6 +211,7 @@ impl Queue for Watched {
         visibility: Duration,
         stop: &CancellationToken,
     ) -> Result<Vec<Received>, QueueError> {
+        self.asked.lock().unwrap().push(visibility);
         let received = self.inner.receive(max, wait, visibility, stop).await?;
         self.receipts.lock().unwrap().extend(received.iter().map(|message| message.receipt.clone()));
         Ok(received)

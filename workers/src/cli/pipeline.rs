@@ -41,7 +41,7 @@ pub(super) fn run(args: &PipelineArgs) -> Result<(), CommandError> {
         table.row([
             row.stage.to_string(),
             next(row),
-            time(policy.visibility),
+            visibility(&policy),
             time(policy.heartbeat),
             time(policy.deadline),
             at_once,
@@ -52,6 +52,11 @@ pub(super) fn run(args: &PipelineArgs) -> Result<(), CommandError> {
         ]);
     }
     output::line(table)
+}
+
+fn visibility(policy: &Policy) -> String {
+    let fixed = units::show_duration(policy.visibility);
+    if policy.visibility_auto.is_some() { format!("auto ({fixed})") } else { fixed }
 }
 
 fn next(row: &Row) -> String {
@@ -71,6 +76,7 @@ fn as_json(row: &Row, policy: &Policy) -> serde_json::Value {
         "dead_letter_queue": format!("{}-dlq", row.stage),
         "policy": {
             "visibility": ms(policy.visibility),
+            "visibility_auto": policy.visibility_auto.map(|auto| json!({ "least": ms(auto.least), "most": ms(auto.most) })),
             "heartbeat": ms(policy.heartbeat),
             "progress": ms(policy.progress),
             "deadline": ms(policy.deadline),

@@ -5,12 +5,13 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use shared::{
     clamav::endpoint::Endpoint,
     config::{Effective, Entry, Origin},
+    policy::AutoVisibility,
 };
 
 use super::*;
 use crate::{
     names::TenantName,
-    pipeline::{PARSE, PIPELINE},
+    pipeline::{PARSE, PIPELINE, SCAN},
     rules::{Facts, Outcome},
     webhook::Schedule,
 };
@@ -145,6 +146,30 @@ fn the_environment_overrides_any_section() {
     assert_eq!(settings.policies[&PARSE].visibility, Duration::from_secs(60));
     assert_eq!(settings.clamav.endpoint, Endpoint::Tcp("[::1]:3310".to_owned()));
     assert_eq!(settings.rules.decide(&Facts::default()).outcome, Outcome::Deliver(vec![name]));
+}
+
+#[test]
+fn a_visibility_is_fixed_or_chosen_between_bounds() {
+    let given = Given::new("[stage.parse]\nvisibility = \"auto\"\n[stage.scan]\nvisibility = \"90s\"");
+    let (settings, effective) = given.load(&[("MAILTRI_STAGE__PARSE__VISIBILITY_MOST", "5min")]).unwrap();
+    let [parse, scan] = [PARSE, SCAN].map(|stage| settings.policies[&stage]);
+    let own = PIPELINE.iter().find(|row| row.stage == PARSE).unwrap().policy.visibility;
+    let bounds = AutoVisibility { least: Duration::from_secs(10), most: Duration::from_secs(300) };
+    assert_eq!((parse.visibility, parse.visibility_auto), (own, Some(bounds)));
+    assert_eq!((scan.visibility, scan.visibility_auto), (Duration::from_secs(90), None));
+    let shown = effective.to_string();
+    assert!(shown.contains("visibility = \"auto\"") && shown.contains("visibility_least = \"10s\""), "{shown}");
+    let given = Given::new(
+        "[stage.parse]\nvisibility = \"automatic\"\n[stage.scan]\nvisibility_least = \"1s\"\n\
+         [stage.route]\nvisibility = \"auto\"\nvisibility_least = \"31s\"",
+    );
+    assert_eq!(
+        given.error(&[]),
+        r#"3 errors in the configuration:
+  mailtri.toml:2: stage.parse.visibility = "automatic": expected "auto", or a duration with its unit (ms, s, min, h, d), such as "30s", "5min" or "2h"
+  mailtri.toml:4: stage.scan.visibility_least = "1s": only with visibility = "auto"
+  mailtri.toml:7: stage.route.visibility_least = "31s": must be at most the visibility that holds without data"#
+    );
 }
 
 #[test]
