@@ -203,7 +203,7 @@ async fn what_a_filter_takes_is_sent_back_as_the_same_job_and_the_rest_stays() {
         let of_acme = (0..MISSING).filter(|n| n % 3 == 0 && n % 4 != 0).count();
         let wanted: BTreeSet<_> =
             (0..MISSING).filter(|n| n % 3 == 0 && n % 4 != 0).map(|n| missing_object(n).id).collect();
-        let (acme, jobs) = sent(&["--tenant", "acme", "--rate", "25/sec"]).await;
+        let (acme, jobs) = sent(&["--stage", "parse", "--tenant", "acme", "--rate", "25/sec"]).await;
         assert_eq!(acme, of_acme as u64);
         assert_eq!(jobs.iter().map(|job| Envelope::decode(job).unwrap().id).collect::<BTreeSet<_>>(), wanted);
 
