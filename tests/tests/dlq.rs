@@ -113,7 +113,7 @@ impl Desk {
 }
 
 fn missing_object(n: u32) -> Envelope {
-    let tenant = if n % 3 == 0 { TenantId::new("acme").unwrap() } else { TenantId::default_tenant() };
+    let tenant = if n.is_multiple_of(3) { TenantId::new("acme").unwrap() } else { TenantId::default_tenant() };
     let now = Timestamp::now();
     let origin = Origin { work: WorkId::derive(&[b"mail", &n.to_be_bytes()]), tenant, first_seen: now };
     let stored = json!({"bucket": "nowhere", "key": format!("raw/{n}"), "etag": null, "size": null});
@@ -122,7 +122,7 @@ fn missing_object(n: u32) -> Envelope {
     let (class, reason) = ("object_missing".to_owned(), "the mail is not there".to_owned());
     envelope.attempt = 4;
     envelope.remember(Attempt { at: now, stage: "parse".into(), class: class.clone(), reason: reason.clone() });
-    let at = if n % 4 == 0 { now - SignedDuration::from_hours(2) } else { now };
+    let at = if n.is_multiple_of(4) { now - SignedDuration::from_hours(2) } else { now };
     envelope.dead = Some(Dead { at, stage: "parse".into(), class, reason });
     envelope
 }
@@ -200,9 +200,11 @@ async fn what_a_filter_takes_is_sent_back_as_the_same_job_and_the_rest_stays() {
             let history: Vec<&str> = job.history.iter().map(|a| a.class.as_str()).collect();
             assert_eq!(history, ["object_missing", "requeued"]);
         }
-        let of_acme = (0..MISSING).filter(|n| n % 3 == 0 && n % 4 != 0).count();
-        let wanted: BTreeSet<_> =
-            (0..MISSING).filter(|n| n % 3 == 0 && n % 4 != 0).map(|n| missing_object(n).id).collect();
+        let of_acme = (0..MISSING).filter(|n| n.is_multiple_of(3) && !n.is_multiple_of(4)).count();
+        let wanted: BTreeSet<_> = (0..MISSING)
+            .filter(|n| n.is_multiple_of(3) && !n.is_multiple_of(4))
+            .map(|n| missing_object(n).id)
+            .collect();
         let (acme, jobs) = sent(&["--stage", "parse", "--tenant", "acme", "--rate", "25/sec"]).await;
         assert_eq!(acme, of_acme as u64);
         assert_eq!(jobs.iter().map(|job| Envelope::decode(job).unwrap().id).collect::<BTreeSet<_>>(), wanted);
