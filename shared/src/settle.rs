@@ -9,7 +9,7 @@ mod record;
 
 pub use apply::{SettleError, Settler, StageQueues};
 pub use decide::{Facts, adopted, decide, undecodable};
-pub use record::{EndRecord, QuarantineRecord, end_key, ends_prefix, quarantine_key};
+pub use record::{EndRecord, QuarantineRecord, REQUEUED, end_key, ends_prefix, quarantine_key};
 
 use crate::{
     ids::StageName,

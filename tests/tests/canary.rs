@@ -105,13 +105,15 @@ async fn no_canary_leaves_by_logs_metrics_listings_or_errors() {
 }
 
 async fn check_commands(fleet: &Fleet, receiver: &Receiver, held: &str) {
-    let listed = fleet.run(&["dlq", "list", "--json"]).await;
+    let listed = fleet.run(&["dlq", "list", "--each", "--json"]).await;
     let letter: Value = serde_json::from_str(listed.stdout.lines().next().expect("a dead letter")).unwrap();
     let dead = letter["id"].as_str().unwrap();
-    let commands: [&[&str]; 7] = [
+    let commands: [&[&str]; 9] = [
         &["dlq", "list"],
         &["dlq", "list", "--json"],
+        &["dlq", "list", "--each"],
         &["dlq", "show", dead],
+        &["dlq", "export"],
         &["quarantine", "list"],
         &["quarantine", "list", "--json"],
         &["quarantine", "show", held],

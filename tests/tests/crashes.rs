@@ -37,7 +37,7 @@ async fn a_mail_that_kills_its_worker_every_time_is_dead_lettered_and_its_neighb
             assert_eq!(ended.names(), [expected], "{ended:?}");
         }
         assert_eq!(ended[5].ends[0].class.as_deref(), Some("worker_died"));
-        let listed = fleet.run(&["dlq", "list", "--json"]).await;
+        let listed = fleet.run(&["dlq", "list", "--each", "--json"]).await;
         assert!(listed.stdout.contains("worker_died") && listed.stdout.contains(&ended[5].mail), "{listed:?}");
         receiver.wait_complete(LIMIT).await.assert_sound();
     })

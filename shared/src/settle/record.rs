@@ -17,7 +17,8 @@ pub struct EndRecord {
     pub work: WorkId,
     /// Whose it is.
     pub tenant: TenantId,
-    /// `delivered`, `quarantined`, `rejected`, `dropped` or `dead_lettered`.
+    /// `delivered`, `quarantined`, `rejected`, `dropped` or `dead_lettered`; or [`REQUEUED`], which is the end of a dead
+    /// letter that was sent back, and none of its work.
     pub end: String,
     /// The destination, of a delivery or of a dead letter on its way to one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -44,6 +45,9 @@ pub struct EndRecord {
     /// What was decided on the way.
     pub audit: Vec<audit::Record>,
 }
+
+/// The [`EndRecord::end`] of a dead letter that is on its way again: its branch is open, and its next end takes the place.
+pub const REQUEUED: &str = "requeued";
 
 /// A quarantined piece of work: kept until somebody decides.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -89,8 +93,15 @@ impl EndRecord {
         Self { reason, ..Self::new(envelope, stage, end.name(), now) }
     }
 
+    /// The record of a dead letter that is sent back.
+    #[must_use]
+    pub fn of_requeue(envelope: &Envelope, stage: StageName, now: Timestamp) -> Self {
+        Self::new(envelope, stage, REQUEUED, now)
+    }
+
     /// The record of a dead letter.
-    pub(super) fn of_dead(envelope: &Envelope, stage: StageName, class: &str, reason: &str, now: Timestamp) -> Self {
+    #[must_use]
+    pub fn of_dead(envelope: &Envelope, stage: StageName, class: &str, reason: &str, now: Timestamp) -> Self {
         let (class, reason) = (Some(class.to_owned()), Some(reason.to_owned()));
         Self { class, reason, ..Self::new(envelope, stage, "dead_lettered", now) }
     }

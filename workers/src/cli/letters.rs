@@ -1,114 +1,60 @@
-//! Dead letters: found by one pass over the dead-letter queues.
+//! Dead letters, as the desk handles them.
 //!
-//! A queue has no look-up. A pass receives everything, shows each letter to its visitor, keeps no more of it than the
-//! receipt, and makes visible again what the visitor does not take out. It holds a lock, so that two passes do not
-//! hide letters from each other, and ends in time for both.
+//! A queue has no look-up: letters are found by a pass over the dead-letter queues (`pass`), which leaves an index of
+//! what it saw (`index`). Neither a summary nor the index ever holds a mail or a job.
 
-use std::{sync::Arc, time::Duration};
+mod ends;
+mod groups;
+mod index;
+mod pass;
+mod snapshot;
+mod summary;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use shared::{
     blobs::{self, Blobs},
     envelope::{Attempt, DeadLetter, Envelope, UndecodableBody},
     ids::{JobId, StageName},
-    queue::{MAX_BATCH, Queue, QueueError, Receipt},
-    state::State,
 };
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+pub(in crate::cli) use self::{
+    ends::{closed, reopened},
+    groups::Group,
+    index::Index,
+    pass::{Fate, Over, Terms, interrupts, pass},
+    snapshot::{Need, snapshot},
+    summary::{Place, Summary},
+};
 use super::error::CommandError;
-use crate::plane::{Plane, Queues};
-
-/// How long the lock and the receives of a pass hold. The pass itself ends before.
-const HOLD: Duration = Duration::from_secs(300);
-/// How long a pass goes on receiving.
-const PASS: Duration = Duration::from_secs(240);
-/// The lock's key.
-const LOCK: &str = "dlq-pass";
 
 /// A dead letter.
-pub(super) struct Letter {
-    pub(super) id: String,
-    pub(super) stage: StageName,
+#[derive(Debug)]
+pub(in crate::cli) struct Letter {
+    pub(in crate::cli) stage: StageName,
+    pub(in crate::cli) summary: Summary,
     content: DeadLetter,
-}
-
-/// What becomes of a letter that was shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It stays in its queue.
-    Stays,
-    /// It is deleted: it has been sent on.
-    Goes,
 }
 
 impl Letter {
     fn new(stage: StageName, body: &str) -> Self {
         let content = DeadLetter::decode(body);
-        let id = match &content {
-            DeadLetter::Job(envelope) | DeadLetter::WorkerDied(envelope) => envelope.id.to_string(),
-            DeadLetter::Undecodable(_) | DeadLetter::Foreign(_) => JobId::derive(&[body.as_bytes()]).to_string(),
-        };
-        Self { id, stage, content }
+        Self { stage, summary: Summary::of(stage, id(&content), &content), content }
     }
 
-    pub(super) const fn envelope(&self) -> Option<&Envelope> {
-        match &self.content {
-            DeadLetter::Job(envelope) | DeadLetter::WorkerDied(envelope) => Some(&**envelope),
-            DeadLetter::Undecodable(_) | DeadLetter::Foreign(_) => None,
-        }
-    }
-
-    pub(super) fn class(&self) -> &str {
-        match &self.content {
-            DeadLetter::Job(envelope) => envelope.dead.as_ref().map_or("unknown", |dead| &dead.class),
-            DeadLetter::WorkerDied(_) => "worker_died",
-            DeadLetter::Undecodable(letter) => &letter.dead.class,
-            DeadLetter::Foreign(_) => "foreign",
-        }
-    }
-
-    pub(super) fn reason(&self) -> &str {
-        match &self.content {
-            DeadLetter::Job(envelope) => envelope.dead.as_ref().map_or("", |dead| &dead.reason),
-            DeadLetter::WorkerDied(_) => "received too often without an end: its worker died each time",
-            DeadLetter::Undecodable(letter) => &letter.dead.reason,
-            DeadLetter::Foreign(_) => "moved here by the queue itself, and not a job",
-        }
-    }
-
-    pub(super) fn at(&self) -> Option<Timestamp> {
-        match &self.content {
-            DeadLetter::Job(envelope) => envelope.dead.as_ref().map(|dead| dead.at),
-            DeadLetter::Undecodable(letter) => Some(letter.dead.at),
-            DeadLetter::WorkerDied(_) | DeadLetter::Foreign(_) => None,
-        }
-    }
-
-    pub(super) fn history(&self) -> &[Attempt] {
-        self.envelope().map_or(&[], |envelope| &envelope.history)
-    }
-
-    pub(super) fn tenant(&self) -> &str {
-        self.envelope().map_or("default", |envelope| envelope.tenant.as_str())
+    /// The job's envelope, if the letter is a job.
+    pub(in crate::cli) const fn envelope(&self) -> Option<&Envelope> {
+        envelope(&self.content)
     }
 
     /// The body to send to the stage again: the job with its attempts given back and its history kept, or what was
     /// not decodable, as it came.
-    pub(super) async fn again(&self, blobs: &dyn Blobs, now: Timestamp) -> Result<String, CommandError> {
+    pub(in crate::cli) async fn again(&self, blobs: &dyn Blobs, now: Timestamp) -> Result<String, CommandError> {
         match &self.content {
             DeadLetter::Job(envelope) | DeadLetter::WorkerDied(envelope) => {
-                let job = Envelope {
-                    attempt: 0,
-                    crashes: 0,
-                    deferrals: 0,
-                    reserved: false,
-                    stage_since: now,
-                    dead: None,
-                    ..envelope.again()
-                };
-                job.encode().map_err(CommandError::failed)
+                self.fresh(envelope, now).encode().map_err(CommandError::failed)
             }
             DeadLetter::Undecodable(letter) => match &letter.body {
                 UndecodableBody::Inline(body) => Ok(body.expose().clone()),
@@ -117,87 +63,73 @@ impl Letter {
             DeadLetter::Foreign(body) => Ok(body.expose().clone()),
         }
     }
+
+    fn fresh(&self, envelope: &Envelope, now: Timestamp) -> Envelope {
+        let mut job = Envelope {
+            attempt: 0,
+            crashes: 0,
+            deferrals: 0,
+            reserved: false,
+            stage_since: now,
+            dead: None,
+            ..envelope.again()
+        };
+        job.remember(Attempt {
+            at: now,
+            stage: self.stage.to_string(),
+            class: "requeued".to_owned(),
+            reason: format!("sent back from the dead letters, where it was as {}", self.summary.class),
+        });
+        job
+    }
+
+    /// The letter without what may hold content.
+    pub(in crate::cli) fn bare(&self) -> Value {
+        let mut letter = json!(self.summary);
+        if let (Some(envelope), Some(fields)) = (self.envelope(), letter.as_object_mut()) {
+            let mut envelope = json!(envelope);
+            envelope.as_object_mut().and_then(|fields| fields.remove("job"));
+            fields.insert("envelope".to_owned(), envelope);
+        }
+        letter
+    }
+
+    /// What may hold content: the job, or the body that was none.
+    pub(in crate::cli) async fn content(&self, blobs: &dyn Blobs) -> Result<Value, CommandError> {
+        match &self.content {
+            DeadLetter::Job(envelope) | DeadLetter::WorkerDied(envelope) => {
+                serde_json::from_str(envelope.job.expose().get()).map_err(CommandError::failed)
+            }
+            DeadLetter::Undecodable(_) | DeadLetter::Foreign(_) => {
+                self.again(blobs, Timestamp::UNIX_EPOCH).await.map(Value::String)
+            }
+        }
+    }
+}
+
+const fn envelope(content: &DeadLetter) -> Option<&Envelope> {
+    match content {
+        DeadLetter::Job(envelope) | DeadLetter::WorkerDied(envelope) => Some(&**envelope),
+        DeadLetter::Undecodable(_) | DeadLetter::Foreign(_) => None,
+    }
+}
+
+/// A job's own id; of a body that is no job, what its bytes make. Both outlive a way back and another failure.
+fn id(content: &DeadLetter) -> String {
+    let of_body = |body: &str| JobId::derive(&[body.as_bytes()]).to_string();
+    match content {
+        DeadLetter::Job(envelope) | DeadLetter::WorkerDied(envelope) => envelope.id.to_string(),
+        DeadLetter::Undecodable(letter) => match &letter.body {
+            UndecodableBody::Inline(body) => of_body(body.expose()),
+            // It is stored under that same id.
+            UndecodableBody::Stored(key) => key.rsplit('/').next().unwrap_or_default().to_owned(),
+        },
+        DeadLetter::Foreign(body) => of_body(body.expose()),
+    }
 }
 
 async fn stored(blobs: &dyn Blobs, key: &str) -> Result<String, CommandError> {
     let limit = shared::queue::MAX_BODY as u64;
     let (_, bytes) = blobs::read(blobs, key, None, limit).await.map_err(CommandError::failed)?;
     String::from_utf8(bytes.into()).map_err(|_| CommandError::failed("the stored body is not text"))
-}
-
-/// Shows every dead letter of the stages to `visit`. An interrupt ends the pass early, and cleanly.
-pub(super) async fn visit(
-    plane: &Plane,
-    stages: &[StageName],
-    mut visit: impl AsyncFnMut(&Letter) -> Result<Fate, CommandError>,
-) -> Result<(), CommandError> {
-    let owner = uuid::Uuid::now_v7().to_string();
-    if !lock(&*plane.state, None, Some(&owner)).await? {
-        return Err(CommandError::failed(
-            "another pass over the dead letters is under way; try again when it has ended",
-        ));
-    }
-    let mut held = Vec::new();
-    let pass = async {
-        let until = Instant::now() + PASS;
-        for stage in stages {
-            let Some(queues) = plane.queues.get(stage) else { continue };
-            one_queue(*stage, queues, until, &mut held, &mut visit).await?;
-        }
-        Ok(())
-    };
-    let done = tokio::select! {
-        done = pass => done,
-        interrupt = tokio::signal::ctrl_c() => {
-            Err(interrupt.map_or_else(CommandError::failed, |()| CommandError::failed("interrupted")))
-        }
-    };
-    for (queue, receipt) in held {
-        if let Err(error) = first(queue.change_visibility(&[(receipt, Duration::ZERO)]).await) {
-            tracing::warn!(%error, "a dead letter stays hidden until its visibility ends");
-        }
-    }
-    lock(&*plane.state, Some(&owner), None).await?;
-    done
-}
-
-type Held = Vec<(Arc<dyn Queue>, Receipt)>;
-
-async fn one_queue(
-    stage: StageName,
-    queues: &Queues,
-    until: Instant,
-    held: &mut Held,
-    visit: &mut impl AsyncFnMut(&Letter) -> Result<Fate, CommandError>,
-) -> Result<(), CommandError> {
-    let never = CancellationToken::new();
-    let unreadable = |error: QueueError| CommandError::failed(format!("the dead letters of {stage}: {error}"));
-    loop {
-        if Instant::now() >= until {
-            return Err(CommandError::failed("the pass took too long; narrow it with --stage, and try again"));
-        }
-        let received = queues.dead.receive(MAX_BATCH, Duration::ZERO, HOLD, &never).await.map_err(unreadable)?;
-        if received.is_empty() {
-            return Ok(());
-        }
-        let from = held.len();
-        held.extend(received.iter().map(|message| (Arc::clone(&queues.dead), message.receipt.clone())));
-        for (i, message) in received.iter().enumerate().rev() {
-            if visit(&Letter::new(stage, &message.body)).await? == Fate::Goes {
-                let (queue, receipt) = held.swap_remove(from + i);
-                first(queue.delete(&[receipt]).await).map_err(unreadable)?;
-            }
-        }
-    }
-}
-
-async fn lock(state: &dyn State, from: Option<&str>, to: Option<&str>) -> Result<bool, CommandError> {
-    state
-        .compare_and_set(LOCK, from.map(str::as_bytes), to.map(str::as_bytes), HOLD)
-        .await
-        .map_err(CommandError::failed)
-}
-
-fn first(results: Vec<Result<(), QueueError>>) -> Result<(), QueueError> {
-    results.into_iter().collect()
 }

@@ -25,3 +25,9 @@ pub(super) fn line(text: impl std::fmt::Display) -> Result<(), CommandError> {
 pub(super) fn json(value: &impl Serialize) -> Result<(), CommandError> {
     line(serde_json::to_string(value).map_err(CommandError::failed)?)
 }
+
+/// Says something beside the output, on standard error.
+pub(super) fn note(text: impl std::fmt::Display) {
+    // There is nowhere else to say it.
+    let _ = writeln!(std::io::stderr(), "mailtri: {text}");
+}

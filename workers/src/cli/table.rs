@@ -39,7 +39,7 @@ impl std::fmt::Display for Table {
 }
 
 /// One line, without control characters, cut where it is too wide.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if clean.chars().count() <= WIDEST {
         return clean;

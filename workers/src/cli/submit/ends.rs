@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use shared::{
     blobs::{self, BlobError, Blobs},
     ids::WorkId,
-    settle::{EndRecord, ends_prefix},
+    settle::{EndRecord, REQUEUED, ends_prefix},
 };
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -59,7 +59,11 @@ async fn records(blobs: &dyn Blobs, mail: &WorkId) -> Result<Vec<EndRecord>, Blo
     let page = blobs.list(&ends_prefix(mail), None, 1000).await?;
     for key in page.keys {
         let (_, bytes) = blobs::read(blobs, &key, None, LONGEST).await?;
-        records.push(serde_json::from_slice(&bytes).map_err(|_| BlobError::Damaged("not an end record"))?);
+        let record: EndRecord = serde_json::from_slice(&bytes).map_err(|_| BlobError::Damaged("not an end record"))?;
+        // What was sent back from the dead letters is open again.
+        if record.end != REQUEUED {
+            records.push(record);
+        }
     }
     Ok(records)
 }
