@@ -17,9 +17,45 @@ use shared::{
         redis::TestRedis,
     },
 };
-use tokio::process::Command;
+use tokio::{process::Command, time::interval};
 
-use crate::mails::Mail;
+use crate::{clamd::Clamd, config::Config, mails::Mail, receiver::Receiver};
+
+/// How often a queue's depth is asked: queues do not tell by themselves.
+const ASK: Duration = Duration::from_millis(200);
+const STAGES: [&str; 4] = ["parse", "scan", "route", "deliver"];
+
+/// Everything that a fleet on this plane needs beside itself.
+pub struct Scene {
+    /// The emulators.
+    pub cloud: Cloud,
+    /// Where mails arrive.
+    pub receiver: Receiver,
+    /// The scanner.
+    pub clamd: Clamd,
+}
+
+impl Scene {
+    /// Starts all of it.
+    pub async fn start() -> Self {
+        let (cloud, receiver, clamd) = tokio::join!(Cloud::start(), Receiver::start(), Clamd::start());
+        Self { cloud, receiver, clamd }
+    }
+
+    /// Everything is delivered to `/hook`; what a dead worker held comes back after `visibility`.
+    #[must_use]
+    pub fn config(&self, visibility: Duration, endpoint: &str) -> Config {
+        Config::simple(&self.clamd, &self.receiver).short_leases(visibility, 10).on(&self.cloud, endpoint)
+    }
+
+    /// Has mails announced that have to arrive.
+    pub async fn send(&self, mails: &[Mail]) {
+        for mail in mails {
+            self.receiver.expect("/hook", mail);
+            self.cloud.put(mail).await;
+        }
+    }
+}
 
 /// An emulator with the template deployed, and a Redis; they end with it.
 pub struct Cloud {
@@ -143,6 +179,23 @@ impl Cloud {
     /// When the emulator does not say.
     pub async fn depth(&self, queue: &str) -> Depth {
         self.queue(queue).depth().await.unwrap()
+    }
+
+    /// Waits until no stage has a job left.
+    pub async fn drained(&self) {
+        let queues = STAGES.map(|stage| self.queue(stage));
+        let mut ticks = interval(ASK);
+        loop {
+            ticks.tick().await;
+            let mut left = 0;
+            // From the last to the first: a job moves on, so that the other way round one could be missed.
+            for queue in queues.iter().rev() {
+                left += queue.depth().await.unwrap().total();
+            }
+            if left == 0 {
+                return;
+            }
+        }
     }
 }
 

@@ -160,6 +160,15 @@ impl Fleet {
         self.start(&[&["worker"], stages].concat()).await
     }
 
+    /// Starts so many processes that each run every stage.
+    pub async fn workers(&self, count: usize) -> Vec<Process> {
+        let mut workers = Vec::new();
+        for _ in 0..count {
+            workers.push(self.worker(&["parse", "scan", "route", "deliver"]).await);
+        }
+        workers
+    }
+
     async fn start(&self, args: &[&str]) -> Process {
         let name = format!("{}-{}.log", self.runs.fetch_add(1, Ordering::Relaxed), args.join("-"));
         Process::start(&mut self.on_plane(args), &self.logs().join(name)).await
