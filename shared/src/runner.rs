@@ -272,6 +272,7 @@ impl<S: Stage> Runner<S> {
         Context {
             work: envelope.work.clone(),
             tenant: envelope.tenant.clone(),
+            trace: envelope.trace.clone(),
             attempt: envelope.attempt,
             deferrals: envelope.deferrals,
             repeated: envelope.generation > 0 || envelope.crashes > 0,

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::{
     clock::{Clock, later},
     envelope::Envelope,
-    ids::{StageName, TenantId, WorkId},
+    ids::{StageName, TenantId, TraceParent, WorkId},
     outcome::{Failure, Outcome, Reason},
     policy::Backoff,
 };
@@ -55,6 +55,8 @@ pub struct Context {
     pub work: WorkId,
     /// Whose it is.
     pub tenant: TenantId,
+    /// What followed from one announcement of the work: repeats share it, another announcement has its own.
+    pub trace: TraceParent,
     /// Runs that failed before this one.
     pub attempt: u32,
     /// Deferrals at this stage since its last progress.

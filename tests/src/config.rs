@@ -1,8 +1,8 @@
 //! A configuration file for the fleet under test.
 
-use std::{fmt::Write, time::Duration};
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-use crate::{clamd::Clamd, receiver::Receiver};
+use crate::{aws::Cloud, clamd::Clamd, receiver::Receiver};
 
 /// The variable that holds the receiver's secret. (`MAILTRI_…` would be a key of the configuration.)
 pub const SECRET_ENV: &str = "RECEIVER_SECRET";
@@ -12,14 +12,17 @@ pub const SECRET_ENV: &str = "RECEIVER_SECRET";
 pub struct Config {
     text: String,
     secret_in_file: bool,
-    pub(crate) secret: Option<String>,
+    /// Whether the plane is a directory, which commands are told by `--data`.
+    pub(crate) embedded: bool,
+    pub(crate) env: BTreeMap<String, String>,
 }
 
 impl Config {
     /// A configuration with nothing but a scanner.
     #[must_use]
     pub fn new(clamd: &Clamd) -> Self {
-        Self { text: format!("[clamav]\nendpoint = \"{}\"\n", clamd.endpoint()), secret_in_file: false, secret: None }
+        let text = format!("[clamav]\nendpoint = \"{}\"\n", clamd.endpoint());
+        Self { text, secret_in_file: false, embedded: true, env: BTreeMap::new() }
     }
 
     /// From here on secrets come from the receiver's file, so that the configuration is whole without an environment.
@@ -37,7 +40,7 @@ impl Config {
     /// Adds a destination at a path of the receiver; `more` are further keys.
     #[must_use]
     pub fn destination(mut self, name: &str, receiver: &Receiver, path: &str, more: &str) -> Self {
-        self.secret = Some(receiver.secret().to_owned());
+        self.env.insert(SECRET_ENV.to_owned(), receiver.secret().to_owned());
         let (url, ca) = (receiver.url(path), receiver.ca_file());
         let schedule = if more.contains("schedule") { "" } else { "schedule = [\"200ms\", \"1s\", \"2s\", \"5s\"]" };
         let secret = if self.secret_in_file {
@@ -51,6 +54,14 @@ impl Config {
             ca.display()
         );
         self.section(&format!("destination.{name}"), &body)
+    }
+
+    /// The production plane instead of a directory, reached at `endpoint`: the cloud's own, or a proxy before it.
+    #[must_use]
+    pub fn on(mut self, cloud: &Cloud, endpoint: &str) -> Self {
+        self.embedded = false;
+        self.env.extend(cloud.environment());
+        cloud.sections(endpoint).into_iter().fold(self, |config, (name, body)| config.section(name, &body))
     }
 
     /// Adds a section.

@@ -1,4 +1,4 @@
-//! A fleet on one data directory: its configuration, its processes, and what they are asked.
+//! A fleet on one plane: its configuration, its processes, and what they are asked.
 
 use std::{
     collections::BTreeMap,
@@ -16,15 +16,17 @@ use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
 use crate::{
-    config::{Config, SECRET_ENV},
+    config::Config,
     mails::Mail,
     process::{Process, binary},
 };
 
-/// A data directory with its configuration. Left in place when the test that owns it fails.
+/// A folder with the fleet's configuration and logs, and its data where the plane is a directory. Left in place when the
+/// test that owns it fails.
 pub struct Fleet {
     root: PathBuf,
     temp: Option<TempDir>,
+    embedded: bool,
     env: BTreeMap<String, String>,
     runs: AtomicUsize,
 }
@@ -114,8 +116,8 @@ impl Fleet {
     fn build(root: PathBuf, temp: Option<TempDir>, config: &Config) -> Self {
         fs::create_dir_all(root.join("mails")).unwrap();
         fs::create_dir_all(root.join("logs")).unwrap();
-        let env = config.secret.iter().map(|secret| (SECRET_ENV.to_owned(), secret.clone())).collect();
-        let fleet = Self { root, temp, env, runs: AtomicUsize::new(0) };
+        let (embedded, env) = (config.embedded, config.env.clone());
+        let fleet = Self { root, temp, embedded, env, runs: AtomicUsize::new(0) };
         fs::write(fleet.config(), config.text()).unwrap();
         fleet
     }
@@ -130,7 +132,7 @@ impl Fleet {
         self.env.remove(key);
     }
 
-    /// The data directory.
+    /// The data directory of an embedded plane.
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.root.join("data")
@@ -158,9 +160,18 @@ impl Fleet {
         self.start(&[&["worker"], stages].concat()).await
     }
 
+    /// Starts so many processes that each run every stage.
+    pub async fn workers(&self, count: usize) -> Vec<Process> {
+        let mut workers = Vec::new();
+        for _ in 0..count {
+            workers.push(self.worker(&["parse", "scan", "route", "deliver"]).await);
+        }
+        workers
+    }
+
     async fn start(&self, args: &[&str]) -> Process {
         let name = format!("{}-{}.log", self.runs.fetch_add(1, Ordering::Relaxed), args.join("-"));
-        Process::start(self.command(args).arg("--data").arg(self.data()), &self.logs().join(name)).await
+        Process::start(&mut self.on_plane(args), &self.logs().join(name)).await
     }
 
     /// A command of the binary with the fleet's environment and configuration.
@@ -171,12 +182,22 @@ impl Fleet {
         command
     }
 
-    /// Runs a command on the data directory to its end.
+    /// A command that works on the plane.
+    #[must_use]
+    pub fn on_plane(&self, args: &[&str]) -> Command {
+        let mut command = self.command(args);
+        if self.embedded {
+            command.arg("--data").arg(self.data());
+        }
+        command
+    }
+
+    /// Runs a command on the plane to its end.
     ///
     /// # Panics
     /// When it does not end within five minutes.
     pub async fn run(&self, args: &[&str]) -> Ran {
-        run(self.command(args).arg("--data").arg(self.data()), b"").await
+        run(&mut self.on_plane(args), b"").await
     }
 
     /// Writes mails where they can be submitted from.
@@ -196,7 +217,7 @@ impl Fleet {
     /// When the command fails.
     pub async fn submit(&self, mails: &[Mail]) -> Vec<String> {
         let paths = self.write(mails);
-        let ran = run(self.command(&["submit"]).args(paths).arg("--data").arg(self.data()), b"").await;
+        let ran = run(self.on_plane(&["submit"]).args(paths), b"").await;
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let ids: Vec<String> =
             ran.stdout.lines().filter_map(|l| l.split_whitespace().next().map(str::to_owned)).collect();
@@ -210,8 +231,8 @@ impl Fleet {
     /// When the command fails, or a mail has not ended within `limit`.
     pub async fn submit_and_wait(&self, mails: &[Mail], limit: Duration) -> Vec<Ended> {
         let paths = self.write(mails);
-        let mut command = self.command(&["submit", "--json", &format!("--wait={}", limit.as_secs())]);
-        let ran = run(command.arg("--data").arg(self.data()).args(paths), b"").await;
+        let mut command = self.on_plane(&["submit", "--json", &format!("--wait={}", limit.as_secs())]);
+        let ran = run(command.args(paths), b"").await;
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let ended: Vec<Ended> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let find = |mail: &Mail| ended.iter().find(|e| stem(&e.name) == mail.name).cloned();

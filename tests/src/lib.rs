@@ -3,6 +3,7 @@
 //! Nothing in here is shared with the product but its wire formats: what is verified is verified by foreign code.
 //! Whatever the harness starts ends with it, by its own pid.
 
+pub mod aws;
 pub mod clamd;
 pub mod config;
 pub mod fixtures;

@@ -18,6 +18,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use rand::RngExt;
@@ -35,7 +36,7 @@ use shared::{
         sqlite::{Redrive, SqliteQueues},
         sqs::SqsQueue,
     },
-    redis::{Redis, error::CallError},
+    redis::{self, Redis, error::CallError},
     settle::{Settler, StageQueues},
     state::{State, StateError, redis::RedisState, sqlite::SqliteState},
 };
@@ -48,6 +49,9 @@ use crate::{
 
 /// Connections of the state's pool, in one process.
 const REDIS_CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
+/// How long the state may take to answer. Longer than the limiter, since without an answer a repeat may be sent; far
+/// shorter than a lease.
+const STATE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The queues of a stage.
 #[derive(Debug, Clone)]
@@ -182,9 +186,10 @@ impl Plane {
             Arc::new(S3Blobs::new(s3.clone(), name.clone(), settings.options.clone()))
         };
         let names = settings.sources.iter().chain([&settings.bucket]);
-        let redis = |error: CallError| PlaneError::Redis(error.to_string());
-        let pool = Redis::pooled(&settings.redis, REDIS_CONNECTIONS).map_err(redis)?;
-        let shared = Redis::multiplexed(&settings.redis).map_err(redis)?;
+        let failed = |error: CallError| PlaneError::Redis(error.to_string());
+        let patient = redis::Settings { timeout: STATE_TIMEOUT, ..settings.redis.clone() };
+        let pool = Redis::pooled(&patient, REDIS_CONNECTIONS).map_err(failed)?;
+        let shared = Redis::multiplexed(&settings.redis).map_err(failed)?;
         Ok(Self {
             dir: None,
             queues: PIPELINE.iter().map(of).collect(),

@@ -29,6 +29,8 @@ use crate::{
 
 /// How long a delivery is remembered, so that a repeat is not sent: longer than any job can wait.
 const REMEMBER: Duration = Duration::from_secs(14 * 86_400);
+/// What is remembered of a delivery; until then it is whose turn it is.
+const DELIVERED: &[u8] = b"1";
 /// Longest wait that a destination's rate may reserve.
 const LONGEST_TURN: Duration = Duration::from_secs(3600);
 /// How long to wait for a free connection of a destination, and at most until the next look at it.
@@ -104,8 +106,17 @@ impl Stage for Deliver {
             let at = ctx.look_again(UNKNOWN.0, UNKNOWN.1);
             return Err(Failure::defer("unknown_destination", "the destination is not in this configuration", at));
         };
-        if self.was_delivered(&job, ctx).await {
-            return Ok(delivered(&job, Note::new("repeat_suppressed")));
+        match self.claim(&job, destination, ctx).await {
+            Claimed::Ours => {}
+            Claimed::Delivered => return Ok(delivered(&job, Note::new("repeat_suppressed"))),
+            Claimed::Theirs => {
+                let at = ctx.look_again(BUSY.0, BUSY.1);
+                return Err(Failure::defer(
+                    "announced_twice",
+                    "another announcement of the mail is being delivered",
+                    at,
+                ));
+            }
         }
         let Ok(Ok(_slot)) = ctx.opaque(BUSY.0, timeout(BUSY.0, destination.slots.acquire())).await else {
             let (class, until) = ("destination_busy", ctx.look_again(BUSY.0, BUSY.1));
@@ -134,19 +145,40 @@ impl Stage for Deliver {
     }
 }
 
+/// Whose a delivery is.
+enum Claimed {
+    /// This job sends.
+    Ours,
+    /// Another announcement's job is about to.
+    Theirs,
+    /// It has been made.
+    Delivered,
+}
+
 impl Deliver {
-    async fn was_delivered(&self, job: &DeliverJob, ctx: &Context) -> bool {
-        match self.state.get(&marker(job, ctx)).await {
-            Ok(found) => found.is_some(),
+    /// Whether this job may send. A mail that was announced several times at once has a job for each announcement; the
+    /// first goes ahead for as long as an attempt may take. Its own repeats do not wait for that.
+    async fn claim(&self, job: &DeliverJob, destination: &Destination, ctx: &Context) -> Claimed {
+        let (key, claimant) = (marker(job, ctx), ctx.trace.trace_id().as_bytes());
+        let lasts = destination.timeout * 2 + BUSY.0;
+        let known = match self.state.compare_and_set(&key, None, Some(claimant), lasts).await {
+            Ok(true) => Ok(None),
+            Ok(false) => self.state.get(&key).await,
+            Err(error) => Err(error),
+        };
+        match known {
+            Ok(Some(known)) if known == DELIVERED => Claimed::Delivered,
+            Ok(Some(known)) if known != claimant => Claimed::Theirs,
+            Ok(_) => Claimed::Ours,
             Err(error) => {
                 tracing::warn!(%error, "cannot tell whether it was delivered; the receiver's idempotency decides");
-                false
+                Claimed::Ours
             }
         }
     }
 
     async fn remember(&self, job: &DeliverJob, ctx: &Context) {
-        if let Err(error) = self.state.set(&marker(job, ctx), b"1", REMEMBER).await {
+        if let Err(error) = self.state.set(&marker(job, ctx), DELIVERED, REMEMBER).await {
             tracing::warn!(%error, "a delivery could not be remembered");
         }
     }

@@ -87,7 +87,7 @@ impl Stage for Parse {
 
 /// The jobs that announcements ask for.
 fn adopted(all: Vec<Announcement>, tenants: &Tenants, now: Timestamp) -> Result<Vec<Envelope>, Reason> {
-    let mut jobs = Vec::new();
+    let mut jobs: Vec<Envelope> = Vec::new();
     for announcement in all {
         let (mail, envelope) = match announcement {
             Announcement::Stored(stored) => {
@@ -112,7 +112,11 @@ fn adopted(all: Vec<Announcement>, tenants: &Tenants, now: Timestamp) -> Result<
         let origin = Origin { work, tenant: tenants.of(&envelope), first_seen: now };
         let job = serde_json::value::to_raw_value(&ParseJob { mail, envelope });
         let job = job.map_err(|_| Reason::from("the announcement cannot be written as a job"))?;
-        jobs.push(Envelope::first(origin, pipeline::PARSE, job));
+        let first = Envelope::first(origin, pipeline::PARSE, job);
+        // A body may name one object twice.
+        if jobs.iter().all(|job| job.id != first.id) {
+            jobs.push(first);
+        }
     }
     Ok(jobs)
 }
