@@ -47,8 +47,8 @@ struct PassArgs {
 }
 
 impl PassArgs {
-    fn plane(&self) -> Result<Plane, CommandError> {
-        self.data.plane().map(|(_, plane)| plane)
+    async fn plane(&self) -> Result<Plane, CommandError> {
+        self.data.plane().await.map(|(_, plane)| plane)
     }
 
     const fn terms<'a>(&self, plane: &'a Plane, stages: &'a [StageName], stop: &'a CancellationToken) -> Terms<'a> {
