@@ -13,10 +13,10 @@ BUILD := $(CARGO) build --workspace --locked $(OLDER)
 FAULTS := --features mailtri/failpoints
 SCENARIOS := $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 
-.PHONY: help setup servers build release test soak demo lint fmt clippy doc deny clean
+.PHONY: help setup servers build release test soak demo demo-aws bench-aws lint fmt clippy doc deny clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what building and the demo need and what is missing (Debian: gcc, clamd)
 	@tests/setup
@@ -41,6 +41,14 @@ soak: servers ## Run the scenarios in full
 demo: setup ## Show mails going through the fleet (KEEP=1: leave it running)
 	$(BUILD) --bins
 	@target/debug/demo
+
+demo-aws: setup servers ## The same on emulators of SQS, S3 and Redis, with the template deployed
+	$(BUILD) --bins
+	@target/debug/demo aws
+
+bench-aws: servers ## Count the requests to SQS and S3 for a mail, and what they cost
+	$(BUILD) --bins
+	@target/debug/bench-aws
 
 lint: fmt clippy doc ## Formatting, lints, documentation
 

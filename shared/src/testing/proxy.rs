@@ -147,6 +147,11 @@ impl Proxy {
         *lock(&self.shared.rules) = rules.into_iter().map(|rule| (rule, 0.0)).collect();
     }
 
+    /// The head of every request so far.
+    pub fn heads(&self) -> Vec<String> {
+        lock(&self.shared.heads).clone()
+    }
+
     /// How many requests with `part` in their head came so far.
     pub fn requests(&self, part: &str) -> usize {
         lock(&self.shared.heads).iter().filter(|head| head.contains(part)).count()

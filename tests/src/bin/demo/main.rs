@@ -2,6 +2,8 @@
 //!
 //! Starts a clamd with its own test signatures, a receiver that verifies every signature with foreign code, and
 //! `mailtri local`; ends them again, also on Ctrl-C and SIGTERM. Fails when a mail did not end as it should.
+//!
+//! `make demo-aws` (`demo aws`): the same on emulators of SQS, S3 and Redis with the template deployed, by three workers.
 
 mod cast;
 mod table;
@@ -13,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tests::{clamd::Clamd, config::Config, fleet::Fleet, process::Process, receiver::Receiver};
+use tests::{aws::Cloud, clamd::Clamd, config::Config, fleet::Fleet, process::Process, receiver::Receiver};
 use tokio::signal::unix::{SignalKind, signal};
 
 use cast::Role;
@@ -23,9 +25,10 @@ const INTERRUPTED: u8 = 130;
 
 /// Everything that the demo runs on; ends with it.
 struct Scene {
-    local: Process,
+    processes: Vec<Process>,
     fleet: Fleet,
     receiver: Receiver,
+    cloud: Option<Cloud>,
     _clamd: Clamd,
 }
 
@@ -42,10 +45,14 @@ async fn main() -> ExitCode {
         () = &mut interrupted => ExitCode::from(INTERRUPTED),
     };
     if env::var_os("KEEP").is_some_and(|keep| keep == "1") && code == ExitCode::SUCCESS {
-        println!("\nThe fleet goes on running (pid {}). Ctrl-C ends it.", scene.local.pid());
+        let pids: Vec<i32> = scene.processes.iter().map(Process::pid).collect();
+        println!("\nThe fleet goes on running (pids {pids:?}). Ctrl-C ends it.");
         interrupted.await;
     }
-    scene.local.stop(LIMIT).await;
+    scene.processes.iter().for_each(Process::terminate);
+    for process in scene.processes {
+        process.stop(LIMIT).await;
+    }
     code
 }
 
@@ -60,7 +67,9 @@ async fn interrupted() {
 }
 
 async fn set_up() -> Scene {
+    let on_aws = env::args().nth(1).is_some_and(|plane| plane == "aws");
     let root = fresh_folder(&env::current_dir().unwrap().join("demo-data"));
+    let cloud = if on_aws { Some(deployed().await) } else { None };
     let clamd = Clamd::start().await;
     println!(
         "clamd      pid {}, with test signatures of its own, {}",
@@ -70,10 +79,27 @@ async fn set_up() -> Scene {
     let receiver = Receiver::start_in(&root).await;
     println!("receiver   {}, verifies with the standardwebhooks crate", receiver.url("/hook"));
     let config = cast::rules(Config::new(&clamd).secrets_in_files(), &receiver);
+    let config = match &cloud {
+        Some(cloud) => config.on(cloud, &cloud.endpoint()),
+        None => config,
+    };
     let fleet = Fleet::at(&root, &config);
-    let local = fleet.local().await;
-    println!("mailtri    pid {}, local, data in {}", local.pid(), shown(&fleet.data()));
-    Scene { local, fleet, receiver, _clamd: clamd }
+    let processes = if on_aws { fleet.workers(3).await } else { vec![fleet.local().await] };
+    for process in &processes {
+        let what = if on_aws {
+            "worker of every stage".to_owned()
+        } else {
+            format!("local, data in {}", shown(&fleet.data()))
+        };
+        println!("mailtri    pid {}, {what}", process.pid());
+    }
+    Scene { processes, fleet, receiver, cloud, _clamd: clamd }
+}
+
+async fn deployed() -> Cloud {
+    let cloud = Cloud::start().await;
+    println!("emulator   {}, k8s/aws/mailtri.yaml deployed: mails in {}", cloud.endpoint(), cloud.output("MailBucket"));
+    cloud
 }
 
 /// An empty folder; only a former demo's is emptied.
@@ -119,7 +145,9 @@ async fn play(scene: &Scene) -> bool {
     println!("compared with what was submitted: {report}");
     let good =
         wrong.is_empty() && report == tests::receiver::Report { delivered: report.delivered, ..Default::default() };
-    tips(scene, &cast);
+    if scene.cloud.is_none() {
+        tips(scene, &cast);
+    }
     good
 }
 
