@@ -13,7 +13,7 @@ BUILD := $(CARGO) build --workspace --locked $(OLDER)
 FAULTS := --features mailtri/failpoints
 SCENARIOS := $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 
-.PHONY: help setup servers build release test soak demo demo-aws bench-aws lint fmt clippy doc deny clean
+.PHONY: help setup servers build release test soak demo demo-aws bench-queue bench-aws lint fmt clippy doc deny clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ demo: setup ## Show mails going through the fleet (KEEP=1: leave it running)
 demo-aws: setup servers ## The same on emulators of SQS, S3 and Redis, with the template deployed
 	$(BUILD) --bins
 	@target/debug/demo aws
+
+bench-queue: ## What the embedded queue does a second, and what a backlog costs
+	$(CARGO) run --package shared --example bench_queue --release --locked $(OLDER)
 
 bench-aws: servers ## Count the requests to SQS and S3 for a mail, and what they cost
 	$(BUILD) --bins
