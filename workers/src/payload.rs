@@ -8,7 +8,7 @@ use shared::ids::{TenantId, WorkId, hex};
 
 use crate::{
     jobs::{DeliverJob, Source, StoredPart},
-    mail::model::{Digest, Finding, Intent, Mailbox, ParsedMail},
+    mail::model::{Digest, Finding, FindingCode, Intent, Mailbox, ParsedMail},
 };
 
 /// A processed mail.
@@ -31,6 +31,7 @@ pub struct MailProcessed<'a> {
     raw: Raw<'a>,
     verdict: &'static str,
     findings: &'a [Finding],
+    tags: &'a [FindingCode],
     intent: Option<&'a Intent>,
     rules: &'a [String],
 }
@@ -84,6 +85,7 @@ impl<'a> MailProcessed<'a> {
             raw: raw(&job.mail.source, mail.raw),
             verdict: job.mail.scan.verdict.name(),
             findings: &mail.findings,
+            tags: &mail.tags,
             intent: mail.intent.as_ref(),
             rules: &job.rules,
         }

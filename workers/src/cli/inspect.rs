@@ -17,7 +17,7 @@ use super::{ConfigArg, boot, error::CommandError, output};
 use crate::{
     content::RawMail,
     fleet,
-    intake::begins_like_a_mail,
+    intake,
     jobs::SmtpEnvelope,
     mail::{
         model::{ParsedMail, Severity},
@@ -95,15 +95,7 @@ fn read(path: &Path, max: u64) -> Result<Bytes, CommandError> {
         File::open(path).and_then(|file| file.take(limit).read_to_end(&mut raw))
     };
     read.map_err(|error| CommandError::no_input(format!("{name}: {error}")))?;
-    if raw.iter().all(u8::is_ascii_whitespace) {
-        return Err(CommandError::data(format!("{name}: the mail is empty")));
-    }
-    if raw.len() as u64 > max {
-        return Err(CommandError::data(format!("{name}: more than the {max} bytes that limits.max_mail allows")));
-    }
-    if !begins_like_a_mail(&raw) {
-        return Err(CommandError::data(format!("{name}: this is not a mail: it does not begin with a header field")));
-    }
+    intake::check(&raw, max).map_err(|error| CommandError::data(format!("{name}: {error}")))?;
     Ok(raw.into())
 }
 

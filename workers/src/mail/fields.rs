@@ -8,6 +8,7 @@ use super::findings::Findings;
 use super::limits::Limits;
 use super::model::{FindingCode, HeaderField, Mailbox, Severity};
 use super::names::{MAX_NAME, cut, visible};
+use super::{addresses, scripts};
 
 /// The most mailboxes that are kept of one field.
 pub(crate) const MAX_MAILBOXES: usize = 1_000;
@@ -32,16 +33,50 @@ const SINGLETONS: [(&str, Severity); 11] = [
     ("References", Severity::Info),
 ];
 
-/// Notes missing and repeated fields of the mail itself.
+/// Fields that decide who a mail is from or how it is read.
+const DECISIVE: [&str; 7] = [
+    "From",
+    "Sender",
+    "Reply-To",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "Content-Disposition",
+];
+
+/// Notes missing, repeated and unreadable fields of the mail itself.
 pub(super) fn check(headers: &Headers<'_>, findings: &mut Findings) {
     if headers.is_empty() {
         findings.add(FindingCode::HeadersMissing, Severity::Ambiguous, "headers");
-    } else if headers.from().and_then(|from| from.first()).and_then(|first| first.address()).is_none() {
-        findings.add(FindingCode::FromMissing, Severity::Warning, "header From");
+    } else {
+        addresses::check(headers, findings);
+        check_date(headers, findings);
     }
     for (name, severity) in SINGLETONS {
         if headers.all(name).nth(1).is_some() {
             findings.add(FindingCode::RepeatedHeader, severity, format!("header {name}"));
+        }
+    }
+}
+
+fn check_date(headers: &Headers<'_>, findings: &mut Findings) {
+    if !headers.contains("Date") {
+        findings.add(FindingCode::DateMissing, Severity::Info, "headers");
+    } else if date(headers).is_none() {
+        findings.add(FindingCode::DateUnreadable, Severity::Warning, "header Date");
+    }
+}
+
+/// Notes names of fields that some readers take for another name, or for no field. One that may be a decisive field's
+/// is read in two ways.
+pub(super) fn check_names(headers: &Headers<'_>, place: &str, findings: &mut Findings) {
+    for header in headers {
+        let written = header.raw_name();
+        let is_known = |name: &str| DECISIVE.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if written.is_empty() || !written.bytes().all(|b| b.is_ascii_graphic()) {
+            let visible: String = written.chars().filter(char::is_ascii_graphic).collect();
+            let severity = if is_known(&visible) { Severity::Ambiguous } else { Severity::Warning };
+            findings.add(FindingCode::FieldNameDamaged, severity, place);
         }
     }
 }
@@ -77,11 +112,10 @@ fn field_name(name: &str) -> String {
 /// The mailboxes of a field. The second of two fields of that name is what is read, as `mail-parser` does.
 pub(super) fn mailboxes(list: Option<AddressList<'_>>, place: &str, findings: &mut Findings) -> Vec<Mailbox> {
     let Some(list) = list else { return Vec::new() };
+    let place = &format!("header {place}");
     let mut shown = |text: &str, max: usize| {
-        let (text, hidden) = visible(text);
-        if hidden {
-            findings.add(FindingCode::ControlCharacters, Severity::Warning, format!("header {place}"));
-        }
+        scripts::check(text, place, findings);
+        let (text, _) = visible(text);
         Some(cut(text.trim(), max)).filter(|text| !text.is_empty()).map(|text| Pii::new(text.to_owned()))
     };
     let mailbox = |mailbox: mail_parser::Mailbox<'_>| {
@@ -93,10 +127,8 @@ pub(super) fn mailboxes(list: Option<AddressList<'_>>, place: &str, findings: &m
 
 /// `Subject`, decoded and safe to show.
 pub(super) fn subject(headers: &Headers<'_>, findings: &mut Findings) -> Option<Pii<String>> {
-    let (text, hidden) = visible(headers.subject()?);
-    if hidden {
-        findings.add(FindingCode::ControlCharacters, Severity::Info, "header Subject");
-    }
+    scripts::check(headers.subject()?, "header Subject", findings);
+    let (text, _) = visible(headers.subject()?);
     Some(Pii::new(cut(text.trim(), MAX_LINE).to_owned()))
 }
 

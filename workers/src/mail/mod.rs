@@ -1,8 +1,11 @@
 //! What a mail is: pure functions over bytes. No I/O, no clock, no network.
 
+mod addresses;
+mod bytes;
 pub mod decode;
 pub(crate) mod fields;
-mod findings;
+mod file_names;
+pub(crate) mod findings;
 pub mod hex32;
 pub mod intent;
 pub mod limits;
@@ -12,5 +15,6 @@ pub mod names;
 pub mod parse;
 pub(crate) mod parts;
 pub mod sanitise;
+mod scripts;
 mod structure;
 mod text;

@@ -35,7 +35,7 @@ pub(super) fn collect(message: &Message<'_>, limits: &Limits, findings: &mut Fin
         let (content, damage) = hasher.digest(part.raw_body(), encoding(&part));
         note(&damage, &part, findings);
         if is_leaf && content.len > 0 {
-            parts.push(describe(&part, address(message, &part), content, findings));
+            parts.push(describe(&part, address(message, &part), content));
         }
     }
     if too_much {
@@ -95,11 +95,8 @@ fn note(damage: &Damage, part: &MessagePart<'_>, findings: &mut Findings) {
     }
 }
 
-fn describe(part: &MessagePart<'_>, address: PartAddress, content: Digest, findings: &mut Findings) -> Part {
-    let (name, hidden) = part.attachment_name().map_or((None, false), file_name);
-    if hidden {
-        findings.add(FindingCode::ControlCharacters, Severity::Warning, place(part));
-    }
+fn describe(part: &MessagePart<'_>, address: PartAddress, content: Digest) -> Part {
+    let (name, _) = part.attachment_name().map_or((None, false), file_name);
     Part {
         address,
         content,

@@ -8,9 +8,10 @@ use thiserror::Error;
 
 use crate::mail::decode::Encoding;
 use crate::mail::fields::{MAX_FIELD_NAME, MAX_LINE, MAX_MAILBOXES};
+use crate::mail::findings::MAX_PER_CODE;
 use crate::mail::intent::MAX_ARGUMENT;
 use crate::mail::limits::Limits;
-use crate::mail::model::{Finding, HeaderField, Intent, Mailbox, ParsedMail, Part};
+use crate::mail::model::{Finding, FindingCode, HeaderField, Intent, Mailbox, ParsedMail, Part};
 use crate::mail::names::MAX_NAME;
 use crate::mail::parts::MAX_CONTENT_TYPE;
 use crate::mail::sanitise::MAX_GROWTH;
@@ -18,7 +19,7 @@ use crate::mail::sanitise::MAX_GROWTH;
 use super::message::Answer;
 
 /// The most findings in all.
-const MAX_FINDINGS: usize = 500;
+const MAX_FINDINGS: usize = MAX_PER_CODE * FindingCode::ALL.len();
 /// The longest name of a place, in bytes.
 const MAX_PLACE: usize = 64;
 
@@ -57,6 +58,7 @@ fn check_mail(mail: &ParsedMail, raw_len: u64, limits: &Limits) -> Result<(), Un
         "parts",
     )?;
     holds(mail.findings.len() <= MAX_FINDINGS && mail.findings.iter().all(is_finding), "findings")?;
+    holds(mail.tags.is_empty(), "tags")?;
     holds(mail.intent.as_ref().is_none_or(is_intent), "intent")
 }
 
@@ -109,7 +111,7 @@ fn is_intent(intent: &Intent) -> bool {
 mod tests {
     use super::*;
     use crate::mail::decode::{PartAddress, Segment};
-    use crate::mail::model::{FindingCode, Severity};
+    use crate::mail::model::Severity;
     use crate::mail::parse::parse;
 
     const RAW: &[u8] = b"From: a@b.example\r\nSubject: Deploy: now\r\nContent-Type: text/plain\r\n\r\nhello\r\n";

@@ -5,8 +5,10 @@
 
 mod aws;
 mod destinations;
+mod findings;
 mod rules;
 mod sections;
+mod senders;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -30,9 +32,10 @@ pub use sections::{Audit, Clamav, Data, Html, Limits, Shutdown, Telemetry, Tenan
 
 use crate::{
     mail::limits::Limits as ParseLimits,
-    names::DestinationName,
+    names::{DestinationName, TenantName},
     pipeline::{DELIVER, Row, SCAN, StageName},
     rules::RuleSet,
+    senders::{Recipients, Senders},
 };
 
 /// Every variable that starts so overrides a key: `MAILTRI_LIMITS__MAX_MAIL=25MB`.
@@ -56,6 +59,12 @@ pub struct Settings {
     pub limits: Limits,
     /// `[tenants]`.
     pub tenants: Tenants,
+    /// `[findings]`.
+    pub findings: crate::findings::Policy,
+    /// `[senders]`.
+    pub senders: Senders,
+    /// `[recipients]`.
+    pub recipients: Recipients,
     /// `[html]`.
     pub html: Html,
     /// `[destination.NAME]`.
@@ -119,19 +128,23 @@ impl Settings {
             destinations: destinations.iter().map(|(name, _)| name.clone()).collect(),
             tenants: tenants.names().map(|tenant| tenant.as_str().to_owned()).collect::<BTreeSet<String>>(),
         };
+        let names: Vec<&TenantName> = tenants.names().collect();
         Self {
             plane,
             data: Data::read(&root.section("data")),
             clamav,
             policies,
             limits: Limits::read(&root.section("limits")),
-            tenants,
+            findings: findings::read(root, &names),
+            senders: senders::read(root, &names),
+            recipients: senders::recipients(root, tenants.domains()),
             html: Html::read(&root.section("html")),
             rules: Arc::new(rules::read(root, &known)),
             destinations: destinations.into_iter().filter_map(|(name, read)| Some((name, read?))).collect(),
             telemetry: Telemetry::read(&root.section("telemetry")),
             shutdown: Shutdown::read(&root.section("shutdown")),
             audit,
+            tenants: tenants.clone(),
         }
     }
 }

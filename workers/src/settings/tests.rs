@@ -10,6 +10,9 @@ use shared::{
 
 use super::*;
 use crate::{
+    auth::domain::Domain,
+    findings::Action,
+    mail::model::{Finding, FindingCode, Severity},
     names::TenantName,
     pipeline::{PARSE, PIPELINE, SCAN},
     rules::{Facts, Outcome},
@@ -90,6 +93,7 @@ fn shape(entry: &Entry) -> (String, String) {
     let section = entry.section.to_string().replace("[0]", "").replace("[1]", "");
     match section.split_once('.') {
         Some((kind @ ("destination" | "stage"), _)) => (format!("{kind}.*"), entry.key.clone()),
+        Some((kind @ ("findings" | "senders"), _)) => (kind.to_owned(), entry.key.clone()),
         _ => (section, entry.key.clone()),
     }
 }
@@ -343,7 +347,7 @@ fn a_variable_that_is_no_key_is_an_error() {
         error,
         r#"2 errors in the configuration:
   environment MAILTRI_LIMITS__MAXMAIL: limits.maxmail: unknown key; did you mean "max_mail"?
-  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, aws, clamav, data, destination, html, limits, plane, redis, route, rule, shutdown, stage, telemetry, tenants"#
+  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, aws, clamav, data, destination, findings, html, limits, plane, recipients, redis, route, rule, senders, shutdown, stage, telemetry, tenants"#
     );
 }
 
@@ -364,5 +368,44 @@ fn a_misplaced_secret_is_never_shown() {
         let result = Given::new(toml).load(&[]);
         let text = format!("{result:?} {}", result.as_ref().unwrap_err());
         assert!(!text.contains(CANARY), "{text}");
+    }
+}
+
+#[test]
+fn findings_senders_and_recipients_are_as_they_are_written() {
+    let toml = "[tenants]\n\"acme.example\" = \"acme\"\n[findings]\nline_too_long = \"reject\"\n\
+                [findings.tenant.acme]\nline_too_long = \"accept\"\n\
+                [senders]\nknown = [\"bank.example\"]\nknown_organisations = [\"example.co.uk\"]\nblocked = [\"*.zip\"]\n\
+                [senders.tenant.acme]\nblocked = [\"eve@bad.example\"]\n[recipients]\naccepted = \"*.example.org\"\n";
+    let (settings, _) = Given::new(toml).load(&[]).unwrap();
+    let finding = Finding { code: FindingCode::LineTooLong, severity: Severity::Warning, place: "body".to_owned() };
+    assert_eq!(settings.findings.action("default", &finding), Action::Reject);
+    assert_eq!(settings.findings.action("acme", &finding), Action::Accept);
+    let senders = &settings.senders;
+    assert!(senders.block("acme", "a@b.zip") && senders.block("acme", "Eve@bad.example"));
+    assert!(senders.block("default", "a@b.zip") && !senders.block("default", "eve@bad.example"));
+    let knows = |name: &str| senders.know("acme", &Domain::parse(name).unwrap());
+    assert!(knows("bank.example") && knows("a.example.co.uk") && !knows("a.bank.example"));
+    let accepts = |address: &str| settings.recipients.accept(address);
+    assert!(accepts("a@b.example.org") && accepts("a@acme.example") && !accepts("a@example.org"));
+    assert!(Given::new("").load(&[]).unwrap().0.recipients.accept("anybody@anywhere.example"));
+}
+
+#[test]
+fn what_cannot_be_an_action_a_domain_or_a_tenant_is_named() {
+    for (toml, said) in [
+        ("[findings]\nnul_in_headers = \"tag\"", "findings.nul_in_headers = \"tag\": expected one of \"quarantine\", \"reject\""),
+        ("[findings]\nline_too_long = \"drop\"", "expected one of \"accept\", \"tag\", \"quarantine\", \"reject\""),
+        ("[findings]\nlines_too_long = \"tag\"", "did you mean \"line_too_long\""),
+        ("[findings.tenant.nobody]\nline_too_long = \"tag\"", "findings.tenant.nobody: no tenant has this name"),
+        ("[findings.tenant.default]\nlong_line = \"tag\"", "findings.tenant.default.long_line"),
+        ("[findings.tenant.default]\nnul_in_headers = \"accept\"", "expected one of \"quarantine\", \"reject\""),
+        ("[senders]\nknown = [\"*.co.uk\"]", "senders.known"),
+        ("[senders]\nknown_organisations = [\"mail.example.org\"]", "senders.known_organisations"),
+        ("[senders]\nblocked = [\"eve@\"]", "senders.blocked"),
+        ("[recipients]\naccepted = [\"@example.org\"]", "recipients.accepted"),
+    ] {
+        let error = Given::new(toml).error(&[]);
+        assert!(error.contains(said), "{toml}: {error}");
     }
 }

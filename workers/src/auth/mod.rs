@@ -1,0 +1,3 @@
+//! Authentication: who a mail is from.
+
+pub mod domain;

@@ -1,0 +1,158 @@
+//! The policy: what becomes of a mail for what was noticed about it.
+//!
+//! A mail meets the strictest action of its findings. What can be read in two ways is never let through, whatever the
+//! configuration says: which of the two readings the next reader takes is not ours to guess.
+
+mod catalogue;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{
+    mail::model::{Finding, FindingCode, Severity},
+    names::TenantName,
+};
+
+/// What a finding does to a mail, from the mildest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing; it is among the findings in the payload all the same.
+    Accept,
+    /// Its code is among the mail's tags, for rules and in the payload.
+    Tag,
+    /// The mail is kept aside.
+    Quarantine,
+    /// The mail is refused.
+    Reject,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: [Self; 4] = [Self::Accept, Self::Tag, Self::Quarantine, Self::Reject];
+
+    /// Its name, as in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Tag => "tag",
+            Self::Quarantine => "quarantine",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+/// Actions by code, where they are not the default.
+pub type Actions = BTreeMap<FindingCode, Action>;
+
+/// The policy of every tenant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// For everybody.
+    pub all: Actions,
+    /// For one tenant, before what is for everybody.
+    pub tenants: BTreeMap<TenantName, Actions>,
+}
+
+/// What the policy says about a mail's findings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// The strictest action.
+    pub action: Action,
+    /// The first finding that asks for it; `None` where everything is accepted.
+    pub because: Option<Finding>,
+    /// The codes of findings to tell, once each: those with more than [`Action::Accept`].
+    pub tags: Vec<FindingCode>,
+}
+
+impl Policy {
+    /// What one finding does to a tenant's mail.
+    #[must_use]
+    pub fn action(&self, tenant: &str, finding: &Finding) -> Action {
+        let of_tenant = TenantName::parse(tenant).and_then(|name| self.tenants.get(&name)?.get(&finding.code));
+        let action = of_tenant.or_else(|| self.all.get(&finding.code)).copied();
+        let least = if finding.severity == Severity::Ambiguous { Action::Quarantine } else { Action::Accept };
+        action.unwrap_or_else(|| finding.code.default_action()).max(least)
+    }
+
+    /// What all of a mail's findings do to it.
+    #[must_use]
+    pub fn judge(&self, tenant: &str, findings: &[Finding]) -> Judgement {
+        let mut judgement = Judgement { action: Action::Accept, because: None, tags: Vec::new() };
+        for finding in findings {
+            let action = self.action(tenant, finding);
+            if action > judgement.action {
+                judgement.action = action;
+                judgement.because = Some(finding.clone());
+            }
+            if action > Action::Accept && !judgement.tags.contains(&finding.code) {
+                judgement.tags.push(finding.code);
+            }
+        }
+        judgement.tags.sort_unstable();
+        judgement
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(code: FindingCode, severity: Severity) -> Finding {
+        Finding { code, severity, place: "part 1".to_owned() }
+    }
+
+    fn policy() -> Policy {
+        let tenant = TenantName::parse("acme").unwrap();
+        Policy {
+            all: [
+                (FindingCode::BoundaryDamaged, Action::Accept),
+                (FindingCode::LineTooLong, Action::Reject),
+                (FindingCode::DateMissing, Action::Tag),
+            ]
+            .into(),
+            tenants: [(tenant, [(FindingCode::LineTooLong, Action::Tag)].into())].into(),
+        }
+    }
+
+    #[test]
+    fn the_tenants_word_goes_before_everybodys_and_that_before_the_default() {
+        let policy = policy();
+        let line = finding(FindingCode::LineTooLong, Severity::Warning);
+        assert_eq!(policy.action("default", &line), Action::Reject);
+        assert_eq!(policy.action("acme", &line), Action::Tag);
+        assert_eq!(policy.action("acme", &finding(FindingCode::DateMissing, Severity::Info)), Action::Tag);
+        let nul = finding(FindingCode::NulInBody, Severity::Warning);
+        assert_eq!(policy.action("acme", &nul), FindingCode::NulInBody.default_action());
+    }
+
+    #[test]
+    fn nothing_lets_through_what_is_read_in_two_ways() {
+        for &code in FindingCode::ALL {
+            for all in Action::ALL {
+                let policy = Policy { all: [(code, all)].into(), ..Policy::default() };
+                let action = policy.action("default", &finding(code, Severity::Ambiguous));
+                assert_eq!(action, all.max(Action::Quarantine), "{}", code.name());
+            }
+        }
+    }
+
+    #[test]
+    fn the_strictest_decides_the_first_of_its_kind_is_named_and_the_rest_are_tags() {
+        let found = [
+            finding(FindingCode::ActiveContentRemoved, Severity::Info),
+            finding(FindingCode::NulInBody, Severity::Warning),
+            finding(FindingCode::BoundaryDamaged, Severity::Ambiguous),
+            finding(FindingCode::EncodingConflict, Severity::Ambiguous),
+            finding(FindingCode::NulInBody, Severity::Warning),
+        ];
+        let judged = Policy::default().judge("default", &found);
+        assert_eq!((judged.action, judged.because.as_ref()), (Action::Quarantine, Some(&found[2])));
+        let tags = [FindingCode::BoundaryDamaged, FindingCode::NulInBody, FindingCode::EncodingConflict];
+        assert_eq!(judged.tags, tags);
+        let nothing = Policy::default().judge("default", &[]);
+        assert_eq!((nothing.action, nothing.because, nothing.tags), (Action::Accept, None, vec![]));
+    }
+}
