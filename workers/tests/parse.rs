@@ -326,7 +326,7 @@ fn names_and_subject_are_safe_to_show() {
     assert_eq!(mail.parts[0].name.as_ref().unwrap().expose(), ".._invoicefdp.exe");
     assert_eq!(found(&mail, FindingCode::ControlCharacters), Some(Severity::Warning));
     let bidi = mail.findings.iter().filter(|finding| finding.code == FindingCode::BidiCharacters);
-    assert_eq!(bidi.map(|finding| finding.place.as_str()).collect::<Vec<_>>(), ["header Subject", "part 2"]);
+    assert_eq!(bidi.map(|finding| finding.place.as_str()).collect::<Vec<_>>(), ["part 2", "header Subject"]);
 }
 
 #[test]
