@@ -25,7 +25,7 @@ use crate::{
     mail::model::{Finding, ParsedMail},
     pipeline,
     plane::Sources,
-    sandbox::{Answer, Sandbox, SandboxError},
+    sandbox::{Sandbox, SandboxError},
     settings::Tenants,
 };
 
@@ -164,8 +164,8 @@ impl Parse {
         abort_for_tests(&raw);
         let parsing = self.sandbox.parse(raw.clone(), arrival.envelope.to.clone());
         let mut parsed = match ctx.opaque(ctx.remaining(), parsing).await {
-            Ok(Answer::Parsed(parsed)) => parsed,
-            Ok(Answer::Refused(refusal)) => return Ok(stopped(&Stop::refused(&refusal))),
+            Ok(Ok(parsed)) => parsed,
+            Ok(Err(refusal)) => return Ok(stopped(&Stop::refused(&refusal))),
             Err(error @ SandboxError::Spawn(_)) => return Err(outage("sandbox_unavailable", &error, ctx)),
             Err(error) => {
                 let poisoned = Stop::poisoned(&error).map(|stop| stopped(&stop));
