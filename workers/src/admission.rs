@@ -90,11 +90,8 @@ impl Admission {
             note(FindingCode::BlockedSender, Severity::Warning);
         }
         let all = envelope.to.len();
-        let unknown = Finding {
-            code: FindingCode::UnknownRecipient,
-            severity: Severity::Warning,
-            place: ENVELOPE.to_owned(),
-        };
+        let unknown =
+            Finding { code: FindingCode::UnknownRecipient, severity: Severity::Warning, place: ENVELOPE.to_owned() };
         let accepted = envelope.to.iter().filter(|to| self.recipients.accept(to.expose())).count();
         let mut left_out = 0;
         if accepted < all && (accepted == 0 || self.policy.action(tenant, &unknown) < Action::Quarantine) {
@@ -111,7 +108,13 @@ impl Admission {
     /// Rules on a mail that was read: adds what was found about its senders and the tags that the policy gives it.
     /// Whether it stops here is the answer. `verified` is the domain in `From` if SPF or DKIM passed in alignment with it.
     #[must_use]
-    pub fn rule(&self, tenant: &str, arrival: &Arrival, mail: &mut ParsedMail, verified: Option<&Domain>) -> Option<Stop> {
+    pub fn rule(
+        &self,
+        tenant: &str,
+        arrival: &Arrival,
+        mail: &mut ParsedMail,
+        verified: Option<&Domain>,
+    ) -> Option<Stop> {
         let of_senders = self.about_senders(tenant, mail, verified);
         mail.findings.extend(arrival.findings.iter().cloned().chain(of_senders));
         let (ruling, tags) = self.ruling(tenant, &mail.findings);

@@ -107,7 +107,6 @@ impl Intake {
         check_size(len, self.max_mail)
     }
 
-
     async fn store(&self, key: &str, raw: Bytes) -> Result<Meta, IntakeError> {
         match self.blobs.put(key, raw.into(), Condition::IfAbsent).await? {
             Put::Stored(meta) => Ok(meta),

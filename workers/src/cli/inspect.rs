@@ -16,8 +16,7 @@ use shared::{ids::TenantId, pii::Pii};
 use super::{ConfigArg, boot, error::CommandError, output};
 use crate::{
     content::RawMail,
-    fleet,
-    intake,
+    fleet, intake,
     jobs::SmtpEnvelope,
     mail::{
         model::{ParsedMail, Severity},

@@ -1,7 +1,7 @@
 //! The header section: what stands in it, bounded and safe to show, and what is wrong with it.
 
-use jiff::Timestamp;
-use mail_parser::{AddressList, HeaderForm, HeaderName, Headers};
+use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
+use mail_parser::{AddressList, HeaderForm, HeaderName, Headers, MessagePart};
 use shared::pii::Pii;
 
 use super::findings::Findings;
@@ -34,15 +34,8 @@ const SINGLETONS: [(&str, Severity); 11] = [
 ];
 
 /// Fields that decide who a mail is from or how it is read.
-const DECISIVE: [&str; 7] = [
-    "From",
-    "Sender",
-    "Reply-To",
-    "MIME-Version",
-    "Content-Type",
-    "Content-Transfer-Encoding",
-    "Content-Disposition",
-];
+const DECISIVE: [&str; 7] =
+    ["From", "Sender", "Reply-To", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-Disposition"];
 
 /// Notes missing, repeated and unreadable fields of the mail itself.
 pub(super) fn check(headers: &Headers<'_>, findings: &mut Findings) {
@@ -69,15 +62,21 @@ fn check_date(headers: &Headers<'_>, findings: &mut Findings) {
 
 /// Notes names of fields that some readers take for another name, or for no field. One that may be a decisive field's
 /// is read in two ways.
-pub(super) fn check_names(headers: &Headers<'_>, place: &str, findings: &mut Findings) {
-    for header in headers {
-        let written = header.raw_name();
-        let is_known = |name: &str| DECISIVE.iter().any(|known| known.eq_ignore_ascii_case(name));
-        if written.is_empty() || !written.bytes().all(|b| b.is_ascii_graphic()) {
-            let visible: String = written.chars().filter(char::is_ascii_graphic).collect();
-            let severity = if is_known(&visible) { Severity::Ambiguous } else { Severity::Warning };
-            findings.add(FindingCode::FieldNameDamaged, severity, place);
+pub(super) fn check_names(part: &MessagePart<'_>, place: &str, findings: &mut Findings) {
+    let source = part.message().source_bytes();
+    for (index, header) in part.headers().iter().enumerate() {
+        // As written: the parser leaves out white space before the colon.
+        let (start, end) = (header.offset_field() as usize, header.offset_start() as usize);
+        let written = source.get(start..end.saturating_sub(1)).unwrap_or_default();
+        // The envelope line of an mbox has colons in its time, and is no field.
+        let is_envelope = index == 0 && written.starts_with(b"From ") && written.trim_ascii_end().len() > 4;
+        if is_envelope || !written.is_empty() && written.iter().all(u8::is_ascii_graphic) {
+            continue;
         }
+        let visible: Vec<u8> = written.iter().copied().filter(u8::is_ascii_graphic).collect();
+        let is_decisive = DECISIVE.iter().any(|known| visible.eq_ignore_ascii_case(known.as_bytes()));
+        let severity = if is_decisive { Severity::Ambiguous } else { Severity::Warning };
+        findings.add(FindingCode::FieldNameDamaged, severity, place);
     }
 }
 
@@ -132,10 +131,14 @@ pub(super) fn subject(headers: &Headers<'_>, findings: &mut Findings) -> Option<
     Some(Pii::new(cut(text.trim(), MAX_LINE).to_owned()))
 }
 
-/// `Date`, where it can be read.
+/// `Date`, where it can be read. The parser of dates alone also knows forms without seconds (RFC 5322 §3.3).
 pub(super) fn date(headers: &Headers<'_>) -> Option<Timestamp> {
-    let date = headers.date().filter(mail_parser::DateTime::is_valid)?;
-    Timestamp::from_second(date.to_timestamp()).ok()
+    let date = headers.date().filter(mail_parser::DateTime::is_valid);
+    let known = date.and_then(|date| Timestamp::from_second(date.to_timestamp()).ok());
+    known.or_else(|| {
+        let written = headers.get("Date")?.raw_value();
+        DateTimeParser::new().relaxed_weekday(true).parse_timestamp(written.trim_ascii()).ok()
+    })
 }
 
 /// An identifier such as `Message-ID`, without hidden characters.

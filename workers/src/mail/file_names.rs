@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mail_parser::{MessageId, Message, MessagePart};
+use mail_parser::{Message, MessageId, MessagePart};
 use unicode_normalization::UnicodeNormalization;
 
 use super::findings::Findings;

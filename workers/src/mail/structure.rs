@@ -32,7 +32,7 @@ pub(super) fn check(message: &Message<'_>, limits: &Limits, findings: &mut Findi
         check_boundaries(&part, &place, findings);
         check_header_block(&part, &place, findings);
         check_mime_fields(&part, &place, findings);
-        fields::check_names(&part.headers(), &place, findings);
+        fields::check_names(&part, &place, findings);
         check_text_type(&part, &place, findings);
     }
 }

@@ -44,7 +44,8 @@ impl Protected {
 
     /// Whether a protected domain stands, label for label, before the domain's own registered one.
     fn is_held_by(&self, domain: &Domain) -> bool {
-        let Some(own) = domain.organisation().and_then(|organisation| domain.expose().strip_suffix(organisation)) else {
+        let Some(own) = domain.organisation().and_then(|organisation| domain.expose().strip_suffix(organisation))
+        else {
             return false;
         };
         let before = format!(".{own}");

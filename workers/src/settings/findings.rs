@@ -19,7 +19,8 @@ pub(super) fn read(root: &Reader<'_>, tenants: &[&TenantName]) -> Policy {
 /// The action for a code, which is noted as the default where it is not set.
 fn action(section: &Reader<'_>, code: FindingCode) -> Option<(FindingCode, Action)> {
     let default = code.default_action();
-    let action = section.parsed_or(&code.name(), &expected(code), (default.name(), default), |text| read_for(code, text));
+    let action =
+        section.parsed_or(&code.name(), &expected(code), (default.name(), default), |text| read_for(code, text));
     Some((code, action))
 }
 

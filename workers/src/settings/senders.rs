@@ -17,7 +17,8 @@ pub(super) fn read(root: &Reader<'_>, tenants: &[&TenantName]) -> Senders {
 
 fn lists(section: &Reader<'_>) -> Lists {
     let domain = |text: &str| Domains::parse(text).filter(|domains| !domains.is_of_many());
-    let expected = "a domain, such as \"example.org\", or \"*.example.org\" for those below one that somebody registered";
+    let expected =
+        "a domain, such as \"example.org\", or \"*.example.org\" for those below one that somebody registered";
     let mut known = section.list("known", &[], expected, domain);
     let expected = "a registered domain, such as \"example.co.uk\": one label below a public suffix";
     known.extend(section.list("known_organisations", &[], expected, Domains::parse_organisation));

@@ -394,7 +394,10 @@ fn findings_senders_and_recipients_are_as_they_are_written() {
 #[test]
 fn what_cannot_be_an_action_a_domain_or_a_tenant_is_named() {
     for (toml, said) in [
-        ("[findings]\nnul_in_headers = \"tag\"", "findings.nul_in_headers = \"tag\": expected one of \"quarantine\", \"reject\""),
+        (
+            "[findings]\nnul_in_headers = \"tag\"",
+            "findings.nul_in_headers = \"tag\": expected one of \"quarantine\", \"reject\"",
+        ),
         ("[findings]\nline_too_long = \"drop\"", "expected one of \"accept\", \"tag\", \"quarantine\", \"reject\""),
         ("[findings]\nlines_too_long = \"tag\"", "did you mean \"line_too_long\""),
         ("[findings.tenant.nobody]\nline_too_long = \"tag\"", "findings.tenant.nobody: no tenant has this name"),

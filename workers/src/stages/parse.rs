@@ -153,13 +153,7 @@ impl Parse {
         Ok((Source { bucket, key, etag: meta.etag, version: meta.version, size: meta.len }, raw))
     }
 
-    async fn look_at(
-        &self,
-        source: Source,
-        arrival: Arrival,
-        raw: Bytes,
-        ctx: &Context,
-    ) -> Result<Outcome, Failure> {
+    async fn look_at(&self, source: Source, arrival: Arrival, raw: Bytes, ctx: &Context) -> Result<Outcome, Failure> {
         ctx.progress();
         abort_for_tests(&raw);
         let parsing = self.sandbox.parse(raw.clone(), arrival.envelope.to.clone());

@@ -1,0 +1,7 @@
+//! The policy, every code by a mail that raises it and one that nearly does, and ordinary mail, which passes.
+
+mod codes;
+mod examples;
+mod ordinary;
+mod policy;
+mod producers;
