@@ -1,7 +1,7 @@
 //! Bytes that some readers take for the end of a line, of a field or of a text, and others do not.
 
 use mail_parser::{Encoding, Message, MessagePart};
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr, memchr_iter};
 
 use super::findings::Findings;
 use super::model::{FindingCode, Severity};
@@ -9,8 +9,6 @@ use super::structure::place;
 
 /// The longest line, in bytes, without its end (RFC 5322 §2.1.1).
 const LONGEST_LINE: usize = 998;
-/// Carriage returns before two hyphens that are compared with boundaries; nobody writes more by chance.
-const MAX_SUSPECTS: usize = 1_000;
 
 /// Notes such bytes in the raw mail, whose header section ends before `section` bytes, and in each of its parts.
 pub(super) fn check(message: &Message<'_>, section: usize, findings: &mut Findings) {
@@ -30,7 +28,6 @@ pub(super) fn check(message: &Message<'_>, section: usize, findings: &mut Findin
     for part in message.parts() {
         check_part(&part, findings);
     }
-    check_hidden_boundaries(message, findings);
 }
 
 /// Where the body begins, if the line before ends at `section`.
@@ -149,24 +146,5 @@ fn check_delimiter(part: &MessagePart<'_>, place: &str, findings: &mut Findings)
     let around = before.get(line.unwrap_or_default().saturating_sub(1)..).unwrap_or_default();
     if Lines::of(around).bare || Lines::of(part.raw_headers()).bare {
         findings.add(FindingCode::BareLfInHeaders, Severity::Ambiguous, place);
-    }
-}
-
-/// A delimiter after a bare carriage return is one to readers who take that for the end of a line, and to us it is not.
-fn check_hidden_boundaries(message: &Message<'_>, findings: &mut Findings) {
-    let boundaries: Vec<(String, &str)> =
-        message.parts().filter_map(|part| Some((place(&part), part.boundary()?))).collect();
-    let sources = message.messages().filter(|inner| inner.root_part().offset_header() == 0);
-    for inner in sources.filter(|_| !boundaries.is_empty()) {
-        let source = inner.source_bytes();
-        for (count, at) in memmem::find_iter(source, b"\r--").enumerate() {
-            let rest = source.get(at + 3..).unwrap_or_default();
-            let hidden = boundaries.iter().find(|(_, boundary)| rest.starts_with(boundary.as_bytes()));
-            let place = hidden.map(|(place, _)| place.as_str()).or((count == MAX_SUSPECTS).then_some("body"));
-            if let Some(place) = place {
-                findings.add(FindingCode::BoundaryDamaged, Severity::Ambiguous, place);
-                break;
-            }
-        }
     }
 }

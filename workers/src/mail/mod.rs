@@ -3,6 +3,7 @@
 mod addresses;
 mod bytes;
 pub mod decode;
+mod delimiters;
 pub(crate) mod fields;
 mod file_names;
 pub(crate) mod findings;

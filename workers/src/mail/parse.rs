@@ -13,7 +13,7 @@ use super::fields::{self, mailboxes};
 use super::findings::Findings;
 use super::limits::Limits;
 use super::model::{FindingCode, ParsedMail, Severity};
-use super::{bytes, file_names, intent, parts, structure, text};
+use super::{bytes, delimiters, file_names, intent, parts, structure, text};
 
 /// Why there is no mail at all in the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
@@ -54,6 +54,7 @@ pub fn parse(raw: &[u8], limits: &Limits, recipients: &[Pii<String>]) -> Result<
     fields::check(&message.headers(), &mut findings);
     structure::check(&message, limits, &mut findings);
     bytes::check(&message, section.len(), &mut findings);
+    delimiters::check(&message, &mut findings);
     file_names::check(&message, &mut findings);
     Ok(assemble(&message, limits, recipients, findings))
 }

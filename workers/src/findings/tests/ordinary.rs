@@ -17,12 +17,12 @@ use crate::{
 const ACCEPTED: &str =
     "example.org,acme.test,modern-mail.example,corner.example,bell.example,wool.example,claim.example";
 
-fn admission() -> Admission {
+pub(super) fn admission() -> Admission {
     let variables = [("MAILTRI_RECIPIENTS__ACCEPTED".to_owned(), ACCEPTED.to_owned())];
     Admission::new(&Settings::load(None, variables.into_iter()).unwrap().0)
 }
 
-fn stopped(admission: &Admission, raw: &[u8]) -> (Option<Stop>, Vec<FindingCode>) {
+pub(super) fn stopped(admission: &Admission, raw: &[u8]) -> (Option<Stop>, Vec<FindingCode>) {
     let envelope = SmtpEnvelope { from: None, to: vec![Pii::new("desk@example.org".to_owned())] };
     let arrival = admission.arrive("default", envelope);
     let mut mail = parse(raw, &Limits::default(), &arrival.envelope.to).unwrap();
