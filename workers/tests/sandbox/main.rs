@@ -14,9 +14,9 @@ use futures::{StreamExt, stream};
 use mailtri::mail::limits::Limits;
 use mailtri::mail::model::{FindingCode, ParsedMail, Severity};
 use mailtri::mail::parse::{Refusal, RefusalCode, parse};
-use mailtri::sandbox::child::{child_main, serve};
+use mailtri::sandbox::child::{child_main, hello, serve};
 use mailtri::sandbox::pool::SUBCOMMAND;
-use mailtri::sandbox::{Body, Budget, Death, Request, Sandbox, SandboxConfig, SandboxError, task};
+use mailtri::sandbox::{Body, Death, Lockdown, Request, Sandbox, SandboxConfig, SandboxError, task};
 use shared::blobs::{BlobError, ByteStream};
 use shared::pii::Pii;
 use tokio::task::JoinSet;
@@ -57,7 +57,9 @@ fn main() -> ExitCode {
 
 /// Serves like the real child, but for mails that say otherwise in their first line.
 fn test_child() -> ExitCode {
-    let served = serve(&mut std::io::stdin().lock(), &mut std::io::stdout().lock(), answer);
+    let mut output = std::io::stdout().lock();
+    hello(&mut output, &Lockdown::apply()).unwrap();
+    let served = serve(&mut std::io::stdin().lock(), &mut output, answer);
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -110,8 +112,8 @@ fn config() -> SandboxConfig {
     config
 }
 
-fn sandbox() -> Sandbox {
-    Sandbox::start(config()).unwrap()
+async fn sandbox() -> Sandbox {
+    Sandbox::start(config()).await.unwrap()
 }
 
 fn mail(first: &str) -> Bytes {
@@ -142,14 +144,14 @@ async fn ordinary() {
     let mut config = config();
     config.program = folder.path().join(REAL);
     std::os::unix::fs::symlink(std::env::current_exe().unwrap(), &config.program).unwrap();
-    let sandbox = Sandbox::start(config).unwrap();
+    let sandbox = Sandbox::start(config).await.unwrap();
     for _ in 0..3 {
         assert_eq!(send(&sandbox, mail("")).await.unwrap(), Ok(expected.clone()));
     }
 }
 
 async fn refusal() {
-    let sandbox = sandbox();
+    let sandbox = sandbox().await;
     assert!(matches!(send(&sandbox, Bytes::new()).await, Ok(Err(refusal)) if refusal.code == RefusalCode::Empty));
     assert_passes(&sandbox).await;
 }
@@ -162,7 +164,7 @@ async fn large() {
         raw.extend_from_slice(b"\r\n");
     }
     let len = raw.len() as u64;
-    let Ok(mail) = send(&sandbox(), raw.into()).await.unwrap() else { panic!("refused") };
+    let Ok(mail) = send(&sandbox().await, raw.into()).await.unwrap() else { panic!("refused") };
     assert_eq!((mail.raw.len, mail.parts.len()), (len, 1));
 }
 
@@ -182,7 +184,7 @@ impl Body for Streamed {
 }
 
 async fn streamed() {
-    let sandbox = sandbox();
+    let sandbox = sandbox().await;
     let ask = async |len: usize, chunks| {
         let task = task::Parse { limits: Limits::default(), recipients: Vec::new() };
         sandbox.ask(task, &Streamed(len as u64, chunks)).await
@@ -205,13 +207,13 @@ async fn streamed() {
 
 async fn stacked() {
     let raw = "Content-Type: message/rfc822\r\n\r\n".repeat(30_000);
-    let Ok(mail) = send(&sandbox(), raw.into()).await.unwrap() else { panic!("refused") };
+    let Ok(mail) = send(&sandbox().await, raw.into()).await.unwrap() else { panic!("refused") };
     let depth = mail.findings.iter().find(|finding| finding.code == FindingCode::DepthExceeded).unwrap();
     assert_eq!((depth.severity, mail.parts.len()), (Severity::Ambiguous, 1));
 }
 
 async fn killed_in_the_middle() {
-    let sandbox = sandbox();
+    let sandbox = sandbox().await;
     let file = tempfile::NamedTempFile::new().unwrap().into_temp_path();
     let answer = send(&sandbox, mail(&format!("X-Do: once\nX-File: {}", file.display()))).await.unwrap();
     assert!(answer.is_ok());
@@ -229,7 +231,7 @@ async fn pid(sandbox: &Sandbox) -> String {
 }
 
 async fn poison() {
-    let sandbox = Arc::new(sandbox());
+    let sandbox = Arc::new(sandbox().await);
     let mut tasks = JoinSet::new();
     for index in 0..60 {
         let sandbox = Arc::clone(&sandbox);
@@ -249,21 +251,21 @@ async fn poison() {
 }
 
 async fn panics() {
-    let (first, _) = deaths(&sandbox(), "X-Do: panic").await;
+    let (first, _) = deaths(&sandbox().await, "X-Do: panic").await;
     assert!(matches!(first, Death::Ended(Some(status)) if status.code() == Some(101)), "{first:?}");
 }
 
 async fn wall_limit() {
     let mut config = config();
-    config.budget = Budget { wall: Duration::from_secs(1) };
-    let sandbox = Sandbox::start(config).unwrap();
+    config.budget.wall = Duration::from_secs(1);
+    let sandbox = Sandbox::start(config).await.unwrap();
     let both = deaths(&sandbox, "X-Do: hang").await;
     assert!(matches!(both, (Death::WallLimit, Death::WallLimit)), "{both:?}");
     assert_passes(&sandbox).await;
 }
 
 async fn garbage() {
-    let sandbox = sandbox();
+    let sandbox = sandbox().await;
     for (told, is_right) in [
         ("X-Do: say garbage", (|d| matches!(d, Death::Garbage(_))) as fn(&Death) -> bool),
         ("X-Do: say version", |d| matches!(d, Death::Garbage(_))),
@@ -281,13 +283,13 @@ async fn garbage() {
 async fn recycled() {
     let mut config = config();
     config.recycle_after = NonZeroU32::new(3).unwrap();
-    let sandbox = Sandbox::start(config).unwrap();
+    let sandbox = Sandbox::start(config).await.unwrap();
     let mut pids = Vec::new();
     for _ in 0..6 {
         pids.push(pid(&sandbox).await);
     }
     assert!(pids[0] == pids[2] && pids[3] == pids[5] && pids[2] != pids[3], "{pids:?}");
     let missing = SandboxConfig::new("/nonexistent/mailtri".into());
-    assert!(matches!(Sandbox::start(missing), Err(SandboxError::Spawn(_))));
+    assert!(matches!(Sandbox::start(missing).await, Err(SandboxError::Spawn(_))));
     assert_eq!(sandbox.limits(), &Limits::default());
 }
