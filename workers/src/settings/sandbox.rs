@@ -73,3 +73,37 @@ impl Sandbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::config::{Document, Environment};
+
+    use super::*;
+
+    fn read(toml: &str, max_mail: u64) -> Result<Sandbox, String> {
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        std::fs::write(file.path(), toml).unwrap();
+        let environment = Environment::new("MAILTRI_", &[], std::iter::empty());
+        let document = Document::load(Some(file.path()), environment).unwrap();
+        let sandbox = Sandbox::read(&document.root().section("sandbox"), max_mail);
+        document.finish().map(|_| sandbox).map_err(|errors| errors.to_string())
+    }
+
+    #[test]
+    fn limits_that_no_child_could_work_under_are_refused_with_what_would_do() {
+        let usual = read("", 40_000_000).unwrap();
+        assert_eq!((usual.require, usual.memory, usual.mails_per_child.get()), (Require::Seccomp, 512 << 20, 1_000));
+        for (key, said) in [
+            ("memory = \"128MiB\"", "expected at least 260663296B"),
+            ("cpu = \"100ms\"", "expected at least 1s"),
+            ("wall = \"0s\"", "expected more than nothing"),
+            ("require = \"landlock\"", "expected one of \"seccomp\", \"all\", \"best_effort\""),
+            ("mails_per_child = 0", "sandbox.mails_per_child = 0"),
+            ("processes = 0", "sandbox.processes = 0"),
+        ] {
+            let error = read(&format!("[sandbox]\n{key}\n"), 40_000_000).unwrap_err();
+            assert!(error.contains(said), "{key}: {error}");
+        }
+        assert!(read("[sandbox]\nmemory = \"128MiB\"\n", 1_000_000).is_ok());
+    }
+}
