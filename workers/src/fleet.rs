@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::{
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
-    sandbox::{self, Sandbox, SandboxConfig},
+    sandbox::Sandbox,
     scanning::Scanning,
     settings::Settings,
     stages::{
@@ -84,7 +84,7 @@ impl Running {
         for row in PIPELINE.iter().filter(|row| stages.contains(&row.stage)) {
             let policy = settings.policy(row);
             match row.stage {
-                PARSE => running.add(parse(settings, plane)?, policy, plane, &fleet),
+                PARSE => running.add(parse(settings, plane).await?, policy, plane, &fleet),
                 SCAN => running.add(scan(settings, plane), policy, plane, &fleet),
                 ROUTE => running.add(route(settings, plane), policy, plane, &fleet),
                 DELIVER => running.add(deliver(settings, plane)?, policy, plane, &fleet),
@@ -111,13 +111,13 @@ impl Running {
     }
 }
 
-fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
+async fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
     Ok(Parse {
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
         tenants: settings.tenants.clone(),
         sources: plane.sources.clone(),
-        sandbox: Arc::new(start_sandbox(settings)?),
+        sandbox: Arc::new(start_sandbox(settings).await?),
         max_mail: settings.limits.max_mail,
     })
 }
@@ -126,18 +126,13 @@ fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
 ///
 /// # Errors
 /// When the program cannot be found or started.
-pub fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
+pub async fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Sandbox(error.to_string());
     // The running program itself, also when its file has been replaced meanwhile.
     let this = PathBuf::from("/proc/self/exe");
     let program = if this.exists() { this } else { std::env::current_exe().map_err(|e| failed(&e))? };
-    let config = SandboxConfig {
-        processes: settings.limits.sandbox_processes,
-        budget: sandbox::Budget { wall: settings.limits.sandbox_wall },
-        limits: settings.parse_limits(),
-        ..SandboxConfig::new(program)
-    };
-    Sandbox::start(config).map_err(|e| failed(&e))
+    let config = settings.sandbox.config(program, settings.parse_limits());
+    Sandbox::start(config).await.map_err(|e| failed(&e))
 }
 
 fn scan(settings: &Settings, plane: &Plane) -> Scan {

@@ -33,6 +33,7 @@ pub fn describe() {
     describe_counter!("mailtri_scan_verdicts_total", "Verdicts of the scanner, by kind of content and verdict");
     describe_counter!("mailtri_deliveries_total", "Delivery attempts, by result");
     describe_counter!("mailtri_sandbox_kills_total", "Sandbox children that were killed or died, by why");
+    describe_gauge!("mailtri_sandbox_restriction", "1 where a restriction of the sandbox is in force, else 0, by name");
     describe_counter!("mailtri_findings_total", "Findings about mails, by code");
     describe_gauge!("mailtri_visibility_chosen_seconds", "The visibility that a stage asks for, by stage");
     describe_gauge!("mailtri_bytes_in_flight_bytes", "Bytes of work held by the process");
@@ -89,6 +90,11 @@ pub fn scanned(content: &'static str, verdict: &'static str) {
 /// Counts a delivery attempt.
 pub fn delivery(result: &'static str) {
     counter!("mailtri_deliveries_total", "result" => result).increment(1);
+}
+
+/// Whether a restriction of the sandbox's children is in force.
+pub fn sandbox_restriction(name: &'static str, is_on: bool) {
+    gauge!("mailtri_sandbox_restriction", "restriction" => name).set(if is_on { 1.0 } else { 0.0 });
 }
 
 /// Counts a sandbox child that was killed or died.

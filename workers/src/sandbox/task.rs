@@ -28,7 +28,7 @@ pub trait Task: Serialize + Send + Sync + 'static {
     /// The most bytes it is about.
     fn max_body(&self) -> u64;
 
-    /// What one attempt may cost; `usual` is what is configured.
+    /// What one attempt may cost; `usual` is what is configured. At most four times its CPU time.
     fn budget(&self, usual: Budget) -> Budget {
         usual
     }

@@ -6,6 +6,7 @@
 mod aws;
 mod destinations;
 mod rules;
+mod sandbox;
 mod scan;
 mod sections;
 mod stages;
@@ -27,6 +28,7 @@ use shared::{
 pub use aws::{AwsSettings, PlaneSettings};
 use destinations::Bounds;
 pub use destinations::{Destination, NOT_DESTINATIONS};
+pub use sandbox::Sandbox;
 pub use scan::Scan;
 pub use sections::{Audit, Clamav, Data, Html, Limits, Shutdown, Telemetry, Tenants};
 
@@ -58,6 +60,8 @@ pub struct Settings {
     pub policies: BTreeMap<StageName, Policy>,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[sandbox]`.
+    pub sandbox: Sandbox,
     /// `[tenants]`.
     pub tenants: Tenants,
     /// `[html]`.
@@ -123,13 +127,15 @@ impl Settings {
             destinations: destinations.iter().map(|(name, _)| name.clone()).collect(),
             tenants: tenants.names().map(|tenant| tenant.as_str().to_owned()).collect::<BTreeSet<String>>(),
         };
+        let limits = Limits::read(&root.section("limits"));
         Self {
             plane,
             data: Data::read(&root.section("data")),
             clamav,
             scan: Scan::read(&root.section("scan"), &tenants),
             policies,
-            limits: Limits::read(&root.section("limits")),
+            sandbox: Sandbox::read(&root.section("sandbox"), limits.max_mail),
+            limits,
             tenants,
             html: Html::read(&root.section("html")),
             rules: Arc::new(rules::read(root, &known)),

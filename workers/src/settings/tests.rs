@@ -69,7 +69,7 @@ fn the_example_as_shipped_changes_nothing() {
 fn every_key_of_the_example_loads_and_defaults_are_as_it_says() {
     let (settings, example) = Given::new(&example_in_force()).load(&[]).unwrap();
     let (_, empty) = Given::new("").load(&[]).unwrap();
-    for default in empty.entries().iter().filter(|entry| entry.value.is_some() && entry.key != "sandbox_processes") {
+    for default in empty.entries().iter().filter(|entry| entry.value.is_some() && entry.key != "processes") {
         let said = example.entries().iter().find(|e| e.section == default.section && e.key == default.key).unwrap();
         assert_eq!(said.value, default.value, "{}.{}", default.section, default.key);
     }
@@ -343,7 +343,7 @@ fn a_variable_that_is_no_key_is_an_error() {
         error,
         r#"2 errors in the configuration:
   environment MAILTRI_LIMITS__MAXMAIL: limits.maxmail: unknown key; did you mean "max_mail"?
-  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, aws, clamav, data, destination, html, limits, plane, redis, route, rule, scan, shutdown, stage, telemetry, tenants"#
+  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, aws, clamav, data, destination, html, limits, plane, redis, route, rule, sandbox, scan, shutdown, stage, telemetry, tenants"#
     );
 }
 

@@ -1,0 +1,5 @@
+//! Hostile mails.
+
+pub(crate) async fn generated() {}
+
+pub(crate) async fn collected() {}
