@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures::{StreamExt, future::join_all, stream};
 
 use super::{
-    Content, ScanError, Scanner, Verdict, clamd::Deadlines, probes::ENCRYPTED_ZIP, selftest::eicar, testing::EICAR_NAME,
-    zip::zip,
+    Content, ScanError, Scanner, Verdict, clamd::Deadlines, probes::ENCRYPTED_ZIP, selftest::eicar,
+    testing::EICAR_NAME, zip::zip,
 };
 use crate::blobs::{BlobError, ByteStream, conformance::noise};
 
@@ -78,7 +78,11 @@ async fn pieces_of_any_size(scanner: &dyn Scanner) {
     // An empty piece ends nothing: what follows it is scanned.
     let split = eicar().chunks(34).map(Bytes::copy_from_slice).collect::<Vec<_>>();
     let with_gaps = [Bytes::new(), split[0].clone(), Bytes::new(), Bytes::new(), split[1].clone(), Bytes::new()];
-    assert_eq!(verdict(scanner, content(68, stream::iter(with_gaps.map(Ok)).boxed())).await, infected(), "empty pieces");
+    assert_eq!(
+        verdict(scanner, content(68, stream::iter(with_gaps.map(Ok)).boxed())).await,
+        infected(),
+        "empty pieces"
+    );
 }
 
 async fn too_long_is_a_limit(scanner: &dyn Scanner) {

@@ -21,7 +21,7 @@ mod zip;
 use std::fmt;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -120,6 +120,13 @@ pub struct EngineVersion {
     pub built: Option<Timestamp>,
 }
 
+impl EngineVersion {
+    /// Orders versions, the oldest signatures first.
+    pub fn age(&self) -> (Option<u64>, String) {
+        (self.database.as_ref().and_then(|database| database.parse().ok()), self.engine.clone())
+    }
+}
+
 /// Bytes to scan. They are opened when a scanner is ready to read them, and once.
 pub struct Content<'a> {
     len: u64,
@@ -135,6 +142,19 @@ impl<'a> Content<'a> {
     /// Bytes in memory.
     pub fn bytes(bytes: Bytes) -> Self {
         Self::new(bytes.len() as u64, async move { Ok(stream::iter([Ok(bytes)]).boxed()) })
+    }
+
+    /// All of it, in memory.
+    ///
+    /// # Errors
+    /// When the bytes cannot be read.
+    pub async fn read(self) -> Result<Bytes, BlobError> {
+        let mut bytes = BytesMut::new();
+        let mut source = self.open.await?;
+        while let Some(piece) = source.next().await {
+            bytes.extend_from_slice(&piece?);
+        }
+        Ok(bytes.freeze())
     }
 }
 

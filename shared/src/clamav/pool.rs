@@ -172,7 +172,8 @@ impl Scanner for Pool {
             let changed = self.shared.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let newest = self.shared.members().all.iter().filter_map(|member| member.admitted()).max_by_key(age);
+            let newest =
+                self.shared.members().all.iter().filter_map(|member| member.admitted()).max_by_key(EngineVersion::age);
             match newest {
                 Some(engine) => return Ok(engine),
                 None => match self.shared.nobody() {
@@ -182,11 +183,6 @@ impl Scanner for Pool {
             }
         }
     }
-}
-
-/// Orders versions of databases.
-fn age(engine: &EngineVersion) -> (Option<u64>, String) {
-    (engine.database.as_ref().and_then(|database| database.parse().ok()), engine.engine.clone())
 }
 
 impl Shared {

@@ -24,7 +24,9 @@ pub enum ProbeError {
     #[error("it calls an archive nested beyond its limits {0}: clamd.conf needs the line \"AlertExceedsMax yes\"")]
     Exceeded(&'static str),
     /// It refuses what is no longer than mails may be.
-    #[error("it does not take {0} bytes, which a mail may have: clamd.conf needs the line \"StreamMaxLength {0}\" at least")]
+    #[error(
+        "it does not take {0} bytes, which a mail may have: clamd.conf needs the line \"StreamMaxLength {0}\" at least"
+    )]
     StreamTooShort(u64),
 }
 

@@ -24,7 +24,9 @@ use tokio::{
 
 use super::{
     clamd::{Clamd, Deadlines},
-    endpoint::Endpoint, selftest::eicar};
+    endpoint::Endpoint,
+    selftest::eicar,
+};
 
 /// The configuration that we ship.
 pub const SHIPPED: &str = include_str!("../../../k8s/clamav/clamd.conf");
@@ -211,6 +213,11 @@ impl TestClamd {
             fs::remove_file(entry?.path())?;
         }
         fs::write(db.join("other.ndb"), "Other:0:0:00112233445566778899\n")
+    }
+
+    /// Adds signature files, name and content, which the next [`TestClamd::update`] writes.
+    pub fn learn(&mut self, files: impl Iterator<Item = (String, String)>) {
+        self.options.signatures.extend(files);
     }
 
     /// Replaces its database by one of that version, and has it loaded.

@@ -22,7 +22,8 @@ impl Terms {
     pub(super) fn recent(&self, engine: EngineVersion) -> Result<EngineVersion, ScanError> {
         let Some(most) = self.max_age else { return Ok(engine) };
         let Some(built) = engine.built else {
-            let why = "its signature database has no date: use an official one, or set clamav.max_signature_age = \"off\"";
+            let why =
+                "its signature database has no date: use an official one, or set clamav.max_signature_age = \"off\"";
             return Err(ScanError::Unfit(why.to_owned()));
         };
         if is_older(built, most, self.clock.now()) {

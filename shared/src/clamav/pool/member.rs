@@ -1,6 +1,7 @@
 //! One endpoint of a pool: how it stands, and what is with it.
 
 use std::{
+    fmt,
     num::NonZeroUsize,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -39,6 +40,20 @@ pub struct EndpointStatus {
     pub scans: usize,
     /// Their bytes.
     pub bytes: u64,
+}
+
+/// For people: the endpoint and its versions, or why it is not used.
+impl fmt::Display for EndpointStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.engine, &self.why) {
+            (Some(engine), _) => {
+                let database = engine.database.as_deref().unwrap_or("without a version");
+                write!(f, "clamd {}: {}, signatures {database}", self.endpoint, engine.engine)
+            }
+            (None, Some(why)) => write!(f, "clamd {}: not used: {why}", self.endpoint),
+            (None, None) => write!(f, "clamd {}: being tested", self.endpoint),
+        }
+    }
 }
 
 /// One endpoint.

@@ -64,11 +64,9 @@ fn admitted(status: &[EndpointStatus]) -> usize {
 async fn pools_of_one_and_of_several_conform_on_both_sockets() {
     let small = || Options { settings: vec![format!("StreamMaxLength {STREAM_MAX}")], ..Options::default() };
     let (one, two) = (real(small()).await, real(small()).await);
-    for endpoints in [
-        vec![one.endpoint_unix()],
-        vec![one.endpoint_tcp()],
-        vec![one.endpoint_unix(), two.endpoint_tcp()],
-    ] {
+    for endpoints in
+        [vec![one.endpoint_unix()], vec![one.endpoint_tcp()], vec![one.endpoint_unix(), two.endpoint_tcp()]]
+    {
         conformance::all(&pool(&endpoints)).await;
     }
 }
@@ -153,7 +151,10 @@ async fn one_that_dies_leaves_the_work_to_the_other_and_comes_back_by_a_test() {
     // It comes back as one that finds nothing, and is not believed.
     one.forget_eicar().unwrap();
     one.restart().await.unwrap();
-    until(&pool, |status| status.iter().any(|s| s.why.as_ref().is_some_and(|w| w.contains("EICAR") || w.contains("no date")))).await;
+    until(&pool, |status| {
+        status.iter().any(|s| s.why.as_ref().is_some_and(|w| w.contains("EICAR") || w.contains("no date")))
+    })
+    .await;
     assert_eq!(verdict(&pool, &eicar()).await, infected());
     one.update(27_501, Timestamp::now()).await.unwrap();
     until(&pool, |status| admitted(status) == 2).await;
@@ -235,7 +236,15 @@ async fn the_least_laden_is_next_and_none_gets_more_than_its_share() {
         let pool = Arc::clone(&pool);
         async move { verdict(&pool, b"harmless").await }
     });
-    assert!(timeout(Duration::from_millis(300), async { while !fifth.is_finished() { tokio::task::yield_now().await } }).await.is_err());
+    assert!(
+        timeout(Duration::from_millis(300), async {
+            while !fifth.is_finished() {
+                tokio::task::yield_now().await
+            }
+        })
+        .await
+        .is_err()
+    );
     assert!(pool.status().iter().all(|status| status.scans == 2));
     large.abort();
     assert_eq!(timeout(LIMIT, fifth).await.unwrap().unwrap(), Ok(Verdict::Clean));
