@@ -25,7 +25,7 @@ use crate::{
     },
     rules::{Decision, Facts, Outcome},
     sandbox::SandboxError,
-    scanning::{Handling, ScanReport},
+    scanning::{Handling, ScanReport, Try},
     settings::Settings,
 };
 
@@ -167,7 +167,7 @@ fn destinations(outcome: &Outcome) -> String {
 }
 
 async fn scan(settings: &Settings, raw: Bytes, mail: &ParsedMail) -> ScanResult {
-    match fleet::scanning(settings).scan(&RawMail::Inline(raw), mail).await {
+    match fleet::scanning(settings, &fleet::clamds(settings)).scan(&RawMail::Inline(raw), mail, Try::default()).await {
         Ok(report) => ScanResult::Done(report),
         Err(error) => ScanResult::NotDone(error.to_string()),
     }

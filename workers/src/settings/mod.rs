@@ -116,7 +116,7 @@ impl Settings {
         let audit = Audit::read(&root.section("audit"));
         let plane = aws::read(root, audit.key.is_some());
         let clamav = Clamav::read(&root.section("clamav"));
-        if policies.get(&SCAN).is_some_and(|policy| clamav.deadline > policy.deadline) {
+        if policies.get(&SCAN).is_some_and(|policy| clamav.deadlines.scan > policy.deadline) {
             root.section("clamav").reject("deadline", "must be at most stage.scan.deadline");
         }
         let deliver = policies.get(&DELIVER);
