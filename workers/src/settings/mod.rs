@@ -7,6 +7,7 @@ mod aws;
 mod destinations;
 mod rules;
 mod sandbox;
+mod scan;
 mod sections;
 mod stages;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use aws::{AwsSettings, PlaneSettings};
 use destinations::Bounds;
 pub use destinations::{Destination, NOT_DESTINATIONS};
 pub use sandbox::Sandbox;
+pub use scan::Scan;
 pub use sections::{Audit, Clamav, Data, Html, Limits, Shutdown, Telemetry, Tenants};
 
 use crate::{
@@ -52,6 +54,8 @@ pub struct Settings {
     pub data: Data,
     /// `[clamav]`.
     pub clamav: Clamav,
+    /// `[scan]`.
+    pub scan: Scan,
     /// `[stage.NAME]`, one entry for each stage.
     pub policies: BTreeMap<StageName, Policy>,
     /// `[limits]`.
@@ -128,6 +132,7 @@ impl Settings {
             plane,
             data: Data::read(&root.section("data")),
             clamav,
+            scan: Scan::read(&root.section("scan"), &tenants),
             policies,
             sandbox: Sandbox::read(&root.section("sandbox"), limits.max_mail),
             limits,
