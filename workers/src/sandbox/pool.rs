@@ -21,7 +21,7 @@ use super::frame;
 use super::lockdown::Require;
 use super::task::{MAX_REQUEST, Parse, Request, Task};
 use super::usage;
-use super::worker::{Ended, StartError, Worker};
+use super::worker::{self, Ended, StartError, Worker};
 use crate::mail::limits::Limits;
 use crate::mail::model::ParsedMail;
 use crate::mail::parse::{Refusal, RefusalCode};
@@ -197,9 +197,13 @@ impl Sandbox {
         request: &[u8],
         body: &dyn Body,
     ) -> Result<(T::Answer, Worker), Ended> {
-        let budget = task.budget(self.config.budget).within(self.config.budget);
+        let limits = worker::Limits {
+            budget: task.budget(self.config.budget).within(self.config.budget),
+            memory: self.config.memory,
+            answer: task.max_answer(body.len()),
+        };
         let exchange = async {
-            let payload = worker.exchange(budget, self.config.memory, request, body).await?;
+            let payload = worker.exchange(&limits, request, body).await?;
             Ok(read_answer(payload, Arc::clone(task), body.len()).await?)
         };
         match exchange.await {

@@ -16,7 +16,6 @@ use super::death::Death;
 use super::frame::{self, Kind};
 use super::lockdown::Lockdown;
 use super::pool::{SUBCOMMAND, SandboxConfig};
-use super::task::MAX_ANSWER;
 use super::usage::{self, Usage};
 
 /// How long a child whose pipe broke gets to exit, so that its status can be told.
@@ -55,6 +54,16 @@ impl From<Death> for Ended {
     fn from(death: Death) -> Self {
         Self::Child(death)
     }
+}
+
+/// What one attempt may cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) budget: Budget,
+    /// Resident memory, in bytes.
+    pub(super) memory: u64,
+    /// Of the answer, in bytes.
+    pub(super) answer: u64,
 }
 
 /// A child. Dropping it ends it.
@@ -107,16 +116,15 @@ impl Worker {
     /// Sends a request and reads what comes back, within the budget.
     pub(super) async fn exchange(
         &mut self,
-        budget: Budget,
-        memory: u64,
+        limits: &Limits,
         request: &[u8],
         body: &dyn Body,
     ) -> Result<Vec<u8>, Ended> {
         let began = Instant::now();
         self.served += 1;
-        let exceeded = usage::exceeded(self.pid, budget, memory);
+        let exceeded = usage::exceeded(self.pid, limits.budget, limits.memory);
         let answer = tokio::select! {
-            answer = self.talk(Left::of(budget), request, body) => answer,
+            answer = self.talk(limits, request, body) => answer,
             death = exceeded => Err(death.into()),
         };
         self.took = began.elapsed();
@@ -125,8 +133,9 @@ impl Worker {
 
     /// A child reads all of a request before it answers, so the two cannot wait for each other; one that does not is
     /// ended by the wall limit.
-    async fn talk(&mut self, mut left: Left, request: &[u8], body: &dyn Body) -> Result<Vec<u8>, Ended> {
+    async fn talk(&mut self, limits: &Limits, request: &[u8], body: &dyn Body) -> Result<Vec<u8>, Ended> {
         let (stdin, stdout) = (&mut self.stdin, &mut self.stdout);
+        let mut left = Left::of(limits.budget);
         let mut source = body.open().await.map_err(Ended::Source)?;
         let head = frame::header(Kind::Body, body.len()).map_err(Death::of_pipe)?;
         left.child(async { frame::write_async(stdin, Kind::Request, request).await.map_err(Death::of_pipe) }).await?;
@@ -140,7 +149,7 @@ impl Worker {
         if missing > 0 {
             return Err(Ended::Source(OTHER_LENGTH));
         }
-        let answer = async { frame::read_async(stdout, Kind::Answer, MAX_ANSWER).await.map_err(Death::of_pipe) };
+        let answer = async { frame::read_async(stdout, Kind::Answer, limits.answer).await.map_err(Death::of_pipe) };
         Ok(left.child(answer).await?.ok_or(Death::Ended(None))?)
     }
 
