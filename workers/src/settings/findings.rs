@@ -2,14 +2,13 @@
 
 use shared::config::Reader;
 
-use super::senders::tenant_sections;
+use super::{Tenants, senders::tenant_sections};
 use crate::{
     findings::{Action, Actions, Policy},
     mail::model::FindingCode,
-    names::TenantName,
 };
 
-pub(super) fn read(root: &Reader<'_>, tenants: &[&TenantName]) -> Policy {
+pub(super) fn read(root: &Reader<'_>, tenants: &Tenants) -> Policy {
     let section = root.section("findings");
     let all = FindingCode::ALL.iter().filter_map(|code| action(&section, *code)).collect();
     let tenants = tenant_sections(&section, tenants);

@@ -7,6 +7,7 @@ mod aws;
 mod destinations;
 mod findings;
 mod rules;
+mod sandbox;
 mod scan;
 mod sections;
 mod senders;
@@ -29,12 +30,13 @@ use shared::{
 pub use aws::{AwsSettings, PlaneSettings};
 use destinations::Bounds;
 pub use destinations::{Destination, NOT_DESTINATIONS};
+pub use sandbox::Sandbox;
 pub use scan::Scan;
 pub use sections::{Audit, Clamav, Data, Html, Limits, Shutdown, Telemetry, Tenants};
 
 use crate::{
     mail::limits::Limits as ParseLimits,
-    names::{DestinationName, TenantName},
+    names::DestinationName,
     pipeline::{DELIVER, Row, SCAN, StageName},
     rules::RuleSet,
     senders::{Recipients, Senders},
@@ -61,6 +63,8 @@ pub struct Settings {
     pub policies: BTreeMap<StageName, Policy>,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[sandbox]`.
+    pub sandbox: Sandbox,
     /// `[tenants]`.
     pub tenants: Tenants,
     /// `[findings]`.
@@ -121,7 +125,7 @@ impl Settings {
         let audit = Audit::read(&root.section("audit"));
         let plane = aws::read(root, audit.key.is_some());
         let clamav = Clamav::read(&root.section("clamav"));
-        if policies.get(&SCAN).is_some_and(|policy| clamav.deadline > policy.deadline) {
+        if policies.get(&SCAN).is_some_and(|policy| clamav.deadlines.scan > policy.deadline) {
             root.section("clamav").reject("deadline", "must be at most stage.scan.deadline");
         }
         let deliver = policies.get(&DELIVER);
@@ -132,24 +136,25 @@ impl Settings {
             destinations: destinations.iter().map(|(name, _)| name.clone()).collect(),
             tenants: tenants.names().map(|tenant| tenant.as_str().to_owned()).collect::<BTreeSet<String>>(),
         };
-        let names: Vec<&TenantName> = tenants.names().collect();
+        let limits = Limits::read(&root.section("limits"));
         Self {
             plane,
             data: Data::read(&root.section("data")),
             clamav,
             scan: Scan::read(&root.section("scan"), &tenants),
             policies,
-            limits: Limits::read(&root.section("limits")),
-            findings: findings::read(root, &names),
-            senders: senders::read(root, &names),
-            recipients: senders::recipients(root, tenants.domains()),
+            sandbox: Sandbox::read(&root.section("sandbox"), limits.max_mail),
+            limits,
+            findings: findings::read(root, &tenants),
+            senders: senders::read(root, &tenants),
+            recipients: senders::recipients(root, &tenants),
+            tenants,
             html: Html::read(&root.section("html")),
             rules: Arc::new(rules::read(root, &known)),
             destinations: destinations.into_iter().filter_map(|(name, read)| Some((name, read?))).collect(),
             telemetry: Telemetry::read(&root.section("telemetry")),
             shutdown: Shutdown::read(&root.section("shutdown")),
             audit,
-            tenants: tenants.clone(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use shared::config::Reader;
 
+use super::Tenants;
 use crate::{
     names::TenantName,
     senders::{Addresses, Domains, Lists, Recipients, Senders},
@@ -9,7 +10,7 @@ use crate::{
 
 const ADDRESSES: &str = "such as \"box@example.org\", \"example.org\" or \"*.example.org\"";
 
-pub(super) fn read(root: &Reader<'_>, tenants: &[&TenantName]) -> Senders {
+pub(super) fn read(root: &Reader<'_>, tenants: &Tenants) -> Senders {
     let section = root.section("senders");
     let own = tenant_sections(&section, tenants);
     Senders { all: lists(&section), tenants: own.into_iter().map(|(name, own)| (name, lists(&own))).collect() }
@@ -26,10 +27,10 @@ fn lists(section: &Reader<'_>) -> Lists {
 }
 
 /// Accepted recipients: those of the list, and every domain of `[tenants]`.
-pub(super) fn recipients<'a>(root: &Reader<'_>, domains: impl Iterator<Item = &'a str>) -> Recipients {
+pub(super) fn recipients(root: &Reader<'_>, tenants: &Tenants) -> Recipients {
     let section = root.section("recipients");
     let Some(words) = section.words("accepted") else { return Recipients::default() };
-    let mut accepted: Vec<Addresses> = domains.filter_map(Addresses::parse).collect();
+    let mut accepted: Vec<Addresses> = tenants.domains().filter_map(Addresses::parse).collect();
     for word in &words {
         match Addresses::parse(word) {
             Some(addresses) => accepted.push(addresses),
@@ -40,11 +41,10 @@ pub(super) fn recipients<'a>(root: &Reader<'_>, domains: impl Iterator<Item = &'
 }
 
 /// The sections in `tenant` of a section, of tenants that there are.
-pub(super) fn tenant_sections<'d>(section: &Reader<'d>, tenants: &[&TenantName]) -> Vec<(TenantName, Reader<'d>)> {
-    let known = |name: &str| name == "default" || tenants.iter().any(|tenant| tenant.as_str() == name);
+pub(super) fn tenant_sections<'d>(section: &Reader<'d>, tenants: &Tenants) -> Vec<(TenantName, Reader<'d>)> {
     let mut sections = Vec::new();
     for (name, own) in section.subsections("tenant") {
-        match TenantName::parse(&name).filter(|_| known(&name)) {
+        match TenantName::parse(&name).filter(|_| tenants.is_tenant(&name)) {
             Some(tenant) => sections.push((tenant, own)),
             None => own.reject_section("no tenant has this name; [tenants] names them, and there is \"default\""),
         }

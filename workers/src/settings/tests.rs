@@ -1,21 +1,22 @@
 //! What a whole configuration means, and what is said about a broken one.
 
+mod admission;
+
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use shared::{
     clamav::endpoint::Endpoint,
     config::{Effective, Entry, Origin},
+    ids::TenantId,
     policy::AutoVisibility,
 };
 
 use super::*;
 use crate::{
-    auth::domain::Domain,
-    findings::Action,
-    mail::model::{Finding, FindingCode, Severity},
     names::TenantName,
     pipeline::{PARSE, PIPELINE, SCAN},
     rules::{Facts, Outcome},
+    scanning::{Action, ScanRaw, VerdictPolicy},
     webhook::Schedule,
 };
 
@@ -72,7 +73,7 @@ fn the_example_as_shipped_changes_nothing() {
 fn every_key_of_the_example_loads_and_defaults_are_as_it_says() {
     let (settings, example) = Given::new(&example_in_force()).load(&[]).unwrap();
     let (_, empty) = Given::new("").load(&[]).unwrap();
-    for default in empty.entries().iter().filter(|entry| entry.value.is_some() && entry.key != "sandbox_processes") {
+    for default in empty.entries().iter().filter(|entry| entry.value.is_some() && entry.key != "processes") {
         let said = example.entries().iter().find(|e| e.section == default.section && e.key == default.key).unwrap();
         assert_eq!(said.value, default.value, "{}.{}", default.section, default.key);
     }
@@ -148,7 +149,7 @@ fn the_environment_overrides_any_section() {
     assert_eq!(erp.rate.unwrap().count.get(), 10);
     assert_eq!(erp.http.allow_cidrs.len(), 2);
     assert_eq!(settings.policies[&PARSE].visibility, Duration::from_secs(60));
-    assert_eq!(settings.clamav.endpoint, Endpoint::Tcp("[::1]:3310".to_owned()));
+    assert_eq!(settings.clamav.endpoints, [Endpoint::Tcp("[::1]:3310".to_owned())]);
     assert_eq!(settings.rules.decide(&Facts::default()).outcome, Outcome::Deliver(vec![name]));
 }
 
@@ -244,7 +245,7 @@ endpoint = "clamd.ctl"
   mailtri.toml:18: destination.Wrong_Name: expected a name of lower-case letters, digits and "-", at most 40 long
   mailtri.toml:20: destination.Wrong_Name.secret: a secret does not belong in the configuration; name it with secret_env or secret_file
   mailtri.toml:21: destination.drop: this word is an action of rules; give the destination another name
-  mailtri.toml:25: clamav.endpoint = "clamd.ctl": expected "unix:/absolute/path" or "tcp:HOST:PORT""#
+  mailtri.toml:25: clamav.endpoint = "clamd.ctl": expected "unix:/absolute/path" or "tcp:HOST:PORT", or a list of them"#
     );
 }
 
@@ -347,7 +348,7 @@ fn a_variable_that_is_no_key_is_an_error() {
         error,
         r#"2 errors in the configuration:
   environment MAILTRI_LIMITS__MAXMAIL: limits.maxmail: unknown key; did you mean "max_mail"?
-  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, aws, clamav, data, destination, findings, html, limits, plane, recipients, redis, route, rule, scan, senders, shutdown, stage, telemetry, tenants"#
+  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, aws, clamav, data, destination, findings, html, limits, plane, recipients, redis, route, rule, sandbox, scan, senders, shutdown, stage, telemetry, tenants"#
     );
 }
 
@@ -372,43 +373,89 @@ fn a_misplaced_secret_is_never_shown() {
 }
 
 #[test]
-fn findings_senders_and_recipients_are_as_they_are_written() {
-    let toml = "[tenants]\n\"acme.example\" = \"acme\"\n[findings]\nline_too_long = \"reject\"\n\
-                [findings.tenant.acme]\nline_too_long = \"accept\"\n\
-                [senders]\nknown = [\"bank.example\"]\nknown_organisations = [\"example.co.uk\"]\nblocked = [\"*.zip\"]\n\
-                [senders.tenant.acme]\nblocked = [\"eve@bad.example\"]\n[recipients]\naccepted = \"*.example.org\"\n";
-    let (settings, _) = Given::new(toml).load(&[]).unwrap();
-    let finding = Finding { code: FindingCode::LineTooLong, severity: Severity::Warning, place: "body".to_owned() };
-    assert_eq!(settings.findings.action("default", &finding), Action::Reject);
-    assert_eq!(settings.findings.action("acme", &finding), Action::Accept);
-    let senders = &settings.senders;
-    assert!(senders.block("acme", "a@b.zip") && senders.block("acme", "Eve@bad.example"));
-    assert!(senders.block("default", "a@b.zip") && !senders.block("default", "eve@bad.example"));
-    let knows = |name: &str| senders.know("acme", &Domain::parse(name).unwrap());
-    assert!(knows("bank.example") && knows("a.example.co.uk") && !knows("a.bank.example"));
-    let accepts = |address: &str| settings.recipients.accept(address);
-    assert!(accepts("a@b.example.org") && accepts("a@acme.example") && !accepts("a@example.org"));
-    assert!(Given::new("").load(&[]).unwrap().0.recipients.accept("anybody@anywhere.example"));
+fn what_becomes_of_what_is_not_clean_is_read_for_all_tenants_and_rules() {
+    let given = Given::new(
+        r#"
+[clamav]
+endpoint = ["unix:/run/a", "tcp:clamav:3310"]
+max_signature_age = "off"
+[tenants]
+"example.org" = "acme"
+[scan]
+raw = "findings"
+infected = "reject"
+[scan.tenant.acme]
+encrypted = "deliver_without"
+[destination.erp]
+url = "https://erp.example/"
+secret_env = "ERP_WEBHOOK_SECRET"
+[[rule]]
+name = "first"
+when = { recipient = "desk@*" }
+deliver = "erp"
+stop = false
+scan = { encrypted = "deliver" }
+[[rule]]
+name = "second"
+deliver = "erp"
+scan = { encrypted = "reject", unscannable = "defer" }
+"#,
+    );
+    let (settings, _) = given.load(&[]).unwrap();
+    assert_eq!((settings.clamav.endpoints.len(), settings.clamav.max_signature_age), (2, None));
+    assert_eq!(settings.scan.raw, ScanRaw::Findings);
+    let acme = TenantId::new("acme").unwrap();
+    let action = |recipient, tenant: &TenantId, verdict: &str| {
+        let facts = Facts { recipients: vec![recipient], ..Facts::default() };
+        let policy = settings.scan.policies.of(tenant, settings.rules.decide(&facts).scan);
+        let detail = if verdict == "infected" { "signature" } else { "reason" };
+        let named = serde_json::json!({ "verdict": verdict, detail: "x" });
+        policy.action(&serde_json::from_value(named).unwrap())
+    };
+    for (recipient, verdict, expected) in [
+        ("desk@a.example", "encrypted", Action::Deliver),
+        ("else@a.example", "encrypted", Action::Reject),
+        ("desk@a.example", "unscannable", Action::Defer),
+        ("desk@a.example", "infected", Action::Reject),
+        ("desk@a.example", "limits_exceeded", Action::Quarantine),
+    ] {
+        assert_eq!(action(recipient, &acme, verdict), expected, "{recipient} {verdict}");
+    }
+    let other = settings.scan.policies.of(&TenantId::default_tenant(), VerdictPolicy::default());
+    assert_eq!((other.encrypted, other.infected), (Some(Action::Quarantine), Some(Action::Reject)));
+    let without_rules = settings.scan.policies.of(&acme, VerdictPolicy::default());
+    assert_eq!(without_rules.encrypted, Some(Action::DeliverWithout));
 }
 
 #[test]
-fn what_cannot_be_an_action_a_domain_or_a_tenant_is_named() {
-    for (toml, said) in [
-        (
-            "[findings]\nnul_in_headers = \"tag\"",
-            "findings.nul_in_headers = \"tag\": expected one of \"quarantine\", \"reject\"",
-        ),
-        ("[findings]\nline_too_long = \"drop\"", "expected one of \"accept\", \"tag\", \"quarantine\", \"reject\""),
-        ("[findings]\nlines_too_long = \"tag\"", "did you mean \"line_too_long\""),
-        ("[findings.tenant.nobody]\nline_too_long = \"tag\"", "findings.tenant.nobody: no tenant has this name"),
-        ("[findings.tenant.default]\nlong_line = \"tag\"", "findings.tenant.default.long_line"),
-        ("[findings.tenant.default]\nnul_in_headers = \"accept\"", "expected one of \"quarantine\", \"reject\""),
-        ("[senders]\nknown = [\"*.co.uk\"]", "senders.known"),
-        ("[senders]\nknown_organisations = [\"mail.example.org\"]", "senders.known_organisations"),
-        ("[senders]\nblocked = [\"eve@\"]", "senders.blocked"),
-        ("[recipients]\naccepted = [\"@example.org\"]", "recipients.accepted"),
-    ] {
-        let error = Given::new(toml).error(&[]);
-        assert!(error.contains(said), "{toml}: {error}");
-    }
+fn what_is_not_clean_and_clamds_are_checked() {
+    let given = Given::new(
+        r#"
+[clamav]
+endpoint = ["unix:/run/a", "/run/a", "clamd"]
+connect_timeout = "3min"
+max_signature_age = "0s"
+[scan]
+raw = "sometimes"
+infected = "drop"
+[scan.tenant.nobody]
+infected = "reject"
+[[rule]]
+name = "a"
+action = "drop"
+scan = { infected = "deliver" }
+"#,
+    );
+    assert_eq!(
+        given.error(&[]),
+        r#"8 errors in the configuration:
+  mailtri.toml:3: clamav.endpoint = ["unix:/run/a", "/run/a", "clamd"]: an endpoint stands there twice
+  mailtri.toml:3: clamav.endpoint = ["unix:/run/a", "/run/a", "clamd"]: expected "unix:/absolute/path" or "tcp:HOST:PORT", or a list of them
+  mailtri.toml:4: clamav.connect_timeout = "3min": must be at most clamav.deadline
+  mailtri.toml:5: clamav.max_signature_age = "0s": expected "off", or a duration with its unit, such as "7d"
+  mailtri.toml:7: scan.raw = "sometimes": expected one of "always", "findings", "never"
+  mailtri.toml:8: scan.infected = "drop": expected one of "quarantine", "deliver", "deliver_without", "defer", "reject"
+  mailtri.toml:9: scan.tenant.nobody: no domain belongs to this tenant: see [tenants]
+  mailtri.toml:14: rule[0].scan = {…}: only a rule that delivers says what becomes of what is not clean"#
+    );
 }
