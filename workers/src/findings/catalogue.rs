@@ -90,7 +90,7 @@ impl FindingCode {
             Self::DateUnreadable => (Tag, "the date cannot be read"),
             Self::HeadersMissing => (Quarantine, "there is no header section"),
             Self::HeadersExceeded => (Tag, "there are more header fields, or longer ones, than are kept"),
-            Self::FieldNameDamaged => (Tag, "a field's name has white space or characters that no name has"),
+            Self::FieldNameDamaged => (Tag, "a field's name holds what no name may hold"),
             Self::DepthExceeded => (Quarantine, "parts are nested deeper than is looked at"),
             Self::PartsExceeded => (Quarantine, "there are more parts than are looked at"),
             Self::BoundaryDamaged => (Tag, "a boundary between parts is missing or damaged"),
@@ -111,7 +111,7 @@ impl FindingCode {
             Self::ParameterConflict => (Tag, "a parameter or a MIME field stands twice"),
             Self::NameConflict => (Tag, "an attachment has two different names"),
             Self::DuplicateNames => (Tag, "several attachments have one name"),
-            Self::HtmlRefused => (Tag, "the HTML was too deep or too long and was dropped, the text kept"),
+            Self::HtmlRefused => (Tag, "the HTML was too deep or too long: the text alone was kept"),
             Self::ActiveContentRemoved => (Accept, "active content was removed from the HTML"),
             Self::ControlCharacters => (Tag, "control characters were removed from a name or the subject"),
             Self::BidiCharacters => (Tag, "characters that turn the direction of writing were removed"),
@@ -119,7 +119,7 @@ impl FindingCode {
             Self::MixedScriptDomain => (Quarantine, "the domain mixes scripts whose letters look alike"),
             Self::TextTruncated => (Tag, "a text was cut at its limit"),
             Self::LookalikeDomain => {
-                (Quarantine, "the domain looks like one that is accepted or known, and is another")
+                (Quarantine, "the domain is made to look like one of ours or a known one")
             }
             Self::KnownSenderUnverified => (Quarantine, "the author is of a known domain and is not verified"),
             Self::BlockedSender => (Reject, "the sender is blocked"),
@@ -150,6 +150,6 @@ mod tests {
         for code in FindingCode::ALL.iter().filter(|code| code.is_always_ambiguous()) {
             assert!(code.default_action() >= Quarantine, "{}", code.name());
         }
-        assert!(FindingCode::ALL.iter().all(|code| !code.what().is_empty()));
+        assert!(FindingCode::ALL.iter().all(|code| (1..=60).contains(&code.what().len())), "it fits a table");
     }
 }

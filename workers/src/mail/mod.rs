@@ -13,6 +13,7 @@ pub mod limits;
 mod mime;
 pub mod model;
 pub mod names;
+mod outline;
 pub mod parse;
 pub(crate) mod parts;
 pub mod sanitise;

@@ -50,6 +50,9 @@ pub struct ParsedMail {
     pub html: Option<Pii<String>>,
     /// Every leaf part that carries bytes, in document order: what the scan has to look at.
     pub parts: Vec<Part>,
+    /// The tree of all parts, containers included, in document order: what a finding calls `part 1` is the first.
+    #[serde(default)]
+    pub structure: Vec<Node>,
     /// What was noticed.
     pub findings: Vec<Finding>,
     /// The codes of the findings that the policy has for worth telling, once each. The sandbox leaves it empty.
@@ -92,6 +95,19 @@ pub struct Part {
     pub content_id: Option<Pii<String>>,
     /// What it is to the mail.
     pub role: PartRole,
+}
+
+/// A part in the tree of parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// In how many others it is.
+    pub depth: usize,
+    /// `type/subtype`, lower case; `application/octet-stream` where it cannot be read.
+    #[serde(rename = "type")]
+    pub content_type: String,
+    /// Its position in [`ParsedMail::parts`], if it is a leaf that carries bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<usize>,
 }
 
 /// What a part is to the mail.

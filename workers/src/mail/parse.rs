@@ -13,7 +13,7 @@ use super::fields::{self, mailboxes};
 use super::findings::Findings;
 use super::limits::Limits;
 use super::model::{FindingCode, ParsedMail, Severity};
-use super::{bytes, delimiters, file_names, intent, parts, structure, text};
+use super::{bytes, delimiters, file_names, intent, outline, parts, structure, text};
 
 /// Why there is no mail at all in the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
@@ -67,6 +67,7 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
         findings.add(FindingCode::CharsetDamaged, Severity::Info, "text");
     }
     let body = bodies.text.as_ref().map(|text| text.expose().as_str());
+    let parts = parts::collect(message, limits, &mut findings);
     let mut boxes = |list, name| mailboxes(list, name, &mut findings);
     let (to, cc, bcc) = (boxes(headers.to(), "To"), boxes(headers.cc(), "Cc"), boxes(headers.bcc(), "Bcc"));
     // Commands go by the envelope; the header stands in where there is none.
@@ -84,7 +85,8 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
         bcc,
         intent: intent::find(recipients, subject.as_ref().map(|subject| subject.expose().as_str()), body),
         headers: fields::collect(&headers, limits, &mut findings),
-        parts: parts::collect(message, limits, &mut findings),
+        structure: outline::of(message, &parts),
+        parts,
         subject,
         text: bodies.text,
         html: bodies.html,

@@ -94,6 +94,7 @@ mod tests {
             text: None,
             html: None,
             parts: vec![],
+            structure: vec![],
             findings: vec![],
             tags: vec![],
             intent: None,
