@@ -118,9 +118,7 @@ impl FindingCode {
             Self::MixedScripts => (Tag, "a word mixes scripts whose letters look alike"),
             Self::MixedScriptDomain => (Quarantine, "the domain mixes scripts whose letters look alike"),
             Self::TextTruncated => (Tag, "a text was cut at its limit"),
-            Self::LookalikeDomain => {
-                (Quarantine, "the domain is made to look like one of ours or a known one")
-            }
+            Self::LookalikeDomain => (Quarantine, "the domain is made to look like one of ours or a known one"),
             Self::KnownSenderUnverified => (Quarantine, "the author is of a known domain and is not verified"),
             Self::BlockedSender => (Reject, "the sender is blocked"),
             Self::UnknownRecipient => (Reject, "a recipient is not accepted here"),

@@ -63,7 +63,7 @@ pub struct Policy {
 pub struct Judgement {
     /// The strictest action.
     pub action: Action,
-    /// The first finding that asks for it; `None` where everything is accepted.
+    /// The worst finding that asks for it, and the first of those; `None` where everything is accepted.
     pub because: Option<Finding>,
     /// The codes of findings to tell, once each: those with more than [`Action::Accept`].
     pub tags: Vec<FindingCode>,
@@ -83,16 +83,18 @@ impl Policy {
     #[must_use]
     pub fn judge(&self, tenant: &str, findings: &[Finding]) -> Judgement {
         let mut judgement = Judgement { action: Action::Accept, because: None, tags: Vec::new() };
+        let mut worst = (Action::Accept, Severity::Ambiguous);
         for finding in findings {
             let action = self.action(tenant, finding);
-            if action > judgement.action {
-                judgement.action = action;
+            if (action, finding.severity) > worst {
+                worst = (action, finding.severity);
                 judgement.because = Some(finding.clone());
             }
             if action > Action::Accept && !judgement.tags.contains(&finding.code) {
                 judgement.tags.push(finding.code);
             }
         }
+        judgement.action = worst.0;
         judgement.tags.sort_unstable();
         judgement
     }

@@ -39,16 +39,16 @@ const DECISIVE: [&str; 7] =
 
 /// Notes missing, repeated and unreadable fields of the mail itself.
 pub(super) fn check(headers: &Headers<'_>, findings: &mut Findings) {
+    for (name, severity) in SINGLETONS {
+        if headers.all(name).nth(1).is_some() {
+            findings.add(FindingCode::RepeatedHeader, severity, format!("header {name}"));
+        }
+    }
     if headers.is_empty() {
         findings.add(FindingCode::HeadersMissing, Severity::Ambiguous, "headers");
     } else {
         addresses::check(headers, findings);
         check_date(headers, findings);
-    }
-    for (name, severity) in SINGLETONS {
-        if headers.all(name).nth(1).is_some() {
-            findings.add(FindingCode::RepeatedHeader, severity, format!("header {name}"));
-        }
     }
 }
 

@@ -46,17 +46,19 @@ fn nothing_lets_through_what_is_read_in_two_ways() {
 }
 
 #[test]
-fn the_strictest_decides_the_first_of_its_kind_is_named_and_the_rest_are_tags() {
+fn the_strictest_decides_the_worst_of_its_kind_is_named_and_the_rest_are_tags() {
     let found = [
         finding(FindingCode::ActiveContentRemoved, Severity::Info),
         finding(FindingCode::NulInBody, Severity::Warning),
+        finding(FindingCode::FromMissing, Severity::Warning),
         finding(FindingCode::BoundaryDamaged, Severity::Ambiguous),
         finding(FindingCode::EncodingConflict, Severity::Ambiguous),
         finding(FindingCode::NulInBody, Severity::Warning),
     ];
     let judged = Policy::default().judge("default", &found);
-    assert_eq!((judged.action, judged.because.as_ref()), (Action::Quarantine, Some(&found[2])));
-    let tags = [FindingCode::BoundaryDamaged, FindingCode::NulInBody, FindingCode::EncodingConflict];
+    assert_eq!((judged.action, judged.because.as_ref()), (Action::Quarantine, Some(&found[3])));
+    use FindingCode as Code;
+    let tags = [Code::FromMissing, Code::BoundaryDamaged, Code::NulInBody, Code::EncodingConflict];
     assert_eq!(judged.tags, tags);
     let nothing = Policy::default().judge("default", &[]);
     assert_eq!((nothing.action, nothing.because, nothing.tags), (Action::Accept, None, vec![]));
