@@ -36,7 +36,7 @@ pub(super) const DOMAINS: [&str; 14] = [
     "news.green.example",
 ];
 
-pub(super) fn pick<'a, T: Copy>(rng: &mut StdRng, from: &'a [T]) -> T {
+pub(super) fn pick<T: Copy>(rng: &mut StdRng, from: &[T]) -> T {
     *from.choose(rng).unwrap()
 }
 
