@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::{
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
-    sandbox::{Sandbox, SandboxConfig},
+    sandbox::{self, Sandbox, SandboxConfig},
     scanning::Scanning,
     settings::Settings,
     stages::{
@@ -133,7 +133,7 @@ pub fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     let program = if this.exists() { this } else { std::env::current_exe().map_err(|e| failed(&e))? };
     let config = SandboxConfig {
         processes: settings.limits.sandbox_processes,
-        wall_limit: settings.limits.sandbox_wall,
+        budget: sandbox::Budget { wall: settings.limits.sandbox_wall },
         limits: settings.parse_limits(),
         ..SandboxConfig::new(program)
     };

@@ -24,7 +24,7 @@ use crate::{
         parse::Refusal,
     },
     rules::{Decision, Facts, Outcome},
-    sandbox::{Answer, SandboxError},
+    sandbox::SandboxError,
     scanning::Scanned,
     settings::Settings,
 };
@@ -115,8 +115,8 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
     let not_scanned = ScanResult::NotDone("the mail goes no further".to_owned());
     let quarantined = |why: String| Forecast { end: "quarantined", why };
     let mail = match sandbox.parse(raw.clone(), envelope.to.clone()).await {
-        Ok(Answer::Parsed(mail)) => mail,
-        Ok(Answer::Refused(Refusal { code, .. })) => {
+        Ok(Ok(mail)) => Box::new(mail),
+        Ok(Err(Refusal { code, .. })) => {
             let end = quarantined(format!("not a mail that can be read: {code}"));
             return Ok(Inspection { tenant, end, mail: None, scan: not_scanned, decision: None });
         }
