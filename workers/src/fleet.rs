@@ -15,6 +15,7 @@ use shared::{
 use tokio::task::JoinSet;
 
 use crate::{
+    auth::{Gate, dns::DnsError},
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
     sandbox::{self, Sandbox, SandboxConfig},
@@ -49,6 +50,9 @@ pub enum StartError {
         /// Why.
         error: BuildError,
     },
+    /// DNS.
+    #[error("authentication: {0}")]
+    Dns(#[from] DnsError),
     /// The sandbox's own program.
     #[error("the sandbox cannot be started: {0}")]
     Sandbox(String),
@@ -118,6 +122,7 @@ fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
         tenants: settings.tenants.clone(),
         sources: plane.sources.clone(),
         sandbox: Arc::new(start_sandbox(settings)?),
+        gate: Gate::new(&settings.authentication)?,
         max_mail: settings.limits.max_mail,
     })
 }
@@ -135,6 +140,7 @@ pub fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
         processes: settings.limits.sandbox_processes,
         budget: sandbox::Budget { wall: settings.limits.sandbox_wall },
         limits: settings.parse_limits(),
+        trust: settings.authentication.trust.clone(),
         ..SandboxConfig::new(program)
     };
     Sandbox::start(config).map_err(|e| failed(&e))

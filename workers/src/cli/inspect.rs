@@ -15,6 +15,7 @@ use shared::{ids::TenantId, pii::Pii};
 
 use super::{ConfigArg, boot, error::CommandError, output};
 use crate::{
+    auth::{Gate, policy::Decision as Decided},
     content::RawMail,
     fleet,
     intake::begins_like_a_mail,
@@ -110,7 +111,7 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
     let sandbox = fleet::start_sandbox(settings).map_err(CommandError::failed)?;
     let not_scanned = ScanResult::NotDone("the mail goes no further".to_owned());
     let quarantined = |why: String| Forecast { end: "quarantined", why };
-    let mail = match sandbox.parse(raw.clone(), envelope.to.clone()).await {
+    let mut mail = match sandbox.parse(raw.clone(), envelope.to.clone()).await {
         Ok(Ok(mail)) => Box::new(mail),
         Ok(Err(Refusal { code, .. })) => {
             let end = quarantined(format!("not a mail that can be read: {code}"));
@@ -124,6 +125,12 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
     };
     if let Some(finding) = mail.findings.iter().find(|finding| finding.severity == Severity::Ambiguous) {
         let end = quarantined(format!("ambiguous: {} in {}", finding.code.name(), finding.place));
+        return Ok(Inspection { tenant, end, mail: Some(mail), scan: not_scanned, decision: None });
+    }
+    let gate = Gate::new(&settings.authentication).map_err(CommandError::failed)?;
+    let passed = gate.pass(&mut mail, &raw, &envelope, None, &sandbox).await.map_err(CommandError::failed)?;
+    if let Decided::Quarantine(class, reason) = passed {
+        let end = quarantined(format!("{class}: {reason}"));
         return Ok(Inspection { tenant, end, mail: Some(mail), scan: not_scanned, decision: None });
     }
     let scan = scan(settings, raw, &mail).await;

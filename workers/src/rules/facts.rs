@@ -1,6 +1,7 @@
 //! What rules can see of a mail.
 
 use crate::{
+    auth::Authentication,
     jobs::SmtpEnvelope,
     mail::model::{Mailbox, ParsedMail, PartRole},
 };
@@ -32,6 +33,8 @@ pub struct Facts<'a> {
     pub verdict: &'a str,
     /// Whose mail it is.
     pub tenant: &'a str,
+    /// Who the sender is.
+    pub authentication: Option<&'a Authentication>,
 }
 
 impl<'a> Facts<'a> {
@@ -56,6 +59,7 @@ impl<'a> Facts<'a> {
             findings: mail.findings.iter().map(|finding| finding.code.name()).collect(),
             verdict,
             tenant,
+            authentication: mail.authentication.as_deref(),
         }
     }
 }
@@ -93,6 +97,8 @@ mod tests {
             parts: vec![],
             findings: vec![],
             intent: None,
+            evidence: None,
+            authentication: None,
         }
     }
 

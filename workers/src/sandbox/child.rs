@@ -9,12 +9,15 @@ use thiserror::Error;
 
 use super::frame::{self, FrameError, Kind};
 use super::task::{MAX_REQUEST, Request};
+use crate::auth::verify;
 
 /// What `mailtri sandbox` runs: requests from standard input, answers to standard output.
 ///
 /// Whatever restricts the process (resource limits, Landlock, seccomp) belongs before [`serve`]: here the first
 /// byte of a mail has not been read, and there is one thread.
 pub fn child_main() -> ExitCode {
+    // Reads the certificate authorities, which a resolver cannot be made without.
+    verify::prepare();
     match serve(&mut io::stdin().lock(), &mut io::stdout().lock(), Request::answer) {
         Ok(()) => ExitCode::SUCCESS,
         // The parent is gone or speaks another version: nobody is there to be told more.

@@ -24,6 +24,7 @@ use super::budget::{Budget, Left};
 use super::check::Untrue;
 use super::frame::{self, FrameError, Kind};
 use super::task::{MAX_ANSWER, MAX_REQUEST, Parse, Request, Task};
+use crate::auth::evidence::Trust;
 use crate::mail::limits::Limits;
 use crate::mail::model::ParsedMail;
 use crate::mail::parse::{Refusal, RefusalCode};
@@ -50,6 +51,8 @@ pub struct SandboxConfig {
     pub recycle_after: NonZeroU32,
     /// The limits of the parse.
     pub limits: Limits,
+    /// Whose words in a mail's header are believed.
+    pub trust: Trust,
 }
 
 impl SandboxConfig {
@@ -61,6 +64,7 @@ impl SandboxConfig {
             budget: Budget { wall: Duration::from_secs(30) },
             recycle_after: NonZeroU32::MIN.saturating_add(999),
             limits: Limits::default(),
+            trust: Trust::default(),
         }
     }
 }
@@ -167,7 +171,7 @@ impl Sandbox {
         if raw.len() > self.config.limits.raw {
             return Ok(Err(Refusal { code: RefusalCode::TooLarge, place: "mail".to_owned() }));
         }
-        self.ask(Parse { limits: self.config.limits, recipients }, &raw).await
+        self.ask(Parse { limits: self.config.limits, recipients, trust: self.config.trust.clone() }, &raw).await
     }
 
     /// Has a child do a task. Waits for a free one; dropping the future kills the child that has the bytes.

@@ -8,9 +8,10 @@ use shared::pii::Pii;
 
 use super::budget::Budget;
 use super::check::{self, Untrue};
+use crate::auth::{evidence::Trust, verify::Verify};
 use crate::mail::limits::Limits;
 use crate::mail::model::ParsedMail;
-use crate::mail::parse::{Refusal, parse};
+use crate::mail::parse::{Refusal, parse_trusting};
 
 /// The longest request without its bytes, in bytes.
 pub const MAX_REQUEST: u64 = 4 * 1024 * 1024;
@@ -49,6 +50,8 @@ pub trait Task: Serialize + Send + Sync + 'static {
 pub enum Request {
     /// To parse a mail.
     Parse(Parse),
+    /// To verify a mail's signatures.
+    Verify(Verify),
 }
 
 impl Request {
@@ -56,6 +59,7 @@ impl Request {
     pub fn max_body(&self) -> u64 {
         match self {
             Self::Parse(task) => task.max_body(),
+            Self::Verify(task) => task.max_body(),
         }
     }
 
@@ -66,6 +70,7 @@ impl Request {
     pub fn answer(&self, body: &[u8]) -> serde_json::Result<Vec<u8>> {
         match self {
             Self::Parse(task) => serde_json::to_vec(&task.run(body)),
+            Self::Verify(task) => serde_json::to_vec(&task.run(body)),
         }
     }
 
@@ -93,6 +98,9 @@ pub struct Parse {
     pub limits: Limits,
     /// The envelope's recipients.
     pub recipients: Vec<Pii<String>>,
+    /// Whose words in the header are believed.
+    #[serde(default)]
+    pub trust: Trust,
 }
 
 impl Task for Parse {
@@ -105,7 +113,7 @@ impl Task for Parse {
     }
 
     fn run(&self, body: &[u8]) -> Self::Answer {
-        parse(body, &self.limits, &self.recipients)
+        parse_trusting(body, &self.limits, &self.recipients, &self.trust)
     }
 
     fn check(&self, answer: &Self::Answer, body_len: u64) -> Result<(), Untrue> {
@@ -119,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_task_is_read_back_as_its_request() {
-        let parse = Parse { limits: Limits::default(), recipients: vec![Pii::new("a@b.example".to_owned())] };
+        let parse = Parse { limits: Limits::default(), recipients: vec![Pii::new("a@b.example".to_owned())], trust: Trust::default() };
         let read: Request = serde_json::from_slice(&Request::write(&parse).unwrap()).unwrap();
         assert_eq!(read, Request::Parse(parse));
     }

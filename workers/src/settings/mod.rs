@@ -3,6 +3,7 @@
 //! `mailtri.example.toml` documents every key. Everything is checked here, also across sections, so that a
 //! [`Settings`] is usable as it stands.
 
+mod authentication;
 mod aws;
 mod destinations;
 mod rules;
@@ -24,6 +25,7 @@ use shared::{
     policy::Policy,
 };
 
+pub use authentication::Authentication;
 pub use aws::{AwsSettings, PlaneSettings};
 use destinations::Bounds;
 pub use destinations::{Destination, NOT_DESTINATIONS};
@@ -62,6 +64,8 @@ pub struct Settings {
     pub tenants: Tenants,
     /// `[html]`.
     pub html: Html,
+    /// `[authentication]`.
+    pub authentication: Authentication,
     /// `[destination.NAME]`.
     pub destinations: BTreeMap<DestinationName, Destination>,
     /// `[[rule]]` and `[route]`.
@@ -124,6 +128,7 @@ impl Settings {
             tenants: tenants.names().map(|tenant| tenant.as_str().to_owned()).collect::<BTreeSet<String>>(),
         };
         Self {
+            authentication: Authentication::read(&root.section("authentication"), &plane),
             plane,
             data: Data::read(&root.section("data")),
             clamav,

@@ -1,6 +1,6 @@
 //! `parse`: fetches the raw mail, has it parsed in the sandbox, quarantines what can be read in two ways.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,7 +19,8 @@ use shared::{
 
 use super::{claim_failure, outage, source_bucket, store_failure};
 use crate::{
-    announce::{self, Announcement},
+    announce::{self, Announcement, SesVerdicts},
+    auth::{Gate, policy::Decision},
     jobs::{Announced, NextJob, ParseJob, ScanJob, SmtpEnvelope, Source, mail_id},
     mail::{
         model::{ParsedMail, Severity},
@@ -34,6 +35,9 @@ use crate::{
 /// Raw and parsed mails up to this size travel within the job.
 const INLINE: usize = 128 * 1024;
 
+/// How soon to ask DNS again, first and at most: a domain of the sender's own may make mails wait, so they wait long.
+const DNS_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
+
 /// The stage.
 #[derive(Debug)]
 pub struct Parse {
@@ -47,6 +51,8 @@ pub struct Parse {
     pub tenants: Tenants,
     /// Where untrusted bytes are looked at.
     pub sandbox: Arc<Sandbox>,
+    /// Where senders are authenticated.
+    pub gate: Gate,
     /// Longest mail, in bytes; a longer one is quarantined unread.
     pub max_mail: u64,
 }
@@ -77,7 +83,7 @@ impl Stage for Parse {
         match self.fetch(job.mail, ctx).await {
             Ok((source, raw)) => {
                 let mail = source.mail_id();
-                Ok(self.look_at(source, job.envelope, raw, ctx).await?.identified_as(mail))
+                Ok(self.look_at(source, (job.envelope, job.receipt), raw, ctx).await?.identified_as(mail))
             }
             Err(Unfetched::TooLarge) => Ok(too_large()),
             Err(Unfetched::Failed(failure)) => Err(failure),
@@ -89,19 +95,19 @@ impl Stage for Parse {
 fn adopted(all: Vec<Announcement>, tenants: &Tenants, now: Timestamp) -> Result<Vec<Envelope>, Reason> {
     let mut jobs: Vec<Envelope> = Vec::new();
     for announcement in all {
-        let (mail, envelope) = match announcement {
+        let (mail, envelope, receipt) = match announcement {
             Announcement::Stored(stored) => {
                 let (bucket, etag) = (stored.bucket.as_str().to_owned(), stored.etag.map(ETag));
                 let identity = stored.version.clone().or_else(|| etag.as_ref().map(|etag| etag.0.clone()));
                 let work = mail_id(&bucket, &stored.key, &identity.unwrap_or_default());
                 let mail = Announced::Stored { bucket, key: stored.key, etag, size: stored.size };
-                ((mail, work), stored.envelope)
+                ((mail, work), stored.envelope, stored.ses)
             }
             Announcement::Inline(inline) => {
                 let key = inline.message.key();
                 let work = mail_id("", &key, "");
                 let mail = Announced::Inline { key, raw: Claim::inline(inline.raw.expose()) };
-                ((mail, work), inline.envelope)
+                ((mail, work), inline.envelope, Some(inline.ses))
             }
             Announcement::Ignored { why } => {
                 tracing::info!(why = why.name(), "an announcement that asks for nothing");
@@ -110,7 +116,7 @@ fn adopted(all: Vec<Announcement>, tenants: &Tenants, now: Timestamp) -> Result<
         };
         let (mail, work) = mail;
         let origin = Origin { work, tenant: tenants.of(&envelope), first_seen: now };
-        let job = serde_json::value::to_raw_value(&ParseJob { mail, envelope });
+        let job = serde_json::value::to_raw_value(&ParseJob { mail, envelope, receipt });
         let job = job.map_err(|_| Reason::from("the announcement cannot be written as a job"))?;
         let first = Envelope::first(origin, pipeline::PARSE, job);
         // A body may name one object twice.
@@ -151,21 +157,19 @@ impl Parse {
     async fn look_at(
         &self,
         source: Source,
-        envelope: SmtpEnvelope,
+        (envelope, receipt): (SmtpEnvelope, Option<SesVerdicts>),
         raw: Bytes,
         ctx: &Context,
     ) -> Result<Outcome, Failure> {
         ctx.progress();
         abort_for_tests(&raw);
         let parsing = self.sandbox.parse(raw.clone(), envelope.to.clone());
-        let parsed = match ctx.opaque(ctx.remaining(), parsing).await {
+        let mut parsed = match ctx.opaque(ctx.remaining(), parsing).await {
             Ok(Ok(parsed)) => parsed,
             Ok(Err(Refusal { code, .. })) => {
                 return Ok(quarantine("refused", format!("not a mail that can be read: {code}")));
             }
-            Err(error @ SandboxError::Poisoned { .. }) => return Ok(quarantine("poisoned", error.to_string())),
-            Err(error @ SandboxError::Spawn(_)) => return Err(outage("sandbox_unavailable", &error, ctx)),
-            Err(error) => return Err(Failure::permanent("sandbox", error.to_string())),
+            Err(error) => return unanswered(&error, ctx),
         };
         for finding in &parsed.findings {
             metric::finding(finding.code.name());
@@ -174,7 +178,16 @@ impl Parse {
             let (code, place) = (finding.code.name(), &finding.place);
             return Ok(quarantine("ambiguous", format!("{code} in {place}")));
         }
-        self.hand_on(source, envelope, raw, &parsed, ctx).await
+        let gate = self.gate.pass(&mut parsed, &raw, &envelope, receipt.as_ref(), &self.sandbox);
+        match ctx.opaque(ctx.remaining(), gate).await {
+            Ok(Decision::Accept) => self.hand_on(source, envelope, raw, &parsed, ctx).await,
+            Ok(Decision::Quarantine(class, reason)) => Ok(quarantine(class, reason.to_owned())),
+            Ok(Decision::Defer) => {
+                let again = ctx.look_again(DNS_WAIT.0, DNS_WAIT.1);
+                Err(Failure::defer("dns_unavailable", "DNS does not tell who the sender is", again))
+            }
+            Err(error) => unanswered(&error, ctx),
+        }
     }
 
     async fn hand_on(
@@ -198,6 +211,15 @@ impl Parse {
         };
         let raw = (raw.len() <= INLINE).then(|| Claim::inline(&raw));
         Ok(Outcome::hop(ScanJob { source, envelope, raw, parsed }.hop("")?).with_note(note))
+    }
+}
+
+/// What it means when the sandbox has no answer.
+fn unanswered(error: &SandboxError, ctx: &Context) -> Result<Outcome, Failure> {
+    match error {
+        SandboxError::Poisoned { .. } => Ok(quarantine("poisoned", error.to_string())),
+        SandboxError::Spawn(_) => Err(outage("sandbox_unavailable", error, ctx)),
+        error => Err(Failure::permanent("sandbox", error.to_string())),
     }
 }
 
