@@ -62,7 +62,7 @@ fn test_child() -> ExitCode {
 }
 
 fn answer(request: &Request, raw: &[u8]) -> serde_json::Result<Vec<u8>> {
-    let Request::Parse(task) = request;
+    let Request::Parse(task) = request else { return request.answer(raw) };
     let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let parsed = || parse(raw, &task.limits, &task.recipients);
     let say = |bytes: &[u8]| {

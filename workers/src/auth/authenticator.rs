@@ -8,8 +8,7 @@ use shared::telemetry::metric;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Authentication, Domain,
-    dmarc,
+    Authentication, Domain, dmarc,
     dns::Dns,
     evidence::Evidence,
     results::{Arc, ArcResult, Dmarc, DmarcResult, Reported, Spf, SpfResult, Why},

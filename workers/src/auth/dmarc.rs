@@ -38,8 +38,10 @@ pub(super) async fn evaluate(dns: &MessageAuthenticator, author: &Domain, spf: &
         return Dmarc::without(DmarcResult::PermError, Why::NoAuthor);
     };
     let signatures: Vec<(TheirDkim, Signature)> = dkim.iter().filter_map(signature).collect();
-    let outputs: Vec<DkimOutput<'_>> =
-        signatures.iter().map(|(result, signature)| DkimOutput::from(result.clone()).with_signature(signature)).collect();
+    let outputs: Vec<DkimOutput<'_>> = signatures
+        .iter()
+        .map(|(result, signature)| DkimOutput::from(result.clone()).with_signature(signature))
+        .collect();
     let mail_from = spf.domain.as_ref().map_or("", Domain::expose);
     let spf_output = SpfOutput::new(mail_from.to_owned()).with_result(their_spf(spf.result));
     let allowance = Allowance::new();

@@ -2,7 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{Authentication, Domain, evidence::authserv_id, results::{SpfIdentity, Why}};
+use super::{
+    Authentication, Domain,
+    evidence::authserv_id,
+    results::{SpfIdentity, Why},
+};
 use crate::mail::model::HeaderField;
 
 /// What a field is called that came with the mail and claims to be ours (RFC 8601 §5).

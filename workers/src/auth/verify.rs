@@ -3,13 +3,7 @@
 //! Runs in the sandbox's child only. Invariant: nothing is looked up here; a key that did not come along is a
 //! `temperror`.
 
-use std::{
-    borrow::Borrow,
-    collections::HashMap,
-    hash::Hash,
-    sync::OnceLock,
-    time::Instant,
-};
+use std::{borrow::Borrow, collections::HashMap, hash::Hash, sync::OnceLock, time::Instant};
 
 use futures::FutureExt;
 use mail_auth::{
@@ -74,11 +68,13 @@ impl Task for Verify {
     }
 
     fn run(&self, body: &[u8]) -> Verified {
-        self.verify(body).unwrap_or_else(|| Verified { dkim: Vec::new(), arc: arc(ArcResult::Fail, Some(Why::Malformed), None) })
+        self.verify(body)
+            .unwrap_or_else(|| Verified { dkim: Vec::new(), arc: arc(ArcResult::Fail, Some(Why::Malformed), None) })
     }
 
     fn check(&self, answer: &Verified, _: u64) -> Result<(), Untrue> {
-        let known = |key: &Domain| self.keys.iter().any(|(name, record)| name == key && matches!(record, KeyRecord::Texts(_)));
+        let known =
+            |key: &Domain| self.keys.iter().any(|(name, record)| name == key && matches!(record, KeyRecord::Texts(_)));
         let holds = |dkim: &Dkim| {
             let selector = dkim.selector.as_ref().map(|selector| selector.expose().as_str());
             let key = selector.zip(dkim.domain.as_ref()).and_then(|(selector, d)| key_name(selector, d.expose()));
@@ -98,7 +94,9 @@ pub fn prepare() -> Option<&'static MessageAuthenticator> {
         options.cache_size = 0;
         options
     };
-    VERIFIER.get_or_init(|| MessageAuthenticator::new(ResolverConfig::from_name_servers(Vec::new()), options()).ok()).as_ref()
+    VERIFIER
+        .get_or_init(|| MessageAuthenticator::new(ResolverConfig::from_name_servers(Vec::new()), options()).ok())
+        .as_ref()
 }
 
 impl Verify {
@@ -120,7 +118,8 @@ impl Verify {
 /// One result a `DKIM-Signature`, in the header's order.
 fn signatures(message: &AuthenticatedMessage<'_>, outputs: &[DkimOutput<'_>]) -> Vec<Dkim> {
     let mut verified = outputs.iter().filter(|output| output.signature().is_some());
-    let fields = message.headers().iter().filter(|(name, _)| name.trim_ascii_end().eq_ignore_ascii_case(b"DKIM-Signature"));
+    let fields =
+        message.headers().iter().filter(|(name, _)| name.trim_ascii_end().eq_ignore_ascii_case(b"DKIM-Signature"));
     let mut results = Vec::new();
     for (_, value) in fields {
         let (result, why, signature) = match Signature::parse(value) {
@@ -129,7 +128,9 @@ fn signatures(message: &AuthenticatedMessage<'_>, outputs: &[DkimOutput<'_>]) ->
             // Whatever follows the signed length is the work of anybody.
             Ok(signature) if signature.l > 0 => (DkimResult::Policy, Some(Why::BodyLength), Some(signature)),
             Ok(signature) => {
-                let (result, why) = verified.next().map_or((DkimResult::Neutral, Some(Why::Malformed)), |output| judge(output, &signature));
+                let (result, why) = verified
+                    .next()
+                    .map_or((DkimResult::Neutral, Some(Why::Malformed)), |output| judge(output, &signature));
                 (result, why, Some(signature))
             }
         };

@@ -123,14 +123,18 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
         }
         Err(error) => return Err(CommandError::failed(error)),
     };
+    let gate = Gate::new(&settings.authentication).map_err(CommandError::failed)?;
+    let passed = gate.pass(&mut mail, &raw, &envelope, None, &sandbox).await.map_err(CommandError::failed)?;
     if let Some(finding) = mail.findings.iter().find(|finding| finding.severity == Severity::Ambiguous) {
         let end = quarantined(format!("ambiguous: {} in {}", finding.code.name(), finding.place));
         return Ok(Inspection { tenant, end, mail: Some(mail), scan: not_scanned, decision: None });
     }
-    let gate = Gate::new(&settings.authentication).map_err(CommandError::failed)?;
-    let passed = gate.pass(&mut mail, &raw, &envelope, None, &sandbox).await.map_err(CommandError::failed)?;
-    if let Decided::Quarantine(class, reason) = passed {
-        let end = quarantined(format!("{class}: {reason}"));
+    let held = match passed {
+        Decided::Accept => None,
+        Decided::Quarantine(class, reason) => Some(quarantined(format!("{class}: {reason}"))),
+        Decided::Defer => Some(Forecast { end: "deferred", why: "DNS does not tell who the sender is".to_owned() }),
+    };
+    if let Some(end) = held {
         return Ok(Inspection { tenant, end, mail: Some(mail), scan: not_scanned, decision: None });
     }
     let scan = scan(settings, raw, &mail).await;

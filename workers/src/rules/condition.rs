@@ -103,9 +103,10 @@ impl Matcher {
             Field::Dkim => facts.authentication.is_some_and(|all| all.dkim_words().any(fits)),
             Field::Dmarc => facts.authentication.is_some_and(|all| fits(all.dmarc.result.name())),
             Field::Arc => facts.authentication.is_some_and(|all| fits(all.arc.result.name())),
-            Field::AuthenticatedDomain => {
-                facts.authentication.and_then(Authentication::aligned_domain).is_some_and(|domain| fits(domain.expose()))
-            }
+            Field::AuthenticatedDomain => facts
+                .authentication
+                .and_then(Authentication::aligned_domain)
+                .is_some_and(|domain| fits(domain.expose())),
         }
     }
 }

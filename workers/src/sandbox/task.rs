@@ -127,7 +127,11 @@ mod tests {
 
     #[test]
     fn a_task_is_read_back_as_its_request() {
-        let parse = Parse { limits: Limits::default(), recipients: vec![Pii::new("a@b.example".to_owned())], trust: Trust::default() };
+        let parse = Parse {
+            limits: Limits::default(),
+            recipients: vec![Pii::new("a@b.example".to_owned())],
+            trust: Trust::default(),
+        };
         let read: Request = serde_json::from_slice(&Request::write(&parse).unwrap()).unwrap();
         assert_eq!(read, Request::Parse(parse));
     }

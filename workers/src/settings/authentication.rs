@@ -72,6 +72,7 @@ impl Authentication {
 }
 
 fn is_host(text: &str, patterns: bool) -> bool {
-    let is_char = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-') || (patterns && matches!(b, b'*' | b'?'));
+    let is_char =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-') || (patterns && matches!(b, b'*' | b'?'));
     (1..=253).contains(&text.len()) && text.bytes().all(is_char)
 }

@@ -25,9 +25,10 @@ fn is_alone(value: &str, address: &str, domain: &Domain) -> bool {
     let mut words = bare.split(is_end).filter(|word| word.contains('@')).peekable();
     // The local part may be quoted; then only "@domain" is left outside.
     let same = |word: &str| {
-        word == address || word.rsplit_once('@').is_some_and(|(local, rest)| {
-            !local.contains('@') && Domain::parse(rest).as_ref() == Some(domain)
-        })
+        word == address
+            || word
+                .rsplit_once('@')
+                .is_some_and(|(local, rest)| !local.contains('@') && Domain::parse(rest).as_ref() == Some(domain))
     };
     words.peek().is_some() && words.all(same)
 }

@@ -65,7 +65,8 @@ pub struct Evidence {
 impl Evidence {
     /// Collects it. `from` are the mailboxes of `From` as they are shown.
     pub(crate) fn collect(headers: &Headers<'_>, from: Option<AddressList<'_>>, trust: &Trust) -> Self {
-        let fields: Vec<Field<'_>> = headers.iter().map(|h| Field { name: h.raw_name(), value: h.raw_value() }).collect();
+        let fields: Vec<Field<'_>> =
+            headers.iter().map(|h| Field { name: h.raw_name(), value: h.raw_value() }).collect();
         let (is_signed, keys) = keys::collect(&fields);
         let (hop, reported) = trusted(&fields, trust);
         Self { author: author::domain(&fields, from), hop, reported, is_signed, keys }

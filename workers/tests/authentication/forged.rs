@@ -1,0 +1,3 @@
+//! x
+pub(crate) async fn no_aligned_pass() {}
+pub(crate) async fn renamed() {}
