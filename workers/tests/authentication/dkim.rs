@@ -90,12 +90,7 @@ pub(crate) async fn keys() {
     let plain = mail("a@alpha.example");
     // Nobody can have looked these up: a name with a NUL, a parenthesis or a space in it is another name to others.
     let signed = sign(&plain, "alpha.example", &keys, "ed");
-    for domain in [
-        "alpha.example\0.beta.example",
-        "alpha.example(.beta.example",
-        "älpha.example",
-        "example",
-    ] {
+    for domain in ["alpha.example\0.beta.example", "alpha.example(.beta.example", "älpha.example", "example"] {
         let raw = signed.replacen("d=alpha.example", &format!("d={domain}"), 1);
         let results = world.check(&raw).await;
         assert!(results.dkim.iter().all(|one| one.result != DkimResult::Pass && one.domain.is_none()), "{domain:?}");
