@@ -8,7 +8,7 @@ use shared::testing::dns::Fault;
 
 use crate::world::{Keys, World, from_alpha, mail, sign, sign_with};
 
-pub(crate) async fn each_result() {
+pub(crate) async fn dkim_has_each_of_its_results() {
     let (world, keys) = World::with_alpha();
     let other = Keys::generate();
     let plain = mail("a@alpha.example");
@@ -85,7 +85,7 @@ fn shift(header: &str, seconds: u64) -> String {
     parts.collect::<Vec<_>>().join(";")
 }
 
-pub(crate) async fn keys() {
+pub(crate) async fn dkim_keys_that_do_not_count() {
     let (world, keys) = World::with_alpha();
     let plain = mail("a@alpha.example");
     // Nobody can have looked these up: a name with a NUL, a parenthesis or a space in it is another name to others.
@@ -107,7 +107,7 @@ pub(crate) async fn keys() {
     assert_eq!((results[0].result, results[0].why), (DkimResult::Policy, Some(Why::Algorithm)));
 }
 
-pub(crate) async fn several() {
+pub(crate) async fn dkim_signatures_are_told_apart_and_bounded() {
     let (world, keys) = World::with_alpha();
     world.dns.txt("ed._domainkey.beta.example", keys.ed_record());
     let plain = mail("a@alpha.example");

@@ -5,7 +5,7 @@ use shared::testing::dns::Fault;
 
 use crate::world::{CLIENT, Keys, STRANGER, World, mail, ses, sign};
 
-pub(crate) async fn each_result() {
+pub(crate) async fn dmarc_has_each_of_its_results() {
     let (world, keys) = World::with_alpha();
     world.dns.fault("_dmarc.sf.example", Fault::Fails);
     world.dns.txt("_dmarc.soft.example", "v=DMARC1; p=quarantine; rua=mailto:x@soft.example");
@@ -39,7 +39,7 @@ pub(crate) async fn each_result() {
     assert_eq!(world.check(&mail("")).await.dmarc.why, Some(Why::NoAuthor));
 }
 
-pub(crate) async fn alignment() {
+pub(crate) async fn alignment_goes_by_record_and_organisation() {
     let (world, keys) = (World::new(), Keys::generate());
     for domain in [
         "alpha.example",

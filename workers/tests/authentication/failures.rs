@@ -10,7 +10,7 @@ use shared::testing::dns::{DnsStub, Fault};
 
 use crate::world::{Keys, World, from_alpha, mail, sign};
 
-pub(crate) async fn remembered() {
+pub(crate) async fn answers_are_remembered_and_asked_once() {
     let (world, keys) = World::with_alpha();
     let raw = from_alpha(&sign(&mail("a@alpha.example"), "alpha.example", &keys, "ed"));
     assert_eq!(world.check(&raw).await.dmarc.result, DmarcResult::Pass);
@@ -26,7 +26,7 @@ pub(crate) async fn remembered() {
     assert_eq!(world.dns.asked(), Vec::<String>::new());
 }
 
-pub(crate) async fn down() {
+pub(crate) async fn dns_that_is_down_is_no_pass_and_no_long_wait() {
     let (world, keys) = (World::patient(Duration::from_millis(900)), Keys::generate());
     let raw = from_alpha(&sign(&mail("a@alpha.example"), "alpha.example", &keys, "ed"));
     world.dns.set_down(true);
@@ -61,7 +61,7 @@ pub(crate) async fn down() {
     }
 }
 
-pub(crate) async fn one_silent_domain() {
+pub(crate) async fn one_silent_domain_is_not_a_silent_server() {
     let (world, keys) = (World::patient(Duration::from_millis(900)), Keys::generate());
     world.dns.txt("ed._domainkey.alpha.example", keys.ed_record());
     world.dns.txt("_dmarc.alpha.example", "v=DMARC1; p=reject");
@@ -76,7 +76,7 @@ pub(crate) async fn one_silent_domain() {
     }
 }
 
-pub(crate) async fn off() {
+pub(crate) async fn switched_off_says_so_everywhere() {
     let (world, keys) = (World::with(DnsStub::start().unwrap(), None), Keys::generate());
     let results = world.check(&from_alpha(&sign(&mail("a@alpha.example"), "alpha.example", &keys, "ed"))).await;
     assert_eq!(

@@ -14,7 +14,7 @@ use crate::world::{CLIENT, Keys, STRANGER, World, mail, ses, sign, sign_with};
 /// A forgery: what it is, the mail, and the envelope's sender where the transport tells.
 struct Forgery(&'static str, String, Option<&'static str>);
 
-pub(crate) async fn no_aligned_pass() {
+pub(crate) async fn no_forgery_is_an_aligned_pass() {
     let (world, alphas) = World::with_alpha();
     let keys = Keys::generate();
     world.dns.txt("beta.example", format!("v=spf1 ip4:{STRANGER} -all"));
@@ -187,7 +187,7 @@ fn claims(keys: &Keys) -> Vec<Forgery> {
     ]
 }
 
-pub(crate) async fn renamed() {
+pub(crate) async fn a_header_that_claims_to_be_ours_is_renamed() {
     let field =
         |value: &str| HeaderField { name: "Authentication-Results".to_owned(), value: Pii::new(value.to_owned()) };
     for (value, claims) in [

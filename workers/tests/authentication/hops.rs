@@ -7,7 +7,7 @@ use mailtri::{
 
 use crate::world::{CLIENT, STRANGER, World, mail, ses};
 
-pub(crate) async fn clients() {
+pub(crate) async fn the_client_is_the_one_that_a_trusted_server_saw() {
     let world = World::new();
     world.dns.txt("alpha.example", format!("v=spf1 ip4:{CLIENT} ip6:2001:db8::1 -all"));
     let body = mail("a@alpha.example");
@@ -90,7 +90,7 @@ pub(crate) async fn clients() {
     }
 }
 
-pub(crate) async fn reported() {
+pub(crate) async fn results_of_others_are_reported_only_where_they_are_theirs() {
     let world = World::new();
     let body = mail("a@alpha.example");
     let by_ses = ses(CLIENT, "m.alpha.example", "a@alpha.example", &body);

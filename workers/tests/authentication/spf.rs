@@ -5,7 +5,7 @@ use shared::testing::dns::{Fault, Record};
 
 use crate::world::{CLIENT, World, mail, ses};
 
-pub(crate) async fn each_result() {
+pub(crate) async fn spf_has_each_of_its_results() {
     let world = World::new();
     let long = (0..12).map(|i| format!("exists:e{i}.alpha.example ")).collect::<String>();
     world.dns.txt("many.alpha.example", format!("v=spf1 {long}-all"));
@@ -44,7 +44,7 @@ pub(crate) async fn each_result() {
     }
 }
 
-pub(crate) async fn identities() {
+pub(crate) async fn spf_asks_about_the_right_identity() {
     let world = World::new();
     world.dns.txt("mail.alpha.example", "v=spf1 ip4:192.0.2.0/24 -all");
     world.dns.txt("alpha.example", "v=spf1 -all");

@@ -29,7 +29,7 @@ struct Session {
     ip: String,
 }
 
-pub(crate) async fn spf() {
+pub(crate) async fn the_suite_of_spf_passes() {
     let folder = resources().join("spf");
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -130,7 +130,7 @@ async fn check(file: &str, world: &World, session: &Session, expected: &str) -> 
     true
 }
 
-pub(crate) async fn dkim_and_arc() {
+pub(crate) async fn the_suites_of_dkim_and_arc_pass() {
     for (folder, files) in [("dkim", 6), ("arc", 2)] {
         let mut run = 0;
         for entry in fs::read_dir(resources().join(folder)).unwrap() {
