@@ -67,6 +67,10 @@ impl Task for Verify {
         self.max_mail
     }
 
+    fn max_answer(&self, _: u64) -> u64 {
+        64 * 1024
+    }
+
     fn run(&self, body: &[u8]) -> Verified {
         self.verify(body)
             .unwrap_or_else(|| Verified { dkim: Vec::new(), arc: arc(ArcResult::Fail, Some(Why::Malformed), None) })

@@ -7,6 +7,7 @@ mod authentication;
 mod aws;
 mod destinations;
 mod rules;
+mod sandbox;
 mod scan;
 mod sections;
 mod stages;
@@ -29,6 +30,7 @@ pub use authentication::Authentication;
 pub use aws::{AwsSettings, PlaneSettings};
 use destinations::Bounds;
 pub use destinations::{Destination, NOT_DESTINATIONS};
+pub use sandbox::Sandbox;
 pub use scan::Scan;
 pub use sections::{Audit, Clamav, Data, Html, Limits, Shutdown, Telemetry, Tenants};
 
@@ -60,6 +62,8 @@ pub struct Settings {
     pub policies: BTreeMap<StageName, Policy>,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[sandbox]`.
+    pub sandbox: Sandbox,
     /// `[tenants]`.
     pub tenants: Tenants,
     /// `[html]`.
@@ -116,7 +120,7 @@ impl Settings {
         let audit = Audit::read(&root.section("audit"));
         let plane = aws::read(root, audit.key.is_some());
         let clamav = Clamav::read(&root.section("clamav"));
-        if policies.get(&SCAN).is_some_and(|policy| clamav.deadline > policy.deadline) {
+        if policies.get(&SCAN).is_some_and(|policy| clamav.deadlines.scan > policy.deadline) {
             root.section("clamav").reject("deadline", "must be at most stage.scan.deadline");
         }
         let deliver = policies.get(&DELIVER);
@@ -127,6 +131,7 @@ impl Settings {
             destinations: destinations.iter().map(|(name, _)| name.clone()).collect(),
             tenants: tenants.names().map(|tenant| tenant.as_str().to_owned()).collect::<BTreeSet<String>>(),
         };
+        let limits = Limits::read(&root.section("limits"));
         Self {
             authentication: Authentication::read(&root.section("authentication"), &plane),
             plane,
@@ -134,7 +139,8 @@ impl Settings {
             clamav,
             scan: Scan::read(&root.section("scan"), &tenants),
             policies,
-            limits: Limits::read(&root.section("limits")),
+            sandbox: Sandbox::read(&root.section("sandbox"), limits.max_mail),
+            limits,
             tenants,
             html: Html::read(&root.section("html")),
             rules: Arc::new(rules::read(root, &known)),

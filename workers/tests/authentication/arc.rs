@@ -7,7 +7,7 @@ use shared::testing::dns::Fault;
 use crate::world::{Keys, World, mail, sign};
 
 pub(crate) async fn arc_has_each_of_its_results() {
-    let (world, keys) = World::with_alpha();
+    let (world, keys) = World::with_alpha().await;
     let signed = sign(&mail("a@alpha.example"), "alpha.example", &keys, "ed");
     world.dns.txt("ed._domainkey.list.example", keys.ed_record());
     world.dns.fault("sf._domainkey.list.example", Fault::Fails);

@@ -9,7 +9,7 @@ use shared::testing::dns::Fault;
 use crate::world::{Keys, World, from_alpha, mail, sign, sign_with};
 
 pub(crate) async fn dkim_has_each_of_its_results() {
-    let (world, keys) = World::with_alpha();
+    let (world, keys) = World::with_alpha().await;
     let other = Keys::generate();
     let plain = mail("a@alpha.example");
     let [ed, rsa] = ["ed", "rsa"].map(|selector| sign(&plain, "alpha.example", &keys, selector));
@@ -86,7 +86,7 @@ fn shift(header: &str, seconds: u64) -> String {
 }
 
 pub(crate) async fn dkim_keys_that_do_not_count() {
-    let (world, keys) = World::with_alpha();
+    let (world, keys) = World::with_alpha().await;
     let plain = mail("a@alpha.example");
     // Nobody can have looked these up: a name with a NUL, a parenthesis or a space in it is another name to others.
     let signed = sign(&plain, "alpha.example", &keys, "ed");
@@ -108,7 +108,7 @@ pub(crate) async fn dkim_keys_that_do_not_count() {
 }
 
 pub(crate) async fn dkim_signatures_are_told_apart_and_bounded() {
-    let (world, keys) = World::with_alpha();
+    let (world, keys) = World::with_alpha().await;
     world.dns.txt("ed._domainkey.beta.example", keys.ed_record());
     let plain = mail("a@alpha.example");
     let twice = sign(&sign(&plain, "alpha.example", &keys, "ed"), "beta.example", &keys, "ed");

@@ -6,7 +6,7 @@ use shared::testing::dns::Fault;
 use crate::world::{CLIENT, Keys, STRANGER, World, mail, ses, sign};
 
 pub(crate) async fn dmarc_has_each_of_its_results() {
-    let (world, keys) = World::with_alpha();
+    let (world, keys) = World::with_alpha().await;
     world.dns.fault("_dmarc.sf.example", Fault::Fails);
     world.dns.txt("_dmarc.soft.example", "v=DMARC1; p=quarantine; rua=mailto:x@soft.example");
     world.dns.txt("_dmarc.odd.example", "v=DMARC1; p=whatever");
@@ -40,7 +40,7 @@ pub(crate) async fn dmarc_has_each_of_its_results() {
 }
 
 pub(crate) async fn alignment_goes_by_record_and_organisation() {
-    let (world, keys) = (World::new(), Keys::generate());
+    let (world, keys) = (World::new().await, Keys::generate());
     for domain in [
         "alpha.example",
         "mail.alpha.example",

@@ -11,7 +11,7 @@ use shared::testing::dns::{DnsStub, Fault};
 use crate::world::{Keys, World, from_alpha, mail, sign};
 
 pub(crate) async fn answers_are_remembered_and_asked_once() {
-    let (world, keys) = World::with_alpha();
+    let (world, keys) = World::with_alpha().await;
     let raw = from_alpha(&sign(&mail("a@alpha.example"), "alpha.example", &keys, "ed"));
     assert_eq!(world.check(&raw).await.dmarc.result, DmarcResult::Pass);
     let (first, unsigned) = (world.dns.asked().len(), from_alpha(&mail("a@missing.example")));
@@ -27,7 +27,7 @@ pub(crate) async fn answers_are_remembered_and_asked_once() {
 }
 
 pub(crate) async fn dns_that_is_down_is_no_pass_and_no_long_wait() {
-    let (world, keys) = (World::patient(Duration::from_millis(900)), Keys::generate());
+    let (world, keys) = (World::patient(Duration::from_millis(900)).await, Keys::generate());
     let raw = from_alpha(&sign(&mail("a@alpha.example"), "alpha.example", &keys, "ed"));
     world.dns.set_down(true);
     let results = world.check(&raw).await;
@@ -62,7 +62,7 @@ pub(crate) async fn dns_that_is_down_is_no_pass_and_no_long_wait() {
 }
 
 pub(crate) async fn one_silent_domain_is_not_a_silent_server() {
-    let (world, keys) = (World::patient(Duration::from_millis(900)), Keys::generate());
+    let (world, keys) = (World::patient(Duration::from_millis(900)).await, Keys::generate());
     world.dns.txt("ed._domainkey.alpha.example", keys.ed_record());
     world.dns.txt("_dmarc.alpha.example", "v=DMARC1; p=reject");
     for name in ["silent.example", "_dmarc.silent.example", "ed._domainkey.silent.example"] {
@@ -77,7 +77,7 @@ pub(crate) async fn one_silent_domain_is_not_a_silent_server() {
 }
 
 pub(crate) async fn switched_off_says_so_everywhere() {
-    let (world, keys) = (World::with(DnsStub::start().unwrap(), None), Keys::generate());
+    let (world, keys) = (World::with(DnsStub::start().unwrap(), None).await, Keys::generate());
     let results = world.check(&from_alpha(&sign(&mail("a@alpha.example"), "alpha.example", &keys, "ed"))).await;
     assert_eq!(
         (results.spf.result, results.dmarc.result, results.arc.result),

@@ -15,7 +15,7 @@ use crate::world::{CLIENT, Keys, STRANGER, World, mail, ses, sign, sign_with};
 struct Forgery(&'static str, String, Option<&'static str>);
 
 pub(crate) async fn no_forgery_is_an_aligned_pass() {
-    let (world, alphas) = World::with_alpha();
+    let (world, alphas) = World::with_alpha().await;
     let keys = Keys::generate();
     world.dns.txt("beta.example", format!("v=spf1 ip4:{STRANGER} -all"));
     for selector in ["ed", "x"] {
@@ -207,7 +207,7 @@ pub(crate) async fn a_header_that_claims_to_be_ours_is_renamed() {
         assert_eq!(fields[0].name == header::UNTRUSTED, claims, "{value}");
     }
     // What we say ourselves holds nothing but our words and names of one form.
-    let (world, keys) = World::with_alpha();
+    let (world, keys) = World::with_alpha().await;
     let said = |results: &Authentication| header::value(results);
     let genuine = world.check(&sign(&mail("a@alpha.example"), "alpha.example", &keys, "ed")).await;
     assert_eq!(

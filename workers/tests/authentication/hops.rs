@@ -8,7 +8,7 @@ use mailtri::{
 use crate::world::{CLIENT, STRANGER, World, mail, ses};
 
 pub(crate) async fn the_client_is_the_one_that_a_trusted_server_saw() {
-    let world = World::new();
+    let world = World::new().await;
     world.dns.txt("alpha.example", format!("v=spf1 ip4:{CLIENT} ip6:2001:db8::1 -all"));
     let body = mail("a@alpha.example");
     let ours = |received: &str| format!("Return-Path: <a@alpha.example>\r\nReceived: {received}\r\n{body}");
@@ -91,7 +91,7 @@ pub(crate) async fn the_client_is_the_one_that_a_trusted_server_saw() {
 }
 
 pub(crate) async fn results_of_others_are_reported_only_where_they_are_theirs() {
-    let world = World::new();
+    let world = World::new().await;
     let body = mail("a@alpha.example");
     let by_ses = ses(CLIENT, "m.alpha.example", "a@alpha.example", &body);
     let said = |raw: String| by_ses.replace("spf=none", &raw);

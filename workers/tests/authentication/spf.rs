@@ -6,7 +6,7 @@ use shared::testing::dns::{Fault, Record};
 use crate::world::{CLIENT, World, mail, ses};
 
 pub(crate) async fn spf_has_each_of_its_results() {
-    let world = World::new();
+    let world = World::new().await;
     let long = (0..12).map(|i| format!("exists:e{i}.alpha.example ")).collect::<String>();
     world.dns.txt("many.alpha.example", format!("v=spf1 {long}-all"));
     world.dns.txt("pass.alpha.example", "v=spf1 ip4:192.0.2.0/24 -all");
@@ -45,7 +45,7 @@ pub(crate) async fn spf_has_each_of_its_results() {
 }
 
 pub(crate) async fn spf_asks_about_the_right_identity() {
-    let world = World::new();
+    let world = World::new().await;
     world.dns.txt("mail.alpha.example", "v=spf1 ip4:192.0.2.0/24 -all");
     world.dns.txt("alpha.example", "v=spf1 -all");
     let raw = |mail_from: &str| ses(CLIENT, "mail.alpha.example", mail_from, &mail("a@alpha.example"));

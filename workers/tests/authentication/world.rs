@@ -33,30 +33,30 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
-        Self::patient(Duration::from_secs(10))
+    pub(crate) async fn new() -> Self {
+        Self::patient(Duration::from_secs(10)).await
     }
 
-    pub(crate) fn patient(patience: Duration) -> Self {
+    pub(crate) async fn patient(patience: Duration) -> Self {
         let dns = DnsStub::start().unwrap();
         let resolver = Dns::new(Servers::At(dns.address()), patience).unwrap();
-        Self::with(dns, Some(resolver))
+        Self::with(dns, Some(resolver)).await
     }
 
-    pub(crate) fn with(dns: DnsStub, resolver: Option<Dns>) -> Self {
+    pub(crate) async fn with(dns: DnsStub, resolver: Option<Dns>) -> Self {
         let mut config = SandboxConfig::new(std::env::current_exe().unwrap());
         config.trust = Trust {
             hosts: vec!["inbound-smtp.*.amazonaws.com".to_owned(), "mx.ours.example".to_owned()],
             authserv_ids: vec!["mx.ours.example".to_owned()],
         };
-        let sandbox = Sandbox::start(config).unwrap();
+        let sandbox = Sandbox::start(config).await.unwrap();
         let authenticator = Authenticator { dns: resolver, authserv_id: "mailtri".to_owned() };
         Self { dns, sandbox, authenticator }
     }
 
     /// The domain `alpha.example` with everything in order: it sends from [`CLIENT`], signs, and asks to reject.
-    pub(crate) fn with_alpha() -> (Self, Keys) {
-        let (world, keys) = (Self::new(), Keys::generate());
+    pub(crate) async fn with_alpha() -> (Self, Keys) {
+        let (world, keys) = (Self::new().await, Keys::generate());
         world.dns.txt("alpha.example", format!("v=spf1 ip4:{CLIENT} -all"));
         world.dns.txt("ed._domainkey.alpha.example", keys.ed_record());
         world.dns.txt("rsa._domainkey.alpha.example", keys.rsa_record());
