@@ -1,5 +1,7 @@
 //! The jobs of the four stages, as they travel in an envelope.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use shared::{
@@ -88,6 +90,9 @@ pub struct SmtpEnvelope {
     pub from: Option<Pii<String>>,
     /// `RCPT TO`; empty where the transport did not say.
     pub to: Vec<Pii<String>>,
+    /// The address of the client that handed the mail over; `None` where the transport did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ip: Option<Pii<IpAddr>>,
 }
 
 /// A raw mail to be parsed.
