@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::{
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
-    sandbox::{Sandbox, SandboxConfig},
+    sandbox::{self, Sandbox, SandboxConfig},
     scanning::Scanning,
     settings::Settings,
     stages::{
@@ -133,7 +133,7 @@ pub fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     let program = if this.exists() { this } else { std::env::current_exe().map_err(|e| failed(&e))? };
     let config = SandboxConfig {
         processes: settings.limits.sandbox_processes,
-        wall_limit: settings.limits.sandbox_wall,
+        budget: sandbox::Budget { wall: settings.limits.sandbox_wall },
         limits: settings.parse_limits(),
         ..SandboxConfig::new(program)
     };
@@ -141,18 +141,29 @@ pub fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
 }
 
 fn scan(settings: &Settings, plane: &Plane) -> Scan {
-    Scan { blobs: Arc::clone(&plane.blobs), sources: plane.sources.clone(), scanning: scanning(settings) }
+    Scan {
+        blobs: Arc::clone(&plane.blobs),
+        sources: plane.sources.clone(),
+        scanning: scanning(settings),
+        policies: Arc::new(settings.scan.policies.clone()),
+        rules: Arc::clone(&settings.rules),
+    }
 }
 
 /// The configured scanner.
 #[must_use]
 pub fn scanning(settings: &Settings) -> Scanning {
     let clamd = Clamd::new(settings.clamav.endpoint.clone());
-    Scanning::new(Arc::new(clamd), settings.clamav.deadline, settings.clamav.concurrency.get())
+    Scanning::new(Arc::new(clamd), settings.scan.raw, settings.clamav.deadline, settings.clamav.concurrency.get())
 }
 
 fn route(settings: &Settings, plane: &Plane) -> Route {
-    Route { blobs: Arc::clone(&plane.blobs), state: Arc::clone(&plane.state), rules: Arc::clone(&settings.rules) }
+    Route {
+        blobs: Arc::clone(&plane.blobs),
+        state: Arc::clone(&plane.state),
+        rules: Arc::clone(&settings.rules),
+        policies: Arc::new(settings.scan.policies.clone()),
+    }
 }
 
 fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {

@@ -10,21 +10,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::{StreamExt, stream};
 use mailtri::mail::limits::Limits;
-use mailtri::mail::model::{FindingCode, Severity};
-use mailtri::mail::parse::{RefusalCode, parse};
+use mailtri::mail::model::{FindingCode, ParsedMail, Severity};
+use mailtri::mail::parse::{Refusal, RefusalCode, parse};
 use mailtri::sandbox::child::{child_main, serve};
 use mailtri::sandbox::pool::SUBCOMMAND;
-use mailtri::sandbox::{Answer, Death, Request, Sandbox, SandboxConfig, SandboxError};
+use mailtri::sandbox::{Body, Budget, Death, Request, Sandbox, SandboxConfig, SandboxError, task};
+use shared::blobs::{BlobError, ByteStream};
 use shared::pii::Pii;
 use tokio::task::JoinSet;
 
 type Case = (&'static str, fn(&tokio::runtime::Runtime));
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     ("an ordinary mail is parsed as in process", |rt| rt.block_on(ordinary())),
     ("a refusal is an answer", |rt| rt.block_on(refusal())),
     ("a mail of 39 MB passes through the pipe", |rt| rt.block_on(large())),
+    ("a body is streamed, and one that does not come is not the mail's fault", |rt| rt.block_on(streamed())),
     ("30,000 stacked messages are answered", |rt| rt.block_on(stacked())),
     ("a child that is killed in the middle costs nothing", |rt| rt.block_on(killed_in_the_middle())),
     ("a mail that ends its child twice is poisoned and its neighbours are unhurt", |rt| rt.block_on(poison())),
@@ -58,9 +61,10 @@ fn test_child() -> ExitCode {
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn answer(request: &Request, raw: &[u8]) -> Answer {
+fn answer(request: &Request, raw: &[u8]) -> serde_json::Result<Vec<u8>> {
+    let Request::Parse(task) = request;
     let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let parsed = || parse(raw, &request.limits, &request.recipients);
+    let parsed = || parse(raw, &task.limits, &task.recipients);
     let say = |bytes: &[u8]| {
         std::io::stdout().write_all(bytes).unwrap();
         std::io::stdout().flush().unwrap();
@@ -81,16 +85,18 @@ fn answer(request: &Request, raw: &[u8]) -> Answer {
         "X-Do: lie" => {
             let mut mail = parsed().unwrap();
             mail.parts[0].address.0[0].end += 1_000_000;
-            Answer::Parsed(Box::new(mail))
+            serde_json::to_vec(&Answer::Ok(mail))
         }
         "X-Do: tell pid" => {
             let mut mail = parsed().unwrap();
             mail.subject = Some(Pii::new(std::process::id().to_string()));
-            Answer::Parsed(Box::new(mail))
+            serde_json::to_vec(&Answer::Ok(mail))
         }
-        _ => parsed().into(),
+        _ => request.answer(raw),
     }
 }
+
+type Answer = Result<ParsedMail, Refusal>;
 
 /// Whether the file that the mail names on its second line is still there; removes it.
 fn first_time(raw: &[u8]) -> bool {
@@ -119,7 +125,7 @@ async fn send(sandbox: &Sandbox, raw: Bytes) -> Result<Answer, SandboxError> {
 
 async fn assert_passes(sandbox: &Sandbox) {
     let answer = send(sandbox, mail("")).await.unwrap();
-    assert!(matches!(answer, Answer::Parsed(mail) if mail.text.as_ref().unwrap().expose() == "hello\n"));
+    assert!(matches!(answer, Ok(mail) if mail.text.as_ref().unwrap().expose() == "hello\n"));
 }
 
 async fn deaths(sandbox: &Sandbox, first: &str) -> (Death, Death) {
@@ -138,15 +144,13 @@ async fn ordinary() {
     std::os::unix::fs::symlink(std::env::current_exe().unwrap(), &config.program).unwrap();
     let sandbox = Sandbox::start(config).unwrap();
     for _ in 0..3 {
-        assert_eq!(send(&sandbox, mail("")).await.unwrap(), Answer::Parsed(Box::new(expected.clone())));
+        assert_eq!(send(&sandbox, mail("")).await.unwrap(), Ok(expected.clone()));
     }
 }
 
 async fn refusal() {
     let sandbox = sandbox();
-    assert!(
-        matches!(send(&sandbox, Bytes::new()).await, Ok(Answer::Refused(refusal)) if refusal.code == RefusalCode::Empty)
-    );
+    assert!(matches!(send(&sandbox, Bytes::new()).await, Ok(Err(refusal)) if refusal.code == RefusalCode::Empty));
     assert_passes(&sandbox).await;
 }
 
@@ -158,13 +162,50 @@ async fn large() {
         raw.extend_from_slice(b"\r\n");
     }
     let len = raw.len() as u64;
-    let Answer::Parsed(mail) = send(&sandbox(), raw.into()).await.unwrap() else { panic!("refused") };
+    let Ok(mail) = send(&sandbox(), raw.into()).await.unwrap() else { panic!("refused") };
     assert_eq!((mail.raw.len, mail.parts.len()), (len, 1));
+}
+
+/// A body whose chunks come from elsewhere, perhaps with fewer or more bytes than it says.
+struct Streamed(u64, Vec<Result<Bytes, BlobError>>);
+
+#[async_trait::async_trait]
+impl Body for Streamed {
+    fn len(&self) -> u64 {
+        self.0
+    }
+
+    async fn open(&self) -> Result<ByteStream, BlobError> {
+        let chunks: Vec<_> = self.1.iter().map(|chunk| chunk.as_ref().cloned().map_err(|_| BlobError::Range)).collect();
+        Ok(stream::iter(chunks).boxed())
+    }
+}
+
+async fn streamed() {
+    let sandbox = sandbox();
+    let ask = async |len: usize, chunks| {
+        let task = task::Parse { limits: Limits::default(), recipients: Vec::new() };
+        sandbox.ask(task, &Streamed(len as u64, chunks)).await
+    };
+    let (whole, first) = (mail(""), mail("X-Do: exit"));
+    let chunks = |bytes: &Bytes| bytes.chunks(7).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect::<Vec<_>>();
+    let parsed = ask(whole.len(), chunks(&whole)).await.unwrap().unwrap();
+    assert_eq!(parsed.raw.len, whole.len() as u64);
+    // The second attempt reads it again from the start.
+    assert!(matches!(ask(first.len(), chunks(&first)).await, Err(SandboxError::Poisoned { .. })));
+    for len in [whole.len() - 1, whole.len() + 1] {
+        assert!(matches!(ask(len, chunks(&whole)).await, Err(SandboxError::Body(BlobError::Damaged(_)))), "{len}");
+    }
+    let broken = vec![Ok(whole.slice(..9)), Err(BlobError::Range)];
+    assert!(matches!(ask(whole.len(), broken).await, Err(SandboxError::Body(BlobError::Range))));
+    let over = Limits::default().raw + 1;
+    assert!(matches!(ask(over, Vec::new()).await, Err(SandboxError::BodyTooLong(len)) if len == over as u64));
+    assert_passes(&sandbox).await;
 }
 
 async fn stacked() {
     let raw = "Content-Type: message/rfc822\r\n\r\n".repeat(30_000);
-    let Answer::Parsed(mail) = send(&sandbox(), raw.into()).await.unwrap() else { panic!("refused") };
+    let Ok(mail) = send(&sandbox(), raw.into()).await.unwrap() else { panic!("refused") };
     let depth = mail.findings.iter().find(|finding| finding.code == FindingCode::DepthExceeded).unwrap();
     assert_eq!((depth.severity, mail.parts.len()), (Severity::Ambiguous, 1));
 }
@@ -173,7 +214,7 @@ async fn killed_in_the_middle() {
     let sandbox = sandbox();
     let file = tempfile::NamedTempFile::new().unwrap().into_temp_path();
     let answer = send(&sandbox, mail(&format!("X-Do: once\nX-File: {}", file.display()))).await.unwrap();
-    assert!(matches!(answer, Answer::Parsed(_)));
+    assert!(answer.is_ok());
     assert!(!file.exists(), "the first child never came to it");
     // And from outside, while it waits: the next mail finds the child gone.
     let pid = pid(&sandbox).await;
@@ -183,7 +224,7 @@ async fn killed_in_the_middle() {
 }
 
 async fn pid(sandbox: &Sandbox) -> String {
-    let Answer::Parsed(mail) = send(sandbox, mail("X-Do: tell pid")).await.unwrap() else { panic!("refused") };
+    let Ok(mail) = send(sandbox, mail("X-Do: tell pid")).await.unwrap() else { panic!("refused") };
     mail.subject.unwrap().into_inner()
 }
 
@@ -214,7 +255,7 @@ async fn panics() {
 
 async fn wall_limit() {
     let mut config = config();
-    config.wall_limit = Duration::from_secs(1);
+    config.budget = Budget { wall: Duration::from_secs(1) };
     let sandbox = Sandbox::start(config).unwrap();
     let both = deaths(&sandbox, "X-Do: hang").await;
     assert!(matches!(both, (Death::WallLimit, Death::WallLimit)), "{both:?}");

@@ -72,7 +72,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 async fn verdicts(scanner: &dyn Scanner) {
-    let encrypted = Ok(Verdict::Encrypted { signature: "Heuristics.Encrypted.Zip".to_owned() });
+    let encrypted = Ok(Verdict::Encrypted { reason: "Heuristics.Encrypted.Zip".to_owned() });
     let harmless = b"Dear reader, all is well.\n".to_vec();
     for (name, bytes, expected) in [
         ("text", harmless.clone(), Ok(Verdict::Clean)),

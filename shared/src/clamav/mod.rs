@@ -18,6 +18,7 @@ pub mod testing;
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::blobs::{BlobError, ByteStream};
@@ -35,13 +36,15 @@ pub enum Verdict {
     },
     /// The content is encrypted and could not be looked into.
     Encrypted {
-        /// What clamd calls it.
-        signature: String,
+        /// What clamd calls it, or what it is in our words.
+        #[serde(alias = "signature")]
+        reason: String,
     },
-    /// The content exceeds one of the scanner's limits: not all of it was scanned.
+    /// The content exceeds a limit of the scanner or of ours: not all of it was scanned.
     LimitsExceeded {
-        /// What clamd calls it.
-        signature: String,
+        /// What clamd calls it, or which limit of ours.
+        #[serde(alias = "signature")]
+        reason: String,
     },
     /// The content could not be scanned and will not be at another try.
     Unscannable {
@@ -59,6 +62,17 @@ impl Verdict {
             Self::Encrypted { .. } => "encrypted",
             Self::LimitsExceeded { .. } => "limits_exceeded",
             Self::Unscannable { .. } => "unscannable",
+        }
+    }
+
+    /// The signature's name, or the reason; empty for a clean one.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Clean => "",
+            Self::Infected { signature: detail }
+            | Self::Encrypted { reason: detail }
+            | Self::LimitsExceeded { reason: detail }
+            | Self::Unscannable { reason: detail } => detail,
         }
     }
 }
@@ -96,6 +110,9 @@ pub struct EngineVersion {
     pub engine: String,
     /// The signature database's version; `None` where clamd reports none.
     pub database: Option<String>,
+    /// When the signature database was built; `None` where clamd reports no version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built: Option<Timestamp>,
 }
 
 /// A malware scanner.

@@ -81,7 +81,7 @@ mod tests {
     #[tokio::test]
     async fn both_verdicts_have_to_be_right() {
         let infected = || Ok(Verdict::Infected { signature: "Eicar".to_owned() });
-        let encrypted = || Ok(Verdict::Encrypted { signature: "x".to_owned() });
+        let encrypted = || Ok(Verdict::Encrypted { reason: "x".to_owned() });
         for (eicar, harmless, expected) in [
             (infected(), Ok(Verdict::Clean), Ok(())),
             (Ok(Verdict::Clean), Ok(Verdict::Clean), Err(SelfTestError::Missed("clean"))),

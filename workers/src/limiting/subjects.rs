@@ -44,9 +44,6 @@ impl Subjects {
         if !envelope.to.is_empty() {
             subjects = subjects.with_recipients(envelope.to.iter());
         }
-        if let Some(ip) = &envelope.client_ip {
-            subjects = subjects.with(Scope::ClientIp, [client(*ip.expose())]);
-        }
         subjects
     }
 
@@ -63,6 +60,12 @@ impl Subjects {
             self = self.with_recipients(to.map(|Mailbox { address, .. }| address));
         }
         self
+    }
+
+    /// Adds the client that handed the mail over.
+    #[must_use]
+    pub fn with_client(self, ip: IpAddr) -> Self {
+        self.with(Scope::ClientIp, [client(ip)])
     }
 
     /// The subjects of a scope, if they are known.
@@ -148,22 +151,18 @@ mod tests {
         subjects.of(scope).map(Iterator::collect)
     }
 
-    fn envelope(from: Option<&str>, to: &[&str], ip: Option<&str>) -> SmtpEnvelope {
+    fn envelope(from: Option<&str>, to: &[&str]) -> SmtpEnvelope {
         SmtpEnvelope {
             from: from.map(|from| from.to_owned().into()),
             to: to.iter().map(|to| (*to).to_owned().into()).collect(),
-            client_ip: ip.map(|ip| Pii::new(ip.parse().unwrap())),
         }
     }
 
     #[test]
     fn one_spelling_a_subject() {
-        let envelope = envelope(
-            Some("News@Mail.Example.CO.UK"),
-            &["B@x.example", "a@x.example", "b@X.example"],
-            Some("::ffff:192.0.2.7"),
-        );
-        let subjects = Subjects::of_envelope(&envelope, "acme", Some(9));
+        let to = ["B@x.example", "a@x.example", "b@X.example"];
+        let envelope = envelope(Some("News@Mail.Example.CO.UK"), &to);
+        let subjects = Subjects::of_envelope(&envelope, "acme", Some(9)).with_client("::ffff:192.0.2.7".parse().unwrap());
         assert_eq!(of(&subjects, Scope::Sender), Some(vec!["news@mail.example.co.uk"]));
         assert_eq!(of(&subjects, Scope::SenderDomain), Some(vec!["example.co.uk"]));
         assert_eq!(of(&subjects, Scope::Recipient), Some(vec!["a@x.example", "b@x.example"]));
@@ -174,11 +173,11 @@ mod tests {
 
     #[test]
     fn a_bounce_has_a_sender_and_no_domain_and_what_is_not_said_is_not_known() {
-        let bounce = Subjects::of_envelope(&envelope(Some(""), &[], None), "t", None);
+        let bounce = Subjects::of_envelope(&envelope(Some(""), &[]), "t", None);
         assert_eq!(of(&bounce, Scope::Sender), Some(vec!["<>"]));
         assert_eq!(of(&bounce, Scope::SenderDomain), Some(vec![]));
         assert_eq!((of(&bounce, Scope::Recipient), of(&bounce, Scope::ClientIp)), (None, None));
-        let silent = Subjects::of_envelope(&envelope(None, &[], None), "t", None);
+        let silent = Subjects::of_envelope(&envelope(None, &[]), "t", None);
         assert_eq!(of(&silent, Scope::Sender), None);
     }
 

@@ -12,10 +12,9 @@ use crate::mail::intent::MAX_ARGUMENT;
 use crate::mail::limits::Limits;
 use crate::mail::model::{Finding, HeaderField, Intent, Mailbox, ParsedMail, Part};
 use crate::mail::names::MAX_NAME;
+use crate::mail::parse::Refusal;
 use crate::mail::parts::MAX_CONTENT_TYPE;
 use crate::mail::sanitise::MAX_GROWTH;
-
-use super::message::Answer;
 
 /// The most findings in all.
 const MAX_FINDINGS: usize = 500;
@@ -27,14 +26,14 @@ const MAX_PLACE: usize = 64;
 #[error("the answer's {0} cannot be true")]
 pub struct Untrue(pub &'static str);
 
-/// Checks an answer to a request about `raw_len` bytes.
+/// Checks what is said to come of parsing `raw_len` bytes.
 ///
 /// # Errors
 /// The first thing that cannot be true.
-pub fn check(answer: &Answer, raw_len: usize, limits: &Limits) -> Result<(), Untrue> {
+pub fn parse(answer: Result<&ParsedMail, &Refusal>, raw_len: u64, limits: &Limits) -> Result<(), Untrue> {
     match answer {
-        Answer::Refused(refusal) => holds(is_place(&refusal.place), "place"),
-        Answer::Parsed(mail) => check_mail(mail, raw_len as u64, limits),
+        Err(refusal) => holds(is_place(&refusal.place), "place"),
+        Ok(mail) => check_mail(mail, raw_len, limits),
     }
 }
 
@@ -118,7 +117,7 @@ mod tests {
         let limits = Limits::default();
         let mut mail = parse(RAW, &limits, &[]).unwrap();
         change(&mut mail);
-        check(&Answer::Parsed(Box::new(mail)), RAW.len(), &limits)
+        super::parse(Ok(&mail), RAW.len() as u64, &limits)
     }
 
     #[test]

@@ -7,20 +7,26 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use shared::{pii::Pii, telemetry::metric};
+use futures::StreamExt;
+use shared::{blobs::BlobError, pii::Pii, telemetry::metric};
 use thiserror::Error;
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::check::{Untrue, check};
+use super::body::Body;
+use super::budget::{Budget, Left};
+use super::check::Untrue;
 use super::frame::{self, FrameError, Kind};
-use super::message::{Answer, MAX_ANSWER, MAX_REQUEST, Request};
+use super::task::{MAX_ANSWER, MAX_REQUEST, Parse, Request, Task};
 use crate::mail::limits::Limits;
+use crate::mail::model::ParsedMail;
+use crate::mail::parse::{Refusal, RefusalCode};
 
 /// The subcommand that makes the program a child.
 pub const SUBCOMMAND: &str = "sandbox";
@@ -28,6 +34,8 @@ pub const SUBCOMMAND: &str = "sandbox";
 const EXIT_GRACE: Duration = Duration::from_secs(5);
 /// Answers longer than this are read off the runtime's threads, in bytes.
 const LONG_ANSWER: usize = 256 * 1024;
+/// What a source gives is not what was announced to the child.
+const OTHER_LENGTH: BlobError = BlobError::Damaged("of another length than was said");
 
 /// How the pool is made.
 #[derive(Debug, Clone)]
@@ -36,8 +44,8 @@ pub struct SandboxConfig {
     pub program: PathBuf,
     /// How many children there are at most.
     pub processes: NonZeroUsize,
-    /// How long one attempt at a mail may take, from its first byte to the answer.
-    pub wall_limit: Duration,
+    /// What one attempt at a task may cost, where the task does not say otherwise.
+    pub budget: Budget,
     /// After how many mails a child is replaced.
     pub recycle_after: NonZeroU32,
     /// The limits of the parse.
@@ -50,7 +58,7 @@ impl SandboxConfig {
         Self {
             program,
             processes: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            wall_limit: Duration::from_secs(30),
+            budget: Budget { wall: Duration::from_secs(30) },
             recycle_after: NonZeroU32::MIN.saturating_add(999),
             limits: Limits::default(),
         }
@@ -69,6 +77,12 @@ pub enum SandboxError {
     /// The request itself is longer than a child reads: the recipients are too many.
     #[error("a request of {0} bytes: too many recipients")]
     RequestTooLong(usize),
+    /// More bytes than the task is for.
+    #[error("{0} bytes are more than the task takes")]
+    BodyTooLong(u64),
+    /// The bytes to look at could not be read from where they are: not the mail's failure either.
+    #[error(transparent)]
+    Body(#[from] BlobError),
     /// The mail cost two children their life.
     #[error("the mail ended its sandbox twice: first {first}, then {second}")]
     Poisoned {
@@ -141,30 +155,48 @@ impl Sandbox {
         &self.config.limits
     }
 
-    /// Parses a mail in a child. Waits for a free one; dropping the future kills the child that has the mail.
+    /// Parses a mail.
     ///
     /// # Errors
     /// See [`SandboxError`].
-    pub async fn parse(&self, raw: Bytes, recipients: Vec<Pii<String>>) -> Result<Answer, SandboxError> {
-        let request = Request { limits: self.config.limits, recipients };
-        let request = serde_json::to_vec(&request)?;
+    pub async fn parse(
+        &self,
+        raw: Bytes,
+        recipients: Vec<Pii<String>>,
+    ) -> Result<Result<ParsedMail, Refusal>, SandboxError> {
+        if raw.len() > self.config.limits.raw {
+            return Ok(Err(Refusal { code: RefusalCode::TooLarge, place: "mail".to_owned() }));
+        }
+        self.ask(Parse { limits: self.config.limits, recipients }, &raw).await
+    }
+
+    /// Has a child do a task. Waits for a free one; dropping the future kills the child that has the bytes.
+    ///
+    /// # Errors
+    /// See [`SandboxError`].
+    pub async fn ask<T: Task>(&self, task: T, body: &dyn Body) -> Result<T::Answer, SandboxError> {
+        if body.len() > task.max_body().min(frame::MAX) {
+            return Err(SandboxError::BodyTooLong(body.len()));
+        }
+        let request = Request::write(&task)?;
         if request.len() as u64 > MAX_REQUEST {
             return Err(SandboxError::RequestTooLong(request.len()));
         }
+        let task = Arc::new(task);
         // The semaphore is never closed: without a permit there is only more waiting.
         let _slot = self.slots.acquire().await;
-        let worker = self.warm()?;
-        let first = match self.attempt(worker, &request, &raw).await {
+        let first = match self.attempt(self.warm()?, &task, &request, body).await {
             Ok((answer, worker)) => {
                 self.keep(worker);
                 return Ok(answer);
             }
-            Err(death) => death,
+            Err(Ended::Source(error)) => return Err(error.into()),
+            Err(Ended::Child(death)) => death,
         };
-        let alone = Worker::spawn(&self.config)?;
-        match self.attempt(alone, &request, &raw).await {
+        match self.attempt(Worker::spawn(&self.config)?, &task, &request, body).await {
             Ok((answer, _)) => Ok(answer),
-            Err(second) => Err(SandboxError::Poisoned { first, second }),
+            Err(Ended::Source(error)) => Err(error.into()),
+            Err(Ended::Child(second)) => Err(SandboxError::Poisoned { first, second }),
         }
     }
 
@@ -186,27 +218,51 @@ impl Sandbox {
         }
     }
 
-    async fn attempt(&self, mut worker: Worker, request: &[u8], raw: &[u8]) -> Result<(Answer, Worker), Death> {
-        let limits = self.config.limits;
+    async fn attempt<T: Task>(
+        &self,
+        mut worker: Worker,
+        task: &Arc<T>,
+        request: &[u8],
+        body: &dyn Body,
+    ) -> Result<(T::Answer, Worker), Ended> {
+        let mut left = Left::of(task.budget(self.config.budget));
         let exchange = async {
-            let payload = worker.exchange(request, raw).await?;
-            read_answer(payload, raw.len(), limits).await
+            let payload = worker.exchange(&mut left, request, body).await?;
+            Ok(left.child(read_answer(payload, Arc::clone(task), body.len())).await?)
         };
-        match timeout(self.config.wall_limit, exchange).await {
-            Ok(Ok(answer)) => Ok((answer, worker)),
-            Ok(Err(death)) => Err(worker.bury(death).await),
-            Err(_) => Err(worker.bury(Death::WallLimit).await),
+        match exchange.await {
+            Ok(answer) => Ok((answer, worker)),
+            // Dropping the worker ends it: it waits for bytes that will not come.
+            Err(Ended::Source(error)) => Err(Ended::Source(error)),
+            Err(Ended::Child(death)) => {
+                metric::sandbox_kill(death.name());
+                Err(Ended::Child(worker.bury(death).await))
+            }
         }
-        .inspect_err(|death| metric::sandbox_kill(death.name()))
+    }
+}
+
+/// Why an attempt ended without an answer.
+#[derive(Debug)]
+enum Ended {
+    /// The bytes did not come.
+    Source(BlobError),
+    /// The child.
+    Child(Death),
+}
+
+impl From<Death> for Ended {
+    fn from(death: Death) -> Self {
+        Self::Child(death)
     }
 }
 
 /// Reads and checks an answer.
-async fn read_answer(payload: Vec<u8>, raw_len: usize, limits: Limits) -> Result<Answer, Death> {
+async fn read_answer<T: Task>(payload: Vec<u8>, task: Arc<T>, body_len: u64) -> Result<T::Answer, Death> {
     let len = payload.len();
     let read = move || {
         let answer = serde_json::from_slice(&payload).map_err(|_| Death::Unreadable)?;
-        check(&answer, raw_len, &limits)?;
+        task.check(&answer, body_len)?;
         Ok(answer)
     };
     if len <= LONG_ANSWER { read() } else { tokio::task::spawn_blocking(read).await.map_err(|_| Death::Unreadable)? }
@@ -226,11 +282,23 @@ impl Worker {
 
     /// Sends a request and reads what comes back. A child reads all of a request before it answers, so the two
     /// cannot wait for each other; one that does not is ended by the wall limit.
-    async fn exchange(&mut self, request: &[u8], raw: &[u8]) -> Result<Vec<u8>, Death> {
-        frame::write_async(&mut self.stdin, Kind::Request, request).await.map_err(of_pipe)?;
-        frame::write_async(&mut self.stdin, Kind::Raw, raw).await.map_err(of_pipe)?;
-        let answer = frame::read_async(&mut self.stdout, Kind::Answer, MAX_ANSWER).await.map_err(of_pipe)?;
-        answer.ok_or(Death::Ended(None))
+    async fn exchange(&mut self, left: &mut Left, request: &[u8], body: &dyn Body) -> Result<Vec<u8>, Ended> {
+        let (stdin, stdout) = (&mut self.stdin, &mut self.stdout);
+        let mut source = body.open().await.map_err(Ended::Source)?;
+        let head = frame::header(Kind::Body, body.len()).map_err(of_pipe)?;
+        left.child(async { frame::write_async(stdin, Kind::Request, request).await.map_err(of_pipe) }).await?;
+        left.child(send(stdin, &head)).await?;
+        let mut missing = body.len();
+        while let Some(chunk) = source.next().await {
+            let chunk = chunk.map_err(Ended::Source)?;
+            missing = missing.checked_sub(chunk.len() as u64).ok_or(Ended::Source(OTHER_LENGTH))?;
+            left.child(send(stdin, &chunk)).await?;
+        }
+        if missing > 0 {
+            return Err(Ended::Source(OTHER_LENGTH));
+        }
+        let answer = async { frame::read_async(stdout, Kind::Answer, MAX_ANSWER).await.map_err(of_pipe) };
+        Ok(left.child(answer).await?.ok_or(Death::Ended(None))?)
     }
 
     /// Ends the child, and adds how it ended where that is the reason.
@@ -248,6 +316,10 @@ impl Worker {
             Err(_) => Death::Ended(None),
         }
     }
+}
+
+async fn send(stdin: &mut ChildStdin, bytes: &[u8]) -> Result<(), Death> {
+    stdin.write_all(bytes).await.map_err(|error| of_pipe(error.into()))
 }
 
 /// A pipe that broke means that the child ended; anything else is what it sent.

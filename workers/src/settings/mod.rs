@@ -6,6 +6,7 @@
 mod aws;
 mod destinations;
 mod rules;
+mod scan;
 mod sections;
 mod stages;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use shared::{
 pub use aws::{AwsSettings, PlaneSettings};
 use destinations::Bounds;
 pub use destinations::{Destination, NOT_DESTINATIONS};
+pub use scan::Scan;
 pub use sections::{Audit, Clamav, Data, Html, Limits, Shutdown, Telemetry, Tenants};
 
 use crate::{
@@ -50,6 +52,8 @@ pub struct Settings {
     pub data: Data,
     /// `[clamav]`.
     pub clamav: Clamav,
+    /// `[scan]`.
+    pub scan: Scan,
     /// `[stage.NAME]`, one entry for each stage.
     pub policies: BTreeMap<StageName, Policy>,
     /// `[limits]`.
@@ -123,6 +127,7 @@ impl Settings {
             plane,
             data: Data::read(&root.section("data")),
             clamav,
+            scan: Scan::read(&root.section("scan"), &tenants),
             policies,
             limits: Limits::read(&root.section("limits")),
             tenants,

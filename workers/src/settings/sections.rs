@@ -150,6 +150,11 @@ impl Tenants {
         self.0.values()
     }
 
+    /// Whether mail can belong to a tenant of that name.
+    pub(super) fn is_tenant(&self, name: &str) -> bool {
+        name == TenantId::default_tenant().as_str() || self.names().any(|tenant| tenant.as_str() == name)
+    }
+
     pub(super) fn read(section: &Reader<'_>) -> Self {
         let mut tenants = BTreeMap::new();
         for (key, text) in section.texts() {
