@@ -111,6 +111,27 @@ impl Context {
     }
 }
 
+#[cfg(any(test, feature = "testing"))]
+impl Context {
+    /// Of a first run that has a minute, of a job that may wait until `expires`.
+    pub fn for_tests(tenant: TenantId, clock: Clock, expires: Timestamp) -> Self {
+        Self {
+            work: WorkId::derive(&[b"a test"]),
+            tenant,
+            trace: TraceParent::random(),
+            attempt: 0,
+            deferrals: 0,
+            repeated: false,
+            turns: Arc::default(),
+            first_seen: clock.now(),
+            expires,
+            deadline: Instant::now() + Duration::from_secs(60),
+            clock,
+            progress: Arc::new(Progress::new(Duration::from_secs(60))),
+        }
+    }
+}
+
 /// The limits that have charged a job at its stage, by name. They travel with the job, so that a limit charges it once,
 /// however often it is deferred, retried or drained. A run that ends without a word forgets what it added.
 #[derive(Debug, Default)]

@@ -15,6 +15,7 @@ use shared::{
 use tokio::task::JoinSet;
 
 use crate::{
+    limiting::Limiting,
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
     sandbox::{self, Sandbox, SandboxConfig},
@@ -80,14 +81,15 @@ impl Running {
             suspects: Suspects::default(),
         };
         serve_operations(settings, plane, &fleet).await?;
+        let limiting = Arc::new(Limiting::open(settings, plane)?);
         let mut running = Self { runners: JoinSet::new() };
         for row in PIPELINE.iter().filter(|row| stages.contains(&row.stage)) {
             let policy = settings.policy(row);
             match row.stage {
-                PARSE => running.add(parse(settings, plane)?, policy, plane, &fleet),
+                PARSE => running.add(parse(settings, plane, &limiting)?, policy, plane, &fleet),
                 SCAN => running.add(scan(settings, plane), policy, plane, &fleet),
-                ROUTE => running.add(route(settings, plane), policy, plane, &fleet),
-                DELIVER => running.add(deliver(settings, plane)?, policy, plane, &fleet),
+                ROUTE => running.add(route(settings, plane, &limiting), policy, plane, &fleet),
+                DELIVER => running.add(deliver(settings, plane, &limiting)?, policy, plane, &fleet),
                 other => tracing::error!(stage = %other, "a row of the pipeline has no stage"),
             }
         }
@@ -111,7 +113,7 @@ impl Running {
     }
 }
 
-fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
+fn parse(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Result<Parse, StartError> {
     Ok(Parse {
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
@@ -119,6 +121,7 @@ fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
         sources: plane.sources.clone(),
         sandbox: Arc::new(start_sandbox(settings)?),
         max_mail: settings.limits.max_mail,
+        limiting: Arc::clone(limiting),
     })
 }
 
@@ -157,16 +160,17 @@ pub fn scanning(settings: &Settings) -> Scanning {
     Scanning::new(Arc::new(clamd), settings.scan.raw, settings.clamav.deadline, settings.clamav.concurrency.get())
 }
 
-fn route(settings: &Settings, plane: &Plane) -> Route {
+fn route(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Route {
     Route {
         blobs: Arc::clone(&plane.blobs),
         state: Arc::clone(&plane.state),
         rules: Arc::clone(&settings.rules),
         policies: Arc::new(settings.scan.policies.clone()),
+        limiting: Arc::clone(limiting),
     }
 }
 
-fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
+fn deliver(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Result<Deliver, StartError> {
     let mut destinations = BTreeMap::new();
     for (name, destination) in &settings.destinations {
         let ready =
@@ -176,7 +180,7 @@ fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
     Ok(Deliver {
         blobs: Arc::clone(&plane.blobs),
         state: Arc::clone(&plane.state),
-        limiter: Arc::clone(&plane.limiter),
+        limiting: Arc::clone(limiting),
         destinations,
     })
 }

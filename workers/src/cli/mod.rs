@@ -33,7 +33,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 65 the input is no mail or too large, \
-    66 the input is missing, 78 the configuration is wrong.";
+    66 the input is missing, 75 a limit says to try again later, 78 the configuration is wrong.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

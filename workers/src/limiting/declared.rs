@@ -170,6 +170,13 @@ pub struct Exception<T> {
     pub bound: Option<T>,
 }
 
+impl<T> Exception<T> {
+    /// The same for a part of what holds.
+    pub(crate) fn map<U>(self, part: impl FnOnce(T) -> Option<U>) -> Exception<U> {
+        Exception { tenant: self.tenant, pattern: self.pattern, bound: self.bound.and_then(part) }
+    }
+}
+
 impl<T: Copy> Bounds<T> {
     /// What holds for a subject of a tenant's.
     pub fn of(&self, tenant: &str, subject: &str) -> Option<T> {

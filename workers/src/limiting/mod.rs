@@ -17,7 +17,7 @@ mod subjects;
 mod tests;
 mod weigh;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use shared::{
@@ -36,6 +36,11 @@ pub use self::{
     subjects::{SubjectKey, Subjects, spelled},
 };
 use self::{slots::Held, weigh::Group};
+use crate::{
+    mail::model::ParsedMail,
+    plane::{Plane, PlaneError},
+    settings::Settings,
+};
 
 /// How long to wait for a limiter that does not answer, where that is what the limit says.
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -53,12 +58,28 @@ pub struct Limiting {
     clock: Clock,
 }
 
-/// What a run holds while it lasts, and what it knows of the limiter.
+/// One run's way past the limits: whom it is counted for, and the slots that it holds while it lasts.
 #[derive(Debug, Default)]
 pub struct Pass {
+    subjects: Subjects,
+    /// The limits that this run has asked.
+    asked: BTreeSet<String>,
     held: Vec<Held>,
     /// The limiter did not answer this run: it is not waited for again.
     unanswered: bool,
+}
+
+impl Pass {
+    /// For a mail that is counted for these.
+    #[must_use]
+    pub fn of(subjects: Subjects) -> Self {
+        Self { subjects, ..Self::default() }
+    }
+
+    /// Adds what only the mail itself tells.
+    pub fn learn(&mut self, mail: &ParsedMail) {
+        self.subjects = std::mem::take(&mut self.subjects).and_of_mail(mail);
+    }
 }
 
 /// What is to be made of a job that may not pass.
@@ -97,6 +118,15 @@ impl Limiting {
         Self { limits, guarded, key, clock }
     }
 
+    /// The limits of the configuration, kept on the plane.
+    ///
+    /// # Errors
+    /// When there is no key to hide subjects with.
+    pub fn open(settings: &Settings, plane: &Plane) -> Result<Self, PlaneError> {
+        let key = SubjectKey::new(plane.audit_key(settings.audit.key.as_ref())?.derive("limits"));
+        Ok(Self::new(settings.declared_limits.clone(), Arc::clone(&plane.limiter), key, plane.clock.clone()))
+    }
+
     /// What is declared.
     #[must_use]
     pub fn declared(&self) -> &[Limit] {
@@ -105,9 +135,11 @@ impl Limiting {
 
     /// Asks the limits of a place that have not charged the job and whose subjects are known. `None`: it may go on, and
     /// `pass` holds its slots.
-    pub async fn stop(&self, place: Place, subjects: &Subjects, ctx: &Context, pass: &mut Pass) -> Option<Stopped> {
-        let open = |limit: &&Limit| limit.scope.place() == place && !ctx.turns.holds(&limit.name);
-        let groups = self.groups(open, ctx.tenant.as_str(), subjects);
+    pub async fn stop(&self, place: Place, pass: &mut Pass, ctx: &Context) -> Option<Stopped> {
+        let open = |limit: &&Limit| {
+            limit.scope.place() == place && !ctx.turns.holds(&limit.name) && !pass.asked.contains(&limit.name)
+        };
+        let groups = self.groups(open, ctx.tenant.as_str(), &pass.subjects);
         for group in groups {
             let asked = self.ask(&group, until(ctx.clock.now(), ctx.expires), pass);
             let (turn, answer, source) = ctx.opaque(OUTAGE, asked).await;
@@ -133,7 +165,7 @@ impl Limiting {
 
     /// Asks the limits of the intake. Nothing is held.
     pub async fn admit(&self, door: &str, tenant: &str, bytes: u64, longest: Duration) -> Admission {
-        let subjects = Subjects { bytes: Some(bytes), ..Subjects::one(Scope::Ingress, door) };
+        let subjects = Subjects::one(Scope::Ingress, door).sized(bytes);
         let mut pass = Pass::default();
         let mut latest = None;
         for group in self.groups(|limit| limit.scope.place() == Place::Intake, tenant, &subjects) {
@@ -156,7 +188,7 @@ impl Limiting {
     /// # Errors
     /// When the limiter does not answer: what the fallbacks of other processes would say is not known here.
     pub async fn look(&self, scope: Scope, tenant: &str, subject: &str, bytes: u64) -> Result<Vec<Look<'_>>, LimitError> {
-        let subjects = Subjects { bytes: Some(bytes), ..Subjects::one(scope, subject) };
+        let subjects = Subjects::one(scope, subject).sized(bytes);
         let mut looks = Vec::new();
         for limit in self.limits.iter().filter(|limit| limit.scope == scope) {
             let groups = self.groups(|other| other.name == limit.name, tenant, &subjects);
@@ -192,6 +224,7 @@ impl Limiting {
             self.guarded.ask(&request).await
         };
         pass.unanswered = source == Source::Fallback;
+        pass.asked.extend(group.limits().map(|limit| limit.name.clone()));
         metric::limiter_answers(source == Source::Limiter);
         group.count(&answer, source);
         let taken = group.taken(&answer);

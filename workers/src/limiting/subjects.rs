@@ -24,7 +24,7 @@ const MOST_RECIPIENTS: usize = 100;
 pub struct Subjects {
     known: BTreeMap<Scope, Vec<Pii<String>>>,
     /// The raw mail's length, where it is known.
-    pub bytes: Option<u64>,
+    bytes: Option<u64>,
 }
 
 impl Subjects {
@@ -45,6 +45,24 @@ impl Subjects {
             subjects = subjects.with_recipients(envelope.to.iter());
         }
         subjects
+    }
+
+    /// The same for a raw mail of that many bytes.
+    #[must_use]
+    pub fn sized(self, bytes: u64) -> Self {
+        Self { bytes: Some(bytes), ..self }
+    }
+
+    /// The raw mail's length, where it is known.
+    pub(super) const fn bytes(&self) -> Option<u64> {
+        self.bytes
+    }
+
+    /// The rules that chose the destinations.
+    #[must_use]
+    pub fn of_route(rules: &[String]) -> Self {
+        let default = rules.is_empty().then(|| "default".to_owned());
+        Self::default().with(Scope::Route, rules.iter().cloned().chain(default))
     }
 
     /// Adds what only the mail itself tells.

@@ -81,7 +81,7 @@ impl Limiting {
 fn units(cost: Cost, subjects: &Subjects) -> Option<NonZeroU32> {
     match cost {
         Cost::Message => Some(NonZeroU32::MIN),
-        Cost::Bytes => subjects.bytes.map(Rate::units_of),
+        Cost::Bytes => subjects.bytes().map(Rate::units_of),
     }
 }
 
@@ -108,6 +108,11 @@ impl<'a> Group<'a> {
     /// The limits that charge.
     pub(super) fn rates(&self) -> impl Iterator<Item = &'a Limit> {
         self.charging.iter().copied()
+    }
+
+    /// Every limit of the group.
+    pub(super) fn limits(&self) -> impl Iterator<Item = &'a Limit> {
+        self.charging.iter().chain(&self.holding).copied()
     }
 
     /// The enforced limit with the latest turn.

@@ -21,6 +21,7 @@ use super::{claim_failure, outage, source_bucket, store_failure};
 use crate::{
     announce::{self, Announcement},
     jobs::{Announced, NextJob, ParseJob, ScanJob, SmtpEnvelope, Source, mail_id},
+    limiting::{Limiting, Pass, Place, Subjects},
     mail::{
         model::{ParsedMail, Severity},
         parse::Refusal,
@@ -49,6 +50,8 @@ pub struct Parse {
     pub sandbox: Arc<Sandbox>,
     /// Longest mail, in bytes; a longer one is quarantined unread.
     pub max_mail: u64,
+    /// The limits by sender, recipient, client and tenant.
+    pub limiting: Arc<Limiting>,
 }
 
 #[async_trait]
@@ -74,10 +77,14 @@ impl Stage for Parse {
         if job.mail.size().is_some_and(|size| size > self.max_mail) {
             return Ok(too_large());
         }
+        let mut pass = Pass::of(Subjects::of_envelope(&job.envelope, ctx.tenant.as_str(), job.mail.size()));
+        if let Some(stopped) = self.limiting.stop(Place::Parse, &mut pass, ctx).await {
+            return stopped;
+        }
         match self.fetch(job.mail, ctx).await {
             Ok((source, raw)) => {
                 let mail = source.mail_id();
-                Ok(self.look_at(source, job.envelope, raw, ctx).await?.identified_as(mail))
+                Ok(self.look_at(source, job.envelope, raw, &mut pass, ctx).await?.identified_as(mail))
             }
             Err(Unfetched::TooLarge) => Ok(too_large()),
             Err(Unfetched::Failed(failure)) => Err(failure),
@@ -153,6 +160,7 @@ impl Parse {
         source: Source,
         envelope: SmtpEnvelope,
         raw: Bytes,
+        pass: &mut Pass,
         ctx: &Context,
     ) -> Result<Outcome, Failure> {
         ctx.progress();
@@ -167,6 +175,10 @@ impl Parse {
             Err(error @ SandboxError::Spawn(_)) => return Err(outage("sandbox_unavailable", &error, ctx)),
             Err(error) => return Err(Failure::permanent("sandbox", error.to_string())),
         };
+        pass.learn(&parsed);
+        if let Some(stopped) = self.limiting.stop(Place::Parse, pass, ctx).await {
+            return stopped;
+        }
         for finding in &parsed.findings {
             metric::finding(finding.code.name());
         }
