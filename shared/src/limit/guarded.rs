@@ -3,7 +3,7 @@
 //! An error of the limiter never reaches the job: the fallback answers instead, for each part of a request as that
 //! part says.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use super::{Answer, Charge, Holder, LimitError, Limiter, Rate, Request, Slot, Turn, local::LocalLimiter};
 use crate::clock::{Clock, later};
@@ -35,6 +35,12 @@ impl Share {
     fn part(self, whole: NonZeroU32) -> NonZeroU32 {
         let part = u64::from(whole.get()) * u64::from(self.0.get()) / 100;
         u32::try_from(part).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rates as people write them.
 
-use std::{num::NonZeroU32, str::FromStr, time::Duration};
+use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
 use crate::config::units;
 
@@ -48,6 +48,24 @@ impl Rate {
         u32::try_from(units).map_or(NonZeroU32::MAX, |units| NonZeroU32::new(units).unwrap_or(NonZeroU32::MIN))
     }
 
+    /// The rate of bytes in words, as [`Rate::of_bytes`] reads it.
+    pub fn show_bytes(&self) -> String {
+        self.show(|units| units::show_size(u64::from(units) * Self::BYTES_A_UNIT))
+    }
+
+    fn show(&self, units: impl Fn(u32) -> String) -> String {
+        let (count, burst) = (self.count.get(), self.burst.get());
+        let per = match self.per.as_secs() {
+            1 => "sec".to_owned(),
+            60 => "min".to_owned(),
+            3600 => "hour".to_owned(),
+            86_400 => "day".to_owned(),
+            _ => units::show_duration(self.per),
+        };
+        let burst = if burst == count { String::new() } else { format!(" burst {}", units(burst)) };
+        format!("{}/{per}{burst}", units(count))
+    }
+
     fn read(text: &str, units: impl Fn(&str) -> Option<NonZeroU32>) -> Result<Self, RateSyntax> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let (rate, burst) = match words.as_slice() {
@@ -66,6 +84,12 @@ impl Rate {
             _ => return Err(RateSyntax),
         });
         Ok(Self { count, per, burst })
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.show(|units| units.to_string()))
     }
 }
 
@@ -100,6 +124,7 @@ mod tests {
             ("2/day", rate(2, 86_400, 2)),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
+            assert_eq!(expected.to_string().parse(), Ok(expected), "{text}");
         }
         for text in ["", "100", "0/min", "5/week", "5/min burst", "5/min burst 0", "5 /min", "-1/min", "5/min 9"] {
             assert_eq!(text.parse::<Rate>(), Err(RateSyntax), "{text}");
@@ -111,6 +136,7 @@ mod tests {
         assert_eq!(Rate::of_bytes("64KiB/sec"), Ok(rate(64, 1, 64)));
         assert_eq!(Rate::of_bytes("1MiB/min burst 2MiB"), Ok(rate(1024, 60, 2048)));
         assert_eq!(Rate::of_bytes("100GB/day"), Ok(rate(97_656_250, 86_400, 97_656_250)));
+        assert_eq!(Rate::of_bytes("1MiB/min burst 2MiB").map(|rate| rate.show_bytes()).as_deref(), Ok("1MiB/min burst 2MiB"));
         for text in ["64/sec", "1000B/sec", "5000GiB/sec", "1MB/min burst 1"] {
             assert_eq!(Rate::of_bytes(text), Err(RateSyntax), "{text}");
         }

@@ -6,6 +6,7 @@ mod dlq;
 mod error;
 mod inspect;
 mod letters;
+mod limits;
 mod output;
 mod pipeline;
 mod quarantine;
@@ -50,6 +51,9 @@ enum Command {
     /// Look at dead letters and send them back
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
+    /// Look at limits, test and reset them
+    #[command(subcommand)]
+    Limits(limits::LimitsCommand),
     /// Look at quarantined mails
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Pipeline(args) => pipeline::run(&args),
         Command::Dlq(command) => dlq::run(&command),
+        Command::Limits(command) => limits::run(&command),
         Command::Quarantine(command) => quarantine::run(&command),
         Command::Config(command) => config::run(&command),
     };
