@@ -10,14 +10,19 @@ pub mod endpoint;
 mod exchange;
 #[cfg(test)]
 mod fake;
+pub mod pool;
+pub mod probes;
 pub mod reply;
 pub mod selftest;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod zip;
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -83,8 +88,8 @@ pub enum ScanError {
     /// No connection: it says nothing about the content.
     #[error("scanner not reachable: {0}")]
     Unreachable(String),
-    /// It answers, and does not find what it should, or finds what is not there.
-    #[error("the scanner failed its self-test: {0}")]
+    /// It answers, and does not find what it should, finds what is not there, or is out of date.
+    #[error("the scanner is not fit: {0}")]
     Unfit(String),
     /// The connection broke while the content was with the scanner.
     #[error("scanner unavailable: {0}")]
@@ -115,13 +120,65 @@ pub struct EngineVersion {
     pub built: Option<Timestamp>,
 }
 
-/// A malware scanner.
+impl EngineVersion {
+    /// Orders versions, the oldest signatures first.
+    pub fn age(&self) -> (Option<u64>, String) {
+        (self.database.as_ref().and_then(|database| database.parse().ok()), self.engine.clone())
+    }
+}
+
+/// Bytes to scan. They are opened when a scanner is ready to read them, and once.
+pub struct Content<'a> {
+    len: u64,
+    open: BoxFuture<'a, Result<ByteStream, BlobError>>,
+}
+
+impl<'a> Content<'a> {
+    /// About `len` bytes (by which load is shared out), from what `open` gives.
+    pub fn new(len: u64, open: impl Future<Output = Result<ByteStream, BlobError>> + Send + 'a) -> Self {
+        Self { len, open: open.boxed() }
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(bytes: Bytes) -> Self {
+        Self::new(bytes.len() as u64, async move { Ok(stream::iter([Ok(bytes)]).boxed()) })
+    }
+
+    /// All of it, in memory.
+    ///
+    /// # Errors
+    /// When the bytes cannot be read.
+    pub async fn read(self) -> Result<Bytes, BlobError> {
+        let mut bytes = BytesMut::new();
+        let mut source = self.open.await?;
+        while let Some(piece) = source.next().await {
+            bytes.extend_from_slice(&piece?);
+        }
+        Ok(bytes.freeze())
+    }
+}
+
+impl fmt::Debug for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+/// A verdict and who gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// What was said.
+    pub verdict: Verdict,
+    /// The engine and the signatures that said it. They were known before the scan began, so they may be newer than this.
+    pub engine: EngineVersion,
+}
+
+/// A malware scanner that has proven that it finds something.
 #[async_trait]
 pub trait Scanner: Send + Sync + fmt::Debug {
-    /// Streams the bytes to the scanner and returns its verdict, within `deadline` for connecting, every write
-    /// and the answer together.
-    async fn scan(&self, stream: ByteStream, deadline: Duration) -> Result<Verdict, ScanError>;
+    /// Streams the bytes to the scanner and returns its verdict, or none: nothing is ever clean by default.
+    async fn scan(&self, content: Content<'_>) -> Result<Scan, ScanError>;
 
-    /// The engine's and the signatures' version, within `deadline`.
-    async fn version(&self, deadline: Duration) -> Result<EngineVersion, ScanError>;
+    /// The newest engine and signatures that scan now.
+    async fn engine(&self) -> Result<EngineVersion, ScanError>;
 }

@@ -25,7 +25,7 @@ use crate::{
     },
     rules::{Decision, Facts, Outcome},
     sandbox::SandboxError,
-    scanning::{Handling, ScanReport},
+    scanning::{Handling, ScanReport, Try},
     settings::Settings,
 };
 
@@ -107,7 +107,7 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
     let to = args.to.iter().cloned().map(Pii::new).collect();
     let envelope = SmtpEnvelope { from: args.from.clone().map(Pii::new), to };
     let tenant = settings.tenants.of(&envelope);
-    let sandbox = fleet::start_sandbox(settings).map_err(CommandError::failed)?;
+    let sandbox = fleet::start_sandbox(settings).await.map_err(CommandError::failed)?;
     let not_scanned = ScanResult::NotDone("the mail goes no further".to_owned());
     let quarantined = |why: String| Forecast { end: "quarantined", why };
     let mail = match sandbox.parse(raw.clone(), envelope.to.clone()).await {
@@ -167,7 +167,7 @@ fn destinations(outcome: &Outcome) -> String {
 }
 
 async fn scan(settings: &Settings, raw: Bytes, mail: &ParsedMail) -> ScanResult {
-    match fleet::scanning(settings).scan(&RawMail::Inline(raw), mail).await {
+    match fleet::scanning(settings, &fleet::clamds(settings)).scan(&RawMail::Inline(raw), mail, Try::default()).await {
         Ok(report) => ScanResult::Done(report),
         Err(error) => ScanResult::NotDone(error.to_string()),
     }

@@ -2,30 +2,31 @@
 //!
 //! There is a report only if everything was looked at: what could not be scanned now is an error, never a verdict.
 
+mod memory;
 mod policy;
 mod report;
+#[cfg(test)]
+mod tests;
 mod walk;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use shared::{
-    blobs::{BlobError, ByteStream},
-    clamav::{EngineVersion, ScanError, Scanner, Verdict, selftest::self_test},
+    blobs::BlobError,
+    clamav::{Content, EngineVersion, Scan, ScanError, Scanner, Verdict},
     telemetry::metric,
 };
-use tokio::sync::Semaphore;
 
+use memory::Failures;
+pub use memory::Memory;
 pub use policy::{Action, Handling, Policies, VerdictPolicy};
 pub use report::{Item, Place, ScanReport, StoredPart};
 pub use walk::{Found, Walk, WalkError};
 
 use crate::{
     content::{NOT_AS_PARSED, RawMail},
-    mail::model::{ParsedMail, Part, Severity},
+    mail::model::{Digest, ParsedMail, Part, PartRole, Severity},
 };
 
 /// Streams of one mail that are scanned at once.
@@ -52,24 +53,41 @@ impl ScanRaw {
     }
 }
 
-/// A scanner and how it is used.
+/// Which try at a mail it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Try {
+    /// Runs that failed before.
+    pub failed: u32,
+    /// Whether there was one before, whatever became of it.
+    pub repeated: bool,
+}
+
+/// What scans, and how.
 #[derive(Debug)]
 pub struct Scanning {
     scanner: Arc<dyn Scanner>,
     walk: Option<Arc<dyn Walk>>,
     raw: ScanRaw,
-    deadline: Duration,
-    /// Streams at once, below what the scanner works on at once: one that waits in there would wait on its deadline.
-    slots: Semaphore,
-    /// The version that last proved itself.
-    proven: Mutex<Option<EngineVersion>>,
+    memory: Option<Memory>,
 }
 
+/// A content and how it is known.
+struct Subject<'a> {
+    /// For the metric.
+    kind: &'static str,
+    digest: &'a Digest,
+    content: Content<'a>,
+    /// Whether its bytes are verified again before they are used: then a verdict on its SHA-256 holds for them.
+    verified_later: bool,
+}
+
+type Looked = Result<(Vec<Item>, Option<EngineVersion>), ScanError>;
+
 impl Scanning {
-    /// Uses `scanner` for at most `concurrency` streams at once, each for at most `deadline`.
+    /// Uses a scanner.
     #[must_use]
-    pub fn new(scanner: Arc<dyn Scanner>, raw: ScanRaw, deadline: Duration, concurrency: usize) -> Self {
-        Self { scanner, walk: None, raw, deadline, slots: Semaphore::new(concurrency), proven: Mutex::default() }
+    pub fn new(scanner: Arc<dyn Scanner>, raw: ScanRaw) -> Self {
+        Self { scanner, walk: None, raw, memory: None }
     }
 
     /// Looks into containers as well.
@@ -78,80 +96,95 @@ impl Scanning {
         Self { walk: Some(walk), ..self }
     }
 
+    /// Remembers verdicts and failures.
+    #[must_use]
+    pub fn remembering(self, memory: Memory) -> Self {
+        Self { memory: Some(memory), ..self }
+    }
+
     /// Scans the raw mail and all its parts.
     ///
     /// # Errors
     /// When something of it could not be scanned: there is no verdict then.
-    pub async fn scan(&self, raw: &RawMail, mail: &ParsedMail) -> Result<ScanReport, ScanError> {
-        let engine = self.proven_engine().await?;
-        let mut scans: Vec<BoxFuture<'_, Result<Vec<Item>, ScanError>>> = Vec::new();
+    pub async fn scan(&self, raw: &RawMail, mail: &ParsedMail, which: Try) -> Result<ScanReport, ScanError> {
+        let newest = self.scanner.engine().await?;
+        let mut looks: Vec<BoxFuture<'_, Looked>> = Vec::new();
         if self.raw.is_due(mail) {
-            scans.push(self.whole(raw, mail).boxed());
+            looks.push(self.whole(raw, mail, &newest, which).boxed());
         }
         for (i, part) in mail.parts.iter().enumerate() {
-            scans.push(self.part(raw, i, part).boxed());
+            looks.push(self.part(raw, i, part, &newest, which).boxed());
             if let Some(walk) = &self.walk {
-                scans.push(walked(&**walk, raw, i, part).boxed());
+                looks.push(walked(&**walk, raw, i, part).boxed());
             }
         }
-        let found: Vec<Vec<Item>> = stream::iter(scans).buffer_unordered(AT_ONCE).try_collect().await?;
-        Ok(ScanReport::new(engine, found.into_iter().flatten().collect()))
+        let looked: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
+        let (items, engines): (Vec<Vec<Item>>, Vec<Option<EngineVersion>>) = looked.into_iter().unzip();
+        let oldest = engines.into_iter().flatten().min_by_key(EngineVersion::age);
+        Ok(ScanReport::new(oldest.unwrap_or(newest), items.into_iter().flatten().collect()))
     }
 
-    /// What is said of a mail whose scan runs into its deadline again and again: it is not clean.
-    ///
-    /// # Errors
-    /// When the scanner does not answer at all.
-    pub async fn gave_up(&self) -> Result<ScanReport, ScanError> {
-        let engine = self.scanner.version(self.deadline).await?;
-        let verdict = Verdict::Unscannable { reason: ScanError::Deadline.to_string() };
-        Ok(ScanReport::new(engine, vec![Item { place: Place::Raw, verdict }]))
+    async fn whole(&self, raw: &RawMail, mail: &ParsedMail, newest: &EngineVersion, which: Try) -> Looked {
+        let content = Content::new(mail.raw.len, raw.whole(mail.raw));
+        let subject = Subject { kind: "raw", digest: &mail.raw, content, verified_later: false };
+        let Scan { verdict, engine } = self.one(subject, newest, which).await?;
+        Ok((vec![Item { place: Place::Raw, verdict }], Some(engine)))
     }
 
-    /// The engine's version. One that is new has to find the test signature and to let harmless bytes pass first: a
-    /// scanner without signatures calls everything clean.
-    async fn proven_engine(&self) -> Result<EngineVersion, ScanError> {
-        let engine = self.scanner.version(self.deadline).await?;
-        if self.proven().as_ref() != Some(&engine) {
-            self_test(&*self.scanner, self.deadline).await.map_err(|error| ScanError::Unfit(error.to_string()))?;
-            *self.proven() = Some(engine.clone());
+    async fn part(&self, raw: &RawMail, i: usize, part: &Part, newest: &EngineVersion, which: Try) -> Looked {
+        let content = Content::new(part.content.len, raw.part(part));
+        // What is stored is verified by the put. A body is not: its text came from the parse.
+        let verified_later = part.role != PartRole::Body;
+        let subject = Subject { kind: "part", digest: &part.content, content, verified_later };
+        let Scan { verdict, engine } = self.one(subject, newest, which).await?;
+        Ok((vec![Item { place: Place::Part { part: i }, verdict }], Some(engine)))
+    }
+
+    /// Scans one content, unless what is known of it says what there is to say.
+    async fn one(&self, subject: Subject<'_>, newest: &EngineVersion, which: Try) -> Result<Scan, ScanError> {
+        let Subject { kind, digest, content, verified_later } = subject;
+        let memory = self.memory.as_ref();
+        // A try that failed may have failed because the bytes turned out to be others.
+        if let Some(memory) = memory.filter(|_| verified_later && !which.repeated)
+            && let Some(known) = memory.verdict(digest, newest).await
+        {
+            metric::scanned("remembered", known.verdict.name());
+            return Ok(known);
         }
-        Ok(engine)
-    }
-
-    fn proven(&self) -> std::sync::MutexGuard<'_, Option<EngineVersion>> {
-        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn whole(&self, raw: &RawMail, mail: &ParsedMail) -> Result<Vec<Item>, ScanError> {
-        let verdict = self.one("raw", raw.whole(mail.raw).await).await?;
-        Ok(vec![Item { place: Place::Raw, verdict }])
-    }
-
-    async fn part(&self, raw: &RawMail, i: usize, part: &Part) -> Result<Vec<Item>, ScanError> {
-        let verdict = self.one("part", raw.part(part).await).await?;
-        Ok(vec![Item { place: Place::Part { part: i }, verdict }])
-    }
-
-    async fn one(&self, content: &'static str, bytes: Result<ByteStream, BlobError>) -> Result<Verdict, ScanError> {
-        // The semaphore is never closed.
-        let _slot = self.slots.acquire().await;
-        let scanned = match bytes {
-            Ok(bytes) => self.scanner.scan(bytes, self.deadline).await,
-            Err(error) => Err(error.into()),
+        if let Some(memory) = memory.filter(|_| verified_later || which.repeated)
+            && let Some(verdict) = memory.failures(digest).await.verdict()
+        {
+            metric::scanned(kind, verdict.name());
+            return Ok(Scan { verdict, engine: newest.clone() });
+        }
+        let scan = match self.scanner.scan(content).await {
+            Ok(scan) => scan,
+            Err(ScanError::Source(error)) => Scan { verdict: not_as_parsed(error)?, engine: newest.clone() },
+            Err(error) => Scan { verdict: self.failed(digest, error, which).await?, engine: newest.clone() },
         };
-        let verdict = match scanned {
-            Ok(verdict) => verdict,
-            Err(ScanError::Source(error)) => not_as_parsed(error)?,
-            Err(error) => return Err(error),
+        metric::scanned(kind, scan.verdict.name());
+        if let Some(memory) = memory.filter(|_| verified_later) {
+            memory.remember(digest, &scan).await;
+        }
+        Ok(scan)
+    }
+
+    /// What a failed scan means for its content: another try, or that it cannot be scanned.
+    async fn failed(&self, digest: &Digest, error: ScanError, which: Try) -> Result<Verdict, ScanError> {
+        let mut failures = match &self.memory {
+            Some(memory) => memory.count(digest, &error).await,
+            None => Failures::default(),
         };
-        metric::scanned(content, verdict.name());
-        Ok(verdict)
+        if error == ScanError::Deadline {
+            // Also where nothing is remembered.
+            failures.late = failures.late.max(which.failed + 1);
+        }
+        failures.verdict().ok_or(error)
     }
 }
 
 /// What the walk finds in a part.
-async fn walked(walk: &dyn Walk, raw: &RawMail, i: usize, part: &Part) -> Result<Vec<Item>, ScanError> {
+async fn walked(walk: &dyn Walk, raw: &RawMail, i: usize, part: &Part) -> Looked {
     let found = match walk.walk(raw, part).await {
         Ok(found) => found,
         Err(WalkError::Unavailable(why)) => return Err(ScanError::Unreachable(why)),
@@ -164,7 +197,8 @@ async fn walked(walk: &dyn Walk, raw: &RawMail, i: usize, part: &Part) -> Result
         Some(path) => Place::Member { part: i, path },
         None => Place::Part { part: i },
     };
-    Ok(found.into_iter().map(|Found { member, verdict }| Item { place: place(member), verdict }).collect())
+    let items = found.into_iter().map(|Found { member, verdict }| Item { place: place(member), verdict });
+    Ok((items.collect(), None))
 }
 
 /// Bytes that are not those that the parse saw are nothing that can be scanned.

@@ -7,6 +7,7 @@ mod aws;
 mod destinations;
 mod limit;
 mod rules;
+mod sandbox;
 mod scan;
 mod sections;
 mod stages;
@@ -28,6 +29,7 @@ use shared::{
 pub use aws::{AwsSettings, PlaneSettings};
 use destinations::Bounds;
 pub use destinations::{Destination, NOT_DESTINATIONS};
+pub use sandbox::Sandbox;
 pub use scan::Scan;
 pub use sections::{Audit, Clamav, Data, Html, Limits, Shutdown, Telemetry, Tenants};
 
@@ -60,6 +62,8 @@ pub struct Settings {
     pub policies: BTreeMap<StageName, Policy>,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[sandbox]`.
+    pub sandbox: Sandbox,
     /// `[tenants]`.
     pub tenants: Tenants,
     /// `[html]`.
@@ -116,7 +120,7 @@ impl Settings {
         let audit = Audit::read(&root.section("audit"));
         let plane = aws::read(root, audit.key.is_some());
         let clamav = Clamav::read(&root.section("clamav"));
-        if policies.get(&SCAN).is_some_and(|policy| clamav.deadline > policy.deadline) {
+        if policies.get(&SCAN).is_some_and(|policy| clamav.deadlines.scan > policy.deadline) {
             root.section("clamav").reject("deadline", "must be at most stage.scan.deadline");
         }
         let deliver = policies.get(&DELIVER);
@@ -130,13 +134,15 @@ impl Settings {
         let destinations = destinations.into_iter().filter_map(|(name, read)| Some((name, read?))).collect();
         let mut declared_limits = limit::read(root, &tenants);
         declared_limits.extend(limit::of_destinations(&destinations));
+        let limits = Limits::read(&root.section("limits"));
         Self {
             plane,
             data: Data::read(&root.section("data")),
             clamav,
             scan: Scan::read(&root.section("scan"), &tenants),
             policies,
-            limits: Limits::read(&root.section("limits")),
+            sandbox: Sandbox::read(&root.section("sandbox"), limits.max_mail),
+            limits,
             tenants,
             html: Html::read(&root.section("html")),
             rules: Arc::new(rules::read(root, &known)),

@@ -21,11 +21,9 @@ use crate::{
     pipeline,
     plane::Sources,
     rules::{Facts, RuleSet},
-    scanning::{Handling, Item, Policies, Scanning, StoredPart},
+    scanning::{Handling, Item, Policies, Scanning, StoredPart, Try},
 };
 
-/// Scans of one content that may run into their deadline: it occupies the scanner, which goes on with it.
-const LATE_SCANS: u32 = 2;
 /// How long a mail may wait for a scanner that knows more, and how soon to ask it again, first and at most.
 const DEFER: Duration = Duration::from_secs(4 * 3600);
 const ASK_AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(30 * 60));
@@ -69,10 +67,8 @@ impl Stage for Scan {
             }
             None => RawMail::Stored(Arc::clone(source_bucket(&self.sources, &job.source.bucket)?), job.source.clone()),
         };
-        let scanned = match ctx.opaque(ctx.remaining(), self.scanning.scan(&raw, &mail)).await {
-            Err(ScanError::Deadline) if ctx.attempt + 1 >= LATE_SCANS => self.scanning.gave_up().await,
-            other => other,
-        };
+        let which = Try { failed: ctx.attempt, repeated: ctx.repeated };
+        let scanned = ctx.opaque(ctx.remaining(), self.scanning.scan(&raw, &mail, which)).await;
         let mut scan = scanned.map_err(|error| failure(&error, ctx))?;
         // What the rules make of the mail is for `route` to decide; here they say what may have to be delivered.
         let facts = Facts::of(&mail, &job.envelope, scan.verdict().name(), ctx.tenant.as_str());
