@@ -16,7 +16,7 @@ SCENARIOS := $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 .PHONY: help setup servers build release test soak demo demo-aws bench-queue bench-limits bench-aws lint fmt clippy doc deny clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what building and the demo need and what is missing (Debian: gcc, clamd)
 	@tests/setup

@@ -43,9 +43,7 @@ fn limiter(server: &TestRedis) -> Result<RedisLimiter> {
 /// A job's limits of one tenant: by sender, domain, recipient and tenant, of which the first `count`.
 fn charges(tenant: usize, count: usize) -> Result<Vec<Charge>> {
     let names = ["sender", "domain", "recipient", "tenant"];
-    let charge = |name: &&str| {
-        Ok(Charge::new(format!("{{{tenant}}}:{name}"), "1000000/sec".parse()?, NonZeroU32::MIN))
-    };
+    let charge = |name: &&str| Ok(Charge::new(format!("{{{tenant}}}:{name}"), "1000000/sec".parse()?, NonZeroU32::MIN));
     names[..count].iter().map(charge).collect()
 }
 
@@ -70,7 +68,10 @@ impl Watch {
     async fn cpu(&mut self) -> Result<f64> {
         let info: String = cmd("INFO").arg("cpu").query_async(&mut self.0).await?;
         let parts = info.lines().filter_map(|line| line.split_once(':'));
-        Ok(parts.filter(|(name, _)| matches!(*name, "used_cpu_user" | "used_cpu_sys")).filter_map(|(_, s)| s.parse::<f64>().ok()).sum())
+        Ok(parts
+            .filter(|(name, _)| matches!(*name, "used_cpu_user" | "used_cpu_sys"))
+            .filter_map(|(_, s)| s.parse::<f64>().ok())
+            .sum())
     }
 
     /// How often each command was called from outside a script, and inside.
@@ -91,13 +92,20 @@ async fn round_trips(server: &TestRedis, watch: &mut Watch) -> Result<()> {
     watch.reset().await?;
     for job in 0..1000 {
         let holder = Holder { id: job.to_string(), lease: Duration::from_secs(30) };
-        let request = Request { charges: &charges, slots: &slots, holder: &holder, longest: Duration::MAX, trial: false };
+        let request =
+            Request { charges: &charges, slots: &slots, holder: &holder, longest: Duration::MAX, trial: false };
         limiter.ask(&request).await?;
         limiter.release(&[slots[0].key.clone()], &holder).await?;
     }
     let commands = watch.commands().await?;
-    println!("1000 jobs with four rates and a slot of one tenant, commands (those of the script included): {commands:?}");
-    println!("round trips a job: {} before it runs, {} when it ends", calls(&commands, "evalsha"), calls(&commands, "zrem"));
+    println!(
+        "1000 jobs with four rates and a slot of one tenant, commands (those of the script included): {commands:?}"
+    );
+    println!(
+        "round trips a job: {} before it runs, {} when it ends",
+        calls(&commands, "evalsha"),
+        calls(&commands, "zrem")
+    );
     Ok(())
 }
 
@@ -211,6 +219,8 @@ async fn over_admission(server: &TestRedis) -> Result<()> {
         passed += u64::from(limiter.acquire(&one, Duration::ZERO).await? == Turn::Now);
     }
     println!("\n{DECLARED}, asked for {loud:?} as fast as possible after {quiet:?} of quiet:");
-    println!("the script lets {passed} pass (at most 120: the burst and 200 ms of the rate), the naive counter {counted}");
+    println!(
+        "the script lets {passed} pass (at most 120: the burst and 200 ms of the rate), the naive counter {counted}"
+    );
     Ok(())
 }

@@ -175,7 +175,10 @@ async fn processes_share_their_limits_and_commands_see_and_reset_them() {
         assert_eq!(tally(&ends(&fleet, to, &fresh).await), [("delivered".to_owned(), 1)].into());
 
         let shown = fleet.run(&["limits", "show"]).await.stdout;
-        assert!(shown.contains("1/hour burst 7") && shown.contains("local 50%") && shown.contains("1GiB/hour"), "{shown}");
+        assert!(
+            shown.contains("1/hour burst 7") && shown.contains("local 50%") && shown.contains("1GiB/hour"),
+            "{shown}"
+        );
         let none = fleet.run(&["limits", "test", "route=invoices"]).await;
         assert_eq!(none.code, Some(2), "{none:?}");
         receiver.report().assert_sound();

@@ -69,12 +69,7 @@ enum Verdict {
 
 impl<'a> Weighed<'a> {
     /// Weighs a request: `stored` knows the TATs, `full` says which of its slots cannot be had.
-    pub(super) fn new(
-        request: &Request<'a>,
-        stored: impl Fn(&str) -> Option<Tat>,
-        full: Vec<bool>,
-        now: u128,
-    ) -> Self {
+    pub(super) fn new(request: &Request<'a>, stored: impl Fn(&str) -> Option<Tat>, full: Vec<bool>, now: u128) -> Self {
         let (mut after, mut waits, mut turn): (Vec<(&str, Tat)>, _, _) = (Vec::new(), Vec::new(), 0);
         for charge in request.charges {
             // The same key may be named twice.

@@ -136,7 +136,10 @@ mod tests {
         assert_eq!(Rate::of_bytes("64KiB/sec"), Ok(rate(64, 1, 64)));
         assert_eq!(Rate::of_bytes("1MiB/min burst 2MiB"), Ok(rate(1024, 60, 2048)));
         assert_eq!(Rate::of_bytes("100GB/day"), Ok(rate(97_656_250, 86_400, 97_656_250)));
-        assert_eq!(Rate::of_bytes("1MiB/min burst 2MiB").map(|rate| rate.show_bytes()).as_deref(), Ok("1MiB/min burst 2MiB"));
+        assert_eq!(
+            Rate::of_bytes("1MiB/min burst 2MiB").map(|rate| rate.show_bytes()).as_deref(),
+            Ok("1MiB/min burst 2MiB")
+        );
         for text in ["64/sec", "1000B/sec", "5000GiB/sec", "1MB/min burst 1"] {
             assert_eq!(Rate::of_bytes(text), Err(RateSyntax), "{text}");
         }

@@ -172,7 +172,8 @@ fn says(look: &Look<'_>) -> String {
         (Some(answer), _) if answer.turn == Turn::Full || answer.full == [true] => "no slot is free".to_owned(),
         // Milliseconds are no help to people.
         (_, Some(wait)) if !wait.is_zero() => {
-            format!("passes in {}", show_duration(Duration::from_secs(wait.as_millis().div_ceil(1000) as u64)))
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            format!("passes in {}", show_duration(Duration::from_secs(seconds)))
         }
         _ => "passes now".to_owned(),
     }

@@ -187,7 +187,13 @@ impl Limiting {
     ///
     /// # Errors
     /// When the limiter does not answer: what the fallbacks of other processes would say is not known here.
-    pub async fn look(&self, scope: Scope, tenant: &str, subject: &str, bytes: u64) -> Result<Vec<Look<'_>>, LimitError> {
+    pub async fn look(
+        &self,
+        scope: Scope,
+        tenant: &str,
+        subject: &str,
+        bytes: u64,
+    ) -> Result<Vec<Look<'_>>, LimitError> {
         let subjects = Subjects::one(scope, subject).sized(bytes);
         let mut looks = Vec::new();
         for limit in self.limits.iter().filter(|limit| limit.scope == scope) {

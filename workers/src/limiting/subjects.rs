@@ -180,7 +180,8 @@ mod tests {
     fn one_spelling_a_subject() {
         let to = ["B@x.example", "a@x.example", "b@X.example"];
         let envelope = envelope(Some("News@Mail.Example.CO.UK"), &to);
-        let subjects = Subjects::of_envelope(&envelope, "acme", Some(9)).with_client("::ffff:192.0.2.7".parse().unwrap());
+        let subjects =
+            Subjects::of_envelope(&envelope, "acme", Some(9)).with_client("::ffff:192.0.2.7".parse().unwrap());
         assert_eq!(of(&subjects, Scope::Sender), Some(vec!["news@mail.example.co.uk"]));
         assert_eq!(of(&subjects, Scope::SenderDomain), Some(vec!["example.co.uk"]));
         assert_eq!(of(&subjects, Scope::Recipient), Some(vec!["a@x.example", "b@x.example"]));

@@ -213,7 +213,11 @@ async fn slots_are_held_while_the_run_lasts_and_renewed() {
         assert!(bench.turn(&subjects, &second).await.is_some_and(|again| again <= 30_000));
         assert!(!second.turns.holds("tenants"), "nothing is charged by a job that finds no slot");
     }
-    assert_eq!(bench.turn(&Subjects::one(Scope::Tenant, "else"), &bench.job("else")).await, None, "not another tenant's");
+    assert_eq!(
+        bench.turn(&Subjects::one(Scope::Tenant, "else"), &bench.job("else")).await,
+        None,
+        "not another tenant's"
+    );
     drop(held);
     tokio::task::yield_now().await;
     assert_eq!(bench.turn(&subjects, &second).await, None);
@@ -267,7 +271,9 @@ async fn a_door_gives_turns_and_says_when_there_are_none() {
     let bench = Bench::new(vec![rate("doors", Scope::Ingress, "1/sec burst 1")]);
     let admit = |tenant: &'static str, longest| bench.limiting.admit("submit", tenant, 9, Duration::from_secs(longest));
     assert_eq!(admit("acme", 1).await, Admission::Now);
-    assert!(matches!(admit("acme", 1).await, Admission::At(at) if at == shared::clock::later(bench.clock.now(), Duration::from_secs(1))));
+    assert!(
+        matches!(admit("acme", 1).await, Admission::At(at) if at == shared::clock::later(bench.clock.now(), Duration::from_secs(1)))
+    );
     assert!(matches!(admit("acme", 1).await, Admission::Later { limit, .. } if limit == "doors"));
     assert_eq!(admit("else", 1).await, Admission::Now);
 }
@@ -281,7 +287,10 @@ async fn a_look_changes_nothing_and_what_is_forgotten_passes() {
     ]);
     let turns = async || {
         let looks = bench.limiting.look(Scope::SenderDomain, "acme", "x.example", 1).await.unwrap();
-        looks.into_iter().map(|look| (look.limit.name.clone(), look.answer.unwrap().turn == Turn::Now)).collect::<Vec<_>>()
+        looks
+            .into_iter()
+            .map(|look| (look.limit.name.clone(), look.answer.unwrap().turn == Turn::Now))
+            .collect::<Vec<_>>()
     };
     let said = |first| vec![("domains".to_owned(), first), ("slow".to_owned(), true)];
     assert_eq!((turns().await, turns().await), (said(true), said(true)));

@@ -32,12 +32,7 @@ enum Tag {
 
 impl Limiting {
     /// The requests that the limits chosen by `which` make of a mail, in their order.
-    pub(super) fn groups(
-        &self,
-        which: impl Fn(&&Limit) -> bool,
-        tenant: &str,
-        subjects: &Subjects,
-    ) -> Vec<Group<'_>> {
+    pub(super) fn groups(&self, which: impl Fn(&&Limit) -> bool, tenant: &str, subjects: &Subjects) -> Vec<Group<'_>> {
         let mut groups: BTreeMap<Tag, Group<'_>> = BTreeMap::new();
         for limit in self.limits.iter().filter(which) {
             for subject in subjects.of(limit.scope).into_iter().flatten() {

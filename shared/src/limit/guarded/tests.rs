@@ -72,7 +72,10 @@ async fn each_part_falls_back_as_it_says() {
     let both = [with(OnError::Allow), with(local(100))];
     assert_eq!(turn(&guarded, &both).await, Turn::Now, "kept here");
     let (answer, source) = ask(&guarded, &both, &[], "a").await;
-    assert_eq!((answer.turn, answer.waits, source), (Turn::At(seconds(3600)), vec![Duration::ZERO, HOUR], Source::Fallback));
+    assert_eq!(
+        (answer.turn, answer.waits, source),
+        (Turn::At(seconds(3600)), vec![Duration::ZERO, HOUR], Source::Fallback)
+    );
     assert_eq!(turn(&guarded, &[with(local(100)), with(OnError::Defer)]).await, Turn::TooLate(seconds(5)));
     let shadow = Charge { enforce: false, ..with(OnError::Defer) };
     assert_eq!(turn(&guarded, &[shadow]).await, Turn::Now, "what only counts stops nobody");

@@ -56,7 +56,6 @@ fn signal(server: &TestRedis, name: &str) {
     assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
 }
 
-
 #[tokio::test]
 async fn a_hung_redis_delays_a_job_by_its_limit_and_the_fallback_answers() {
     let server = TestRedis::start().await.unwrap();
@@ -71,8 +70,7 @@ async fn a_hung_redis_delays_a_job_by_its_limit_and_the_fallback_answers() {
     for on_error in [local, local, local, OnError::Defer, OnError::Allow] {
         let charges = [Charge { on_error, ..charge("{t}:k", "1/hour burst 4", 1) }];
         let holder = conformance::holder("h");
-        let request =
-            Request { charges: &charges, slots: &[], holder: &holder, longest: Duration::ZERO, trial: false };
+        let request = Request { charges: &charges, slots: &[], holder: &holder, longest: Duration::ZERO, trial: false };
         let start = Instant::now();
         let (answer, source) = guarded.ask(&request).await;
         assert_eq!(source, Source::Fallback);

@@ -69,9 +69,7 @@ impl Worker {
         command.env(SKEW, ["0", "5", "-5"][number % 3]).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut process = command.spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let time = |line: std::io::Result<String>| {
-            line.ok()?.split_once(MARK).and_then(|(_, time)| time.parse().ok())
-        };
+        let time = |line: std::io::Result<String>| line.ok()?.split_once(MARK).and_then(|(_, time)| time.parse().ok());
         Self { process, times: std::thread::spawn(move || lines.filter_map(time).collect()) }
     }
 

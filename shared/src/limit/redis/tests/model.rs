@@ -60,9 +60,8 @@ fn step() -> impl Strategy<Value = Step> {
     let longest = prop_oneof![Just(0), 0..2000_u64, Just(10_000_000)].prop_map(Duration::from_micros);
     let charges = prop::collection::vec((0..3_usize, 1..16_u32), 1..5);
     let shadow = prop_oneof![2 => Just(vec![]), 1 => prop::collection::vec(0..3_usize, 1..3)];
-    (pause, charges, longest, shadow, prop::bool::weighted(0.1)).prop_map(
-        |(pause, charges, longest, shadow, trial)| Step { pause, charges, longest, shadow, trial },
-    )
+    (pause, charges, longest, shadow, prop::bool::weighted(0.1))
+        .prop_map(|(pause, charges, longest, shadow, trial)| Step { pause, charges, longest, shadow, trial })
 }
 
 async fn follow(limiter: &RedisLimiter, rates: &[Rate], steps: &[Step]) -> Result<(), TestCaseError> {
