@@ -36,7 +36,7 @@ test: servers ## Run every test; scenarios reduced and seeded
 
 soak: servers ## Run the scenarios in full
 	$(BUILD) --bins --tests $(FAULTS)
-	SOAK=1 $(CARGO) test --workspace --locked $(OLDER) $(FAULTS) $(SCENARIOS) -- --nocapture --test-threads 1
+	SOAK=1 $(CARGO) test --workspace --locked $(OLDER) $(FAULTS) $(SCENARIOS) --test corpus --test sandbox -- --nocapture --test-threads 1
 
 fuzz: ## Fuzz every reader of foreign bytes for a while (FUZZ_SECONDS=30 a target; needs nightly and cargo-fuzz)
 	tests/fuzz/run
