@@ -53,6 +53,7 @@ fn asking(clamd: &Clamd, receiver: &Receiver, dns: SocketAddr) -> Config {
         .destination("hook", receiver, "/hook", "")
         .destination("claims", receiver, "/claims", "")
         .rule("name = \"claims\"\nwhen = { header = \"X-Untrusted-Authentication-Results: mailtri*\" }\ndeliver = [\"claims\"]")
+        .section("telemetry", "log = \"trace\"")
         .rule("name = \"rest\"\ndeliver = [\"hook\"]")
 }
 
@@ -95,7 +96,7 @@ async fn the_genuine_arrives_as_such_and_the_forged_does_not() {
     within(LIMIT, async {
         let (clamd, receiver, dns) = (Clamd::start().await, Receiver::start().await, alpha());
         let fleet = Fleet::new(&asking(&clamd, &receiver, dns.address()));
-        let _local = fleet.local().await;
+        let local = fleet.local().await;
 
         let signed = mail("signed", by_ses(STRANGER, "list@other.example", SIGNED));
         let by_spf = mail("spf", by_ses(CLIENT, "a@alpha.example", &plain("a@alpha.example", "By SPF")));
@@ -130,6 +131,12 @@ async fn the_genuine_arrives_as_such_and_the_forged_does_not() {
         let claiming = told(&receiver, &claiming);
         assert_eq!(claiming["dmarc"], json!({"result": "none", "why": "no_record"}));
         assert_eq!((&claiming["spf"]["result"], &claiming["dkim"]), (&json!("none"), &json!([])));
+        // Whom we asked about stays out of the logs, however much they tell.
+        let log = std::fs::read_to_string(local.log()).unwrap();
+        assert!(log.contains("TRACE") && log.contains("parse"), "the log tells nothing");
+        for name in ["alpha.example", "beta.example", "football", "_dmarc", "brisbane"] {
+            assert!(!log.to_lowercase().contains(name), "{name} is in the log");
+        }
     })
     .await;
 }
