@@ -9,7 +9,7 @@ use shared::ids::{TenantId, WorkId, hex};
 use crate::{
     auth::{Authentication, header},
     jobs::{DeliverJob, Source},
-    mail::model::{Digest, Finding, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
+    mail::model::{Digest, Finding, FindingCode, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
     scanning::{Item, Place, ScanReport},
 };
 
@@ -34,6 +34,7 @@ pub struct MailProcessed<'a> {
     verdict: &'static str,
     scan: Scan,
     findings: &'a [Finding],
+    tags: &'a [FindingCode],
     intent: Option<&'a Intent>,
     authentication: Option<Authenticated<'a>>,
     rules: &'a [String],
@@ -125,6 +126,7 @@ impl<'a> MailProcessed<'a> {
                 withheld: job.withheld.iter().copied().collect(),
             },
             findings: &mail.findings,
+            tags: &mail.tags,
             intent: mail.intent.as_ref().filter(|intent| bodied || intent.source != IntentSource::Body),
             authentication: mail.authentication.as_deref().map(Authenticated::of),
             rules: &job.rules,

@@ -58,6 +58,8 @@ pub enum Field {
     Arc,
     /// The domain in `From`, if SPF or DKIM passed in alignment with it.
     AuthenticatedDomain,
+    /// The code of each finding that the policy does not simply accept.
+    Tag,
 }
 
 impl Condition {
@@ -107,6 +109,7 @@ impl Matcher {
                 .authentication
                 .and_then(Authentication::aligned_domain)
                 .is_some_and(|domain| fits(domain.expose())),
+            Field::Tag => facts.tags.iter().any(|text| fits(text)),
         }
     }
 }
@@ -130,6 +133,7 @@ impl Field {
             Self::Dmarc => "dmarc",
             Self::Arc => "arc",
             Self::AuthenticatedDomain => "authenticated_domain",
+            Self::Tag => "tag",
         }
     }
 

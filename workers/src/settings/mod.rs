@@ -6,10 +6,12 @@
 mod authentication;
 mod aws;
 mod destinations;
+mod findings;
 mod rules;
 mod sandbox;
 mod scan;
 mod sections;
+mod senders;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,7 @@ use crate::{
     names::DestinationName,
     pipeline::{DELIVER, Row, SCAN, StageName},
     rules::RuleSet,
+    senders::{Recipients, Senders},
 };
 
 /// Every variable that starts so overrides a key: `MAILTRI_LIMITS__MAX_MAIL=25MB`.
@@ -66,6 +69,12 @@ pub struct Settings {
     pub sandbox: Sandbox,
     /// `[tenants]`.
     pub tenants: Tenants,
+    /// `[findings]`.
+    pub findings: crate::findings::Policy,
+    /// `[senders]`.
+    pub senders: Senders,
+    /// `[recipients]`.
+    pub recipients: Recipients,
     /// `[html]`.
     pub html: Html,
     /// `[authentication]`.
@@ -141,6 +150,9 @@ impl Settings {
             policies,
             sandbox: Sandbox::read(&root.section("sandbox"), limits.max_mail),
             limits,
+            findings: findings::read(root, &tenants),
+            senders: senders::read(root, &tenants),
+            recipients: senders::recipients(root, &tenants),
             tenants,
             html: Html::read(&root.section("html")),
             rules: Arc::new(rules::read(root, &known)),

@@ -128,6 +128,7 @@ fn condition(when: &Reader<'_>, known: &Known) -> Condition {
         Field::Dmarc,
         Field::Arc,
         Field::AuthenticatedDomain,
+        Field::Tag,
     ];
     let mut all: Vec<Condition> = plain
         .into_iter()
@@ -152,11 +153,11 @@ fn any(when: &Reader<'_>, key: &str, read: impl Fn(&str) -> Result<Matcher, Stri
 fn matcher(field: Field, word: &str, known: &Known) -> Result<Matcher, String> {
     match field {
         Field::Verdict if !VERDICTS.contains(&word) => Err(format!("expected one of {}", VERDICTS.join(", "))),
-        Field::Finding => finding(word),
         Field::Spf => result(word, SpfResult::WORDS),
         Field::Dkim => result(word, DkimResult::WORDS),
         Field::Dmarc => result(word, DmarcResult::WORDS),
         Field::Arc => result(word, ArcResult::WORDS),
+        Field::Finding | Field::Tag => finding(word),
         Field::Tenant if !is_known_tenant(word, known) => Err(format!(
             "no tenant is called {word:?}; there is {}",
             [DEFAULT_TENANT].into_iter().chain(known.tenants.iter().map(String::as_str)).collect::<Vec<_>>().join(", ")
