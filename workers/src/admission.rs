@@ -142,10 +142,7 @@ impl Admission {
             return Ok(Entry::Deferred);
         }
         let verified = mail.authentication.as_ref().and_then(|results| results.aligned_domain()).cloned();
-        let stop = self.rule(tenant, arrival, mail, verified.as_ref()).or(match decision {
-            Decision::Quarantine(class, reason) => Some(Stop::Quarantine { class, reason: reason.to_owned() }),
-            Decision::Accept | Decision::Defer => None,
-        });
+        let stop = self.rule(tenant, arrival, mail, verified.as_ref()).or_else(|| Stop::of_sender(decision));
         Ok(stop.map_or(Entry::Admitted, Entry::Stopped))
     }
 
@@ -214,6 +211,13 @@ impl Stop {
     #[must_use]
     pub fn refused(refusal: &Refusal) -> Self {
         Self::Quarantine { class: "refused", reason: format!("not a mail that can be read: {}", refusal.code) }
+    }
+
+    /// A mail whose sender is not who it says, by the policy for that.
+    #[must_use]
+    pub fn of_sender(decision: Decision) -> Option<Self> {
+        let Decision::Quarantine(class, reason) = decision else { return None };
+        Some(Self::Quarantine { class, reason: reason.to_owned() })
     }
 
     /// A mail that the sandbox does not survive. Other failures of the sandbox say nothing about the mail.

@@ -2,6 +2,7 @@
 
 mod forecast;
 mod report;
+mod sender;
 mod tree;
 
 use std::{
