@@ -93,7 +93,8 @@ async fn no_canary_leaves_by_logs_metrics_listings_or_errors() {
         assert!(metrics.contains("# TYPE"), "{metrics}");
         check("metrics", &metrics, &receiver);
         check_commands(&fleet, &receiver, &ended[3].mail).await;
-        let kept = fs::read_dir(fleet.data().join("limits")).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+        let kept =
+            fs::read_dir(fleet.data().join("limits")).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
         let kept = String::from_utf8_lossy(&kept.collect::<Vec<_>>().concat()).into_owned();
         assert!(kept.contains("{default}:senders:"), "there are keys to look at");
         check("the limiter", &kept, &receiver);
