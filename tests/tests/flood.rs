@@ -73,7 +73,7 @@ async fn trickle(fleet: &Fleet, mails: &[Mail]) -> Vec<Ended> {
 async fn a_flood_of_one_tenant_drains_at_its_rate_and_delays_no_other() {
     within(LIMIT * 2, async {
         let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
-        let (rate, burst) = (scale(40, 80), 40);
+        let (rate, burst) = (40, 40);
         let config = Config::simple(&clamd, &receiver)
             .section("tenants", TENANTS)
             .section("limit.tenants", &format!("by = \"tenant\"\nrate = \"{rate}/sec burst {burst}\""))
