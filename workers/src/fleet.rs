@@ -16,6 +16,8 @@ use shared::{
 use tokio::task::JoinSet;
 
 use crate::{
+    admission::Admission,
+    auth::{Gate, dns::DnsError},
     limiting::Limiting,
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
@@ -51,6 +53,9 @@ pub enum StartError {
         /// Why.
         error: BuildError,
     },
+    /// DNS.
+    #[error("authentication: {0}")]
+    Dns(#[from] DnsError),
     /// The sandbox's own program.
     #[error("the sandbox cannot be started: {0}")]
     Sandbox(String),
@@ -123,8 +128,10 @@ async fn parse(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> 
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
         tenants: settings.tenants.clone(),
+        admission: Arc::new(Admission::new(settings)),
         sources: plane.sources.clone(),
         sandbox: Arc::new(start_sandbox(settings).await?),
+        gate: Gate::new(&settings.authentication)?,
         max_mail: settings.limits.max_mail,
         limiting: Arc::clone(limiting),
     })
@@ -139,7 +146,8 @@ pub async fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     // The running program itself, also when its file has been replaced meanwhile.
     let this = PathBuf::from("/proc/self/exe");
     let program = if this.exists() { this } else { std::env::current_exe().map_err(|e| failed(&e))? };
-    let config = settings.sandbox.config(program, settings.parse_limits());
+    let mut config = settings.sandbox.config(program, settings.parse_limits());
+    config.trust = settings.authentication.trust.clone();
     Sandbox::start(config).await.map_err(|e| failed(&e))
 }
 

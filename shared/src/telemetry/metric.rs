@@ -50,6 +50,7 @@ pub fn describe() {
     describe_counter!("mailtri_limit_checks_total", "Jobs that a limit was asked about, by limit and outcome");
     describe_counter!("mailtri_limit_fallbacks_total", "Of these those that the limiter did not answer, by fallback");
     describe_gauge!("mailtri_limiter_fallback", "1 while the limiter does not answer and fallbacks are in force");
+    describe_counter!("mailtri_authentication_results_total", "Results about senders, by mechanism and result");
     describe_gauge!("mailtri_visibility_chosen_seconds", "The visibility that a stage asks for, by stage");
     describe_gauge!("mailtri_bytes_in_flight_bytes", "Bytes of work held by the process");
     describe_gauge!("mailtri_queue_messages", "Messages of a queue, by stage, queue (work or dead) and state");
@@ -171,6 +172,11 @@ pub fn limit_fell_back(limit: &str, fallback: &'static str) {
 /// Says whether the limiter answered the latest request.
 pub fn limiter_answers(answers: bool) {
     gauge!("mailtri_limiter_fallback").set(if answers { 0.0 } else { 1.0 });
+}
+
+/// Counts a result about a sender: `spf`, `dkim`, `dmarc` or `arc`, and its word.
+pub fn authenticated(mechanism: &'static str, result: &'static str) {
+    counter!("mailtri_authentication_results_total", "mechanism" => mechanism, "result" => result).increment(1);
 }
 
 /// Says how many bytes the process holds.

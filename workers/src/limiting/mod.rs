@@ -90,7 +90,7 @@ pub type Stopped = Result<Outcome, Failure>;
 
 /// Whether a mail may come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Admission {
+pub enum Ingress {
     /// Now.
     Now,
     /// At that time, which is reserved.
@@ -167,7 +167,7 @@ impl Limiting {
     }
 
     /// Asks the limits of the intake. Nothing is held.
-    pub async fn admit(&self, door: &str, tenant: &str, bytes: u64, longest: Duration) -> Admission {
+    pub async fn admit(&self, door: &str, tenant: &str, bytes: u64, longest: Duration) -> Ingress {
         let subjects = Subjects::one(Scope::Ingress, door).sized(bytes);
         let mut pass = Pass::default();
         let mut latest = None;
@@ -176,14 +176,14 @@ impl Limiting {
                 (Turn::Now, ..) => {}
                 (Turn::At(at), ..) => latest = latest.max(Some(at)),
                 (Turn::TooLate(at), answer, _) => {
-                    return Admission::Later { limit: group.slowest(&answer).name.clone(), at };
+                    return Ingress::Later { limit: group.slowest(&answer).name.clone(), at };
                 }
                 (Turn::Full, answer, _) => {
-                    return Admission::Later { limit: group.fullest(&answer).name.clone(), at: self.clock.now() };
+                    return Ingress::Later { limit: group.fullest(&answer).name.clone(), at: self.clock.now() };
                 }
             }
         }
-        latest.map_or(Admission::Now, Admission::At)
+        latest.map_or(Ingress::Now, Ingress::At)
     }
 
     /// What each limit of a scope would say to one mail of a subject's now. Nothing is charged.

@@ -271,12 +271,12 @@ async fn bytes_cost_what_they_are_and_exceptions_count() {
 async fn a_door_gives_turns_and_says_when_there_are_none() {
     let bench = Bench::new(vec![rate("doors", Scope::Ingress, "1/sec burst 1")]);
     let admit = |tenant: &'static str, longest| bench.limiting.admit("submit", tenant, 9, Duration::from_secs(longest));
-    assert_eq!(admit("acme", 1).await, Admission::Now);
+    assert_eq!(admit("acme", 1).await, Ingress::Now);
     assert!(
-        matches!(admit("acme", 1).await, Admission::At(at) if at == shared::clock::later(bench.clock.now(), Duration::from_secs(1)))
+        matches!(admit("acme", 1).await, Ingress::At(at) if at == shared::clock::later(bench.clock.now(), Duration::from_secs(1)))
     );
-    assert!(matches!(admit("acme", 1).await, Admission::Later { limit, .. } if limit == "doors"));
-    assert_eq!(admit("else", 1).await, Admission::Now);
+    assert!(matches!(admit("acme", 1).await, Ingress::Later { limit, .. } if limit == "doors"));
+    assert_eq!(admit("else", 1).await, Ingress::Now);
 }
 
 #[tokio::test(start_paused = true)]

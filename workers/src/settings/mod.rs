@@ -3,13 +3,16 @@
 //! `mailtri.example.toml` documents every key. Everything is checked here, also across sections, so that a
 //! [`Settings`] is usable as it stands.
 
+mod authentication;
 mod aws;
 mod destinations;
+mod findings;
 mod limit;
 mod rules;
 mod sandbox;
 mod scan;
 mod sections;
+mod senders;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -26,6 +29,7 @@ use shared::{
     policy::Policy,
 };
 
+pub use authentication::Authentication;
 pub use aws::{AwsSettings, PlaneSettings};
 use destinations::Bounds;
 pub use destinations::{Destination, NOT_DESTINATIONS};
@@ -39,6 +43,7 @@ use crate::{
     names::DestinationName,
     pipeline::{DELIVER, Row, SCAN, StageName},
     rules::RuleSet,
+    senders::{Recipients, Senders},
 };
 
 /// Every variable that starts so overrides a key: `MAILTRI_LIMITS__MAX_MAIL=25MB`.
@@ -66,8 +71,16 @@ pub struct Settings {
     pub sandbox: Sandbox,
     /// `[tenants]`.
     pub tenants: Tenants,
+    /// `[findings]`.
+    pub findings: crate::findings::Policy,
+    /// `[senders]`.
+    pub senders: Senders,
+    /// `[recipients]`.
+    pub recipients: Recipients,
     /// `[html]`.
     pub html: Html,
+    /// `[authentication]`.
+    pub authentication: Authentication,
     /// `[destination.NAME]`.
     pub destinations: BTreeMap<DestinationName, Destination>,
     /// `[[rule]]` and `[route]`.
@@ -136,6 +149,7 @@ impl Settings {
         declared_limits.extend(limit::of_destinations(&destinations));
         let limits = Limits::read(&root.section("limits"));
         Self {
+            authentication: Authentication::read(&root.section("authentication"), &plane),
             plane,
             data: Data::read(&root.section("data")),
             clamav,
@@ -143,6 +157,9 @@ impl Settings {
             policies,
             sandbox: Sandbox::read(&root.section("sandbox"), limits.max_mail),
             limits,
+            findings: findings::read(root, &tenants),
+            senders: senders::read(root, &tenants),
+            recipients: senders::recipients(root, &tenants),
             tenants,
             html: Html::read(&root.section("html")),
             rules: Arc::new(rules::read(root, &known)),

@@ -1,5 +1,7 @@
 //! What a whole configuration means, and what is said about a broken one.
 
+mod admission;
+
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use shared::{
@@ -93,6 +95,7 @@ fn shape(entry: &Entry) -> (String, String) {
     match section.split_once('.') {
         Some(("limit", rest)) if rest.ends_with(".override") => ("limit.*.override".to_owned(), entry.key.clone()),
         Some((kind @ ("destination" | "limit" | "stage"), _)) => (format!("{kind}.*"), entry.key.clone()),
+        Some((kind @ ("findings" | "senders"), _)) => (kind.to_owned(), entry.key.clone()),
         _ => (section, entry.key.clone()),
     }
 }
@@ -346,7 +349,7 @@ fn a_variable_that_is_no_key_is_an_error() {
         error,
         r#"2 errors in the configuration:
   environment MAILTRI_LIMITS__MAXMAIL: limits.maxmail: unknown key; did you mean "max_mail"?
-  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, aws, clamav, data, destination, html, limit, limits, plane, redis, route, rule, sandbox, scan, shutdown, stage, telemetry, tenants"#
+  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, authentication, aws, clamav, data, destination, findings, html, limit, limits, plane, recipients, redis, route, rule, sandbox, scan, senders, shutdown, stage, telemetry, tenants"#
     );
 }
 
