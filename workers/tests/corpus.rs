@@ -22,6 +22,7 @@ const TARGETS: &[Target] = &[
     ("announcement", fuzz::announcement),
     ("clamd_reply", fuzz::clamd_reply),
     ("frame", fuzz::frame),
+    ("verify", fuzz::verify),
 ];
 
 fn folder() -> PathBuf {
