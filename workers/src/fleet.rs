@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     admission::Admission,
+    auth::{Gate, dns::DnsError},
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
     sandbox::Sandbox,
@@ -51,6 +52,9 @@ pub enum StartError {
         /// Why.
         error: BuildError,
     },
+    /// DNS.
+    #[error("authentication: {0}")]
+    Dns(#[from] DnsError),
     /// The sandbox's own program.
     #[error("the sandbox cannot be started: {0}")]
     Sandbox(String),
@@ -125,6 +129,7 @@ async fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> 
         admission: Arc::new(Admission::new(settings)),
         sources: plane.sources.clone(),
         sandbox: Arc::new(start_sandbox(settings).await?),
+        gate: Gate::new(&settings.authentication)?,
         max_mail: settings.limits.max_mail,
     })
 }
@@ -138,7 +143,8 @@ pub async fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     // The running program itself, also when its file has been replaced meanwhile.
     let this = PathBuf::from("/proc/self/exe");
     let program = if this.exists() { this } else { std::env::current_exe().map_err(|e| failed(&e))? };
-    let config = settings.sandbox.config(program, settings.parse_limits());
+    let mut config = settings.sandbox.config(program, settings.parse_limits());
+    config.trust = settings.authentication.trust.clone();
     Sandbox::start(config).await.map_err(|e| failed(&e))
 }
 

@@ -95,7 +95,7 @@ impl Intake {
             return Ok(work);
         }
         let mail = Announced::Stored { bucket, key, etag: Some(etag), size: Some(size) };
-        self.announce(&work, tenant, &ParseJob { mail, envelope }).await?;
+        self.announce(&work, tenant, &ParseJob { mail, envelope, receipt: None }).await?;
         Ok(work)
     }
 

@@ -47,6 +47,7 @@ pub fn describe() {
     describe_counter!("mailtri_sandbox_kills_total", "Sandbox children that were killed or died, by why");
     describe_gauge!("mailtri_sandbox_restriction", "1 where a restriction of the sandbox is in force, else 0, by name");
     describe_counter!("mailtri_findings_total", "Findings about mails, by code");
+    describe_counter!("mailtri_authentication_results_total", "Results about senders, by mechanism and result");
     describe_gauge!("mailtri_visibility_chosen_seconds", "The visibility that a stage asks for, by stage");
     describe_gauge!("mailtri_bytes_in_flight_bytes", "Bytes of work held by the process");
     describe_gauge!("mailtri_queue_messages", "Messages of a queue, by stage, queue (work or dead) and state");
@@ -153,6 +154,11 @@ pub fn sandbox_kill(why: &'static str) {
 /// Counts a finding.
 pub fn finding(code: String) {
     counter!("mailtri_findings_total", "code" => code).increment(1);
+}
+
+/// Counts a result about a sender: `spf`, `dkim`, `dmarc` or `arc`, and its word.
+pub fn authenticated(mechanism: &'static str, result: &'static str) {
+    counter!("mailtri_authentication_results_total", "mechanism" => mechanism, "result" => result).increment(1);
 }
 
 /// Says how many bytes the process holds.

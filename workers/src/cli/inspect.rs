@@ -2,6 +2,7 @@
 
 mod forecast;
 mod report;
+mod senders;
 mod tree;
 
 use std::{
@@ -18,6 +19,7 @@ use shared::{ids::TenantId, pii::Pii};
 use super::{ConfigArg, boot, error::CommandError, output};
 use crate::{
     admission::{Admission, Stop},
+    auth::{Gate, policy::Decision as Gated},
     content::RawMail,
     findings::Action,
     fleet, intake,
@@ -115,12 +117,18 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
             return Ok(inspection.stopped(&stop));
         }
     };
-    let stop = admission.rule(inspection.tenant.as_str(), &arrival, &mut mail, None);
-    let judged = |finding: Finding| Judged { action: admission.action(inspection.tenant.as_str(), &finding), finding };
+    let tenant = inspection.tenant.as_str();
+    let stop = admission.rule(tenant, &arrival, &mut mail);
+    // A mail that is stopped for something else is not authenticated in the fleet; here it is, to be shown.
+    let gate = Gate::new(&settings.authentication).map_err(CommandError::failed)?;
+    let gated = gate.pass(&mut mail, &raw, &arrival.envelope, None, &sandbox).await.map_err(CommandError::failed)?;
+    let unverified = if gated == Gated::Defer { None } else { admission.verify(tenant, &mut mail) };
+    let judged = |finding: Finding| Judged { action: admission.action(tenant, &finding), finding };
     inspection.findings = mail.findings.iter().cloned().map(judged).collect();
     // A mail that the envelope refuses is not read in the fleet; here it is shown all the same.
-    match arrival.refused.or(stop) {
-        Some(stop) => Ok(Inspection { mail: Some(mail), ..inspection.stopped(&stop) }),
+    let end = arrival.refused.or(stop).or(unverified).map(|stop| Forecast::stopped(&stop)).or(Forecast::gated(gated));
+    match end {
+        Some(end) => Ok(Inspection { end, mail: Some(mail), ..inspection }),
         None => Ok(inspection.scanned_and_routed(settings, raw, mail).await),
     }
 }

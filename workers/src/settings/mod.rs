@@ -3,6 +3,7 @@
 //! `mailtri.example.toml` documents every key. Everything is checked here, also across sections, so that a
 //! [`Settings`] is usable as it stands.
 
+mod authentication;
 mod aws;
 mod destinations;
 mod findings;
@@ -27,6 +28,7 @@ use shared::{
     policy::Policy,
 };
 
+pub use authentication::Authentication;
 pub use aws::{AwsSettings, PlaneSettings};
 use destinations::Bounds;
 pub use destinations::{Destination, NOT_DESTINATIONS};
@@ -75,6 +77,8 @@ pub struct Settings {
     pub recipients: Recipients,
     /// `[html]`.
     pub html: Html,
+    /// `[authentication]`.
+    pub authentication: Authentication,
     /// `[destination.NAME]`.
     pub destinations: BTreeMap<DestinationName, Destination>,
     /// `[[rule]]` and `[route]`.
@@ -138,6 +142,7 @@ impl Settings {
         };
         let limits = Limits::read(&root.section("limits"));
         Self {
+            authentication: Authentication::read(&root.section("authentication"), &plane),
             plane,
             data: Data::read(&root.section("data")),
             clamav,

@@ -348,7 +348,7 @@ fn a_variable_that_is_no_key_is_an_error() {
         error,
         r#"2 errors in the configuration:
   environment MAILTRI_LIMITS__MAXMAIL: limits.maxmail: unknown key; did you mean "max_mail"?
-  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, aws, clamav, data, destination, findings, html, limits, plane, recipients, redis, route, rule, sandbox, scan, senders, shutdown, stage, telemetry, tenants"#
+  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, authentication, aws, clamav, data, destination, findings, html, limits, plane, recipients, redis, route, rule, sandbox, scan, senders, shutdown, stage, telemetry, tenants"#
     );
 }
 

@@ -1,6 +1,6 @@
 //! `parse`: fetches the raw mail, has it parsed in the sandbox, and lets in what the policy lets in.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,7 +20,8 @@ use shared::{
 use super::{claim_failure, outage, source_bucket, store_failure};
 use crate::{
     admission::{Admission, Arrival, Stop},
-    announce::{self, Announcement},
+    announce::{self, Announcement, SesVerdicts},
+    auth::{Gate, policy::Decision},
     jobs::{Announced, NextJob, ParseJob, ScanJob, Source, mail_id},
     mail::model::{Finding, ParsedMail},
     pipeline,
@@ -31,6 +32,9 @@ use crate::{
 
 /// Raw and parsed mails up to this size travel within the job.
 const INLINE: usize = 128 * 1024;
+
+/// How soon to ask DNS again, first and at most: a domain of the sender's own may make mails wait, so they wait long.
+const DNS_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
 
 /// The stage.
 #[derive(Debug)]
@@ -47,6 +51,8 @@ pub struct Parse {
     pub admission: Arc<Admission>,
     /// Where untrusted bytes are looked at.
     pub sandbox: Arc<Sandbox>,
+    /// Where senders are authenticated.
+    pub gate: Gate,
     /// Longest mail, in bytes; a longer one is quarantined unread.
     pub max_mail: u64,
 }
@@ -82,7 +88,7 @@ impl Stage for Parse {
         match self.fetch(job.mail, ctx).await {
             Ok((source, raw)) => {
                 let mail = source.mail_id();
-                Ok(self.look_at(source, arrival, raw, ctx).await?.identified_as(mail))
+                Ok(self.look_at(source, (arrival, job.receipt), raw, ctx).await?.identified_as(mail))
             }
             Err(Unfetched::TooLarge) => Ok(too_large()),
             Err(Unfetched::Failed(failure)) => Err(failure),
@@ -94,19 +100,19 @@ impl Stage for Parse {
 fn adopted(all: Vec<Announcement>, tenants: &Tenants, now: Timestamp) -> Result<Vec<Envelope>, Reason> {
     let mut jobs: Vec<Envelope> = Vec::new();
     for announcement in all {
-        let (mail, envelope) = match announcement {
+        let (mail, envelope, receipt) = match announcement {
             Announcement::Stored(stored) => {
                 let (bucket, etag) = (stored.bucket.as_str().to_owned(), stored.etag.map(ETag));
                 let identity = stored.version.clone().or_else(|| etag.as_ref().map(|etag| etag.0.clone()));
                 let work = mail_id(&bucket, &stored.key, &identity.unwrap_or_default());
                 let mail = Announced::Stored { bucket, key: stored.key, etag, size: stored.size };
-                ((mail, work), stored.envelope)
+                ((mail, work), stored.envelope, stored.ses)
             }
             Announcement::Inline(inline) => {
                 let key = inline.message.key();
                 let work = mail_id("", &key, "");
                 let mail = Announced::Inline { key, raw: Claim::inline(inline.raw.expose()) };
-                ((mail, work), inline.envelope)
+                ((mail, work), inline.envelope, Some(inline.ses))
             }
             Announcement::Ignored { why } => {
                 tracing::info!(why = why.name(), "an announcement that asks for nothing");
@@ -115,7 +121,7 @@ fn adopted(all: Vec<Announcement>, tenants: &Tenants, now: Timestamp) -> Result<
         };
         let (mail, work) = mail;
         let origin = Origin { work, tenant: tenants.of(&envelope), first_seen: now };
-        let job = serde_json::value::to_raw_value(&ParseJob { mail, envelope });
+        let job = serde_json::value::to_raw_value(&ParseJob { mail, envelope, receipt });
         let job = job.map_err(|_| Reason::from("the announcement cannot be written as a job"))?;
         let first = Envelope::first(origin, pipeline::PARSE, job);
         // A body may name one object twice.
@@ -153,23 +159,37 @@ impl Parse {
         Ok((Source { bucket, key, etag: meta.etag, version: meta.version, size: meta.len }, raw))
     }
 
-    async fn look_at(&self, source: Source, arrival: Arrival, raw: Bytes, ctx: &Context) -> Result<Outcome, Failure> {
+    async fn look_at(
+        &self,
+        source: Source,
+        (arrival, receipt): (Arrival, Option<SesVerdicts>),
+        raw: Bytes,
+        ctx: &Context,
+    ) -> Result<Outcome, Failure> {
         ctx.progress();
         abort_for_tests(&raw);
         let parsing = self.sandbox.parse(raw.clone(), arrival.envelope.to.clone());
         let mut parsed = match ctx.opaque(ctx.remaining(), parsing).await {
             Ok(Ok(parsed)) => parsed,
             Ok(Err(refusal)) => return Ok(stopped(&Stop::refused(&refusal))),
-            Err(error @ SandboxError::Spawn(_)) => return Err(outage("sandbox_unavailable", &error, ctx)),
-            Err(error) => {
-                let poisoned = Stop::poisoned(&error).map(|stop| stopped(&stop));
-                return poisoned.ok_or_else(|| Failure::permanent("sandbox", error.to_string()));
-            }
+            Err(error) => return unanswered(&error, ctx),
         };
-        let stop = self.admission.rule(ctx.tenant.as_str(), &arrival, &mut parsed, None);
-        note_findings(&parsed.findings);
-        match stop {
-            Some(stop) => Ok(stopped(&stop).with_note(note(&parsed, &arrival))),
+        let tenant = ctx.tenant.as_str();
+        if let Some(stop) = self.admission.rule(tenant, &arrival, &mut parsed) {
+            return Ok(told(&stop, &parsed, &arrival));
+        }
+        let gate = self.gate.pass(&mut parsed, &raw, &arrival.envelope, receipt.as_ref(), &self.sandbox);
+        let held = match ctx.opaque(ctx.remaining(), gate).await {
+            Ok(Decision::Accept) => None,
+            Ok(Decision::Quarantine(class, reason)) => Some(Stop::Quarantine { class, reason: reason.to_owned() }),
+            Ok(Decision::Defer) => {
+                let again = ctx.look_again(DNS_WAIT.0, DNS_WAIT.1);
+                return Err(Failure::defer("dns_unavailable", "DNS does not tell who the sender is", again));
+            }
+            Err(error) => return unanswered(&error, ctx),
+        };
+        match self.admission.verify(tenant, &mut parsed).or(held) {
+            Some(stop) => Ok(told(&stop, &parsed, &arrival)),
             None => self.hand_on(source, arrival, raw, &parsed, ctx).await,
         }
     }
@@ -184,6 +204,7 @@ impl Parse {
     ) -> Result<Outcome, Failure> {
         let json = serde_json::to_vec(parsed)
             .map_err(|_| Failure::permanent("encoding", "the parsed mail has no JSON form"))?;
+        note_findings(&parsed.findings);
         let note = note(parsed, &arrival);
         let parsed = if json.len() <= INLINE {
             Claim::inline(&json)
@@ -206,6 +227,12 @@ fn stopped(stop: &Stop) -> Outcome {
     }
 }
 
+/// The outcome of a mail that was read and goes no further.
+fn told(stop: &Stop, parsed: &ParsedMail, arrival: &Arrival) -> Outcome {
+    note_findings(&parsed.findings);
+    stopped(stop).with_note(note(parsed, arrival))
+}
+
 fn note_findings(findings: &[Finding]) {
     findings.iter().for_each(|finding| metric::finding(finding.code.name()));
 }
@@ -219,6 +246,17 @@ fn note(parsed: &ParsedMail, arrival: &Arrival) -> Note {
         .with("findings", parsed.findings.len())
         .with("tags", tags.join(" "))
         .with("recipients_left_out", arrival.left_out)
+}
+
+/// What it means when the sandbox has no answer.
+fn unanswered(error: &SandboxError, ctx: &Context) -> Result<Outcome, Failure> {
+    match error {
+        SandboxError::Spawn(_) => Err(outage("sandbox_unavailable", error, ctx)),
+        error => {
+            let poisoned = Stop::poisoned(error).map(|stop| stopped(&stop));
+            poisoned.ok_or_else(|| Failure::permanent("sandbox", error.to_string()))
+        }
+    }
 }
 
 /// Named by its content: a repeat under other settings does not overwrite what an earlier job refers to.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::{
     admission::Stop,
+    auth::policy::Decision,
     mail::model::ParsedMail,
     rules::Outcome,
     scanning::{Handling, Item, Place},
@@ -26,6 +27,15 @@ impl Forecast {
         match stop {
             Stop::Quarantine { class, reason } => Self::new("quarantined", format!("{class}: {reason}")),
             Stop::Reject { reason } => Self::new("rejected", reason),
+        }
+    }
+
+    /// What authentication makes of it.
+    pub(super) fn gated(decision: Decision) -> Option<Self> {
+        match decision {
+            Decision::Accept => None,
+            Decision::Quarantine(class, reason) => Some(Self::new("quarantined", format!("{class}: {reason}"))),
+            Decision::Defer => Some(Self::new("deferred", "DNS does not tell who the sender is")),
         }
     }
 
