@@ -18,8 +18,8 @@ use shared::{ids::TenantId, pii::Pii};
 
 use super::{ConfigArg, boot, error::CommandError, output};
 use crate::{
-    admission::{Admission, Stop},
-    auth::{Gate, policy::Decision as Gated},
+    admission::{Admission, Entry, Stop},
+    auth::Gate,
     content::RawMail,
     findings::Action,
     fleet, intake,
@@ -106,7 +106,7 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
     let envelope = SmtpEnvelope { from: args.from.as_ref().map(bare), to: args.to.iter().map(bare).collect() };
     let tenant = settings.tenants.of(&envelope);
     let admission = Admission::new(settings);
-    let arrival = admission.arrive(tenant.as_str(), envelope);
+    let arrival = admission.arrive(tenant.as_str(), envelope, None);
     let sandbox = fleet::start_sandbox(settings).await.map_err(CommandError::failed)?;
     let mut inspection = Inspection::new(tenant, arrival.envelope.clone());
     let mut mail = match sandbox.parse(raw.clone(), arrival.envelope.to.clone()).await {
@@ -117,19 +117,21 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
             return Ok(inspection.stopped(&stop));
         }
     };
-    let tenant = inspection.tenant.as_str();
-    let stop = admission.rule(tenant, &arrival, &mut mail);
-    // A mail that is stopped for something else is not authenticated in the fleet; here it is, to be shown.
     let gate = Gate::new(&settings.authentication).map_err(CommandError::failed)?;
-    let gated = gate.pass(&mut mail, &raw, &arrival.envelope, None, &sandbox).await.map_err(CommandError::failed)?;
-    let unverified = if gated == Gated::Defer { None } else { admission.verify(tenant, &mut mail) };
-    let judged = |finding: Finding| Judged { action: admission.action(tenant, &finding), finding };
+    let tenant = inspection.tenant.as_str();
+    let entry = admission.enter(tenant, &arrival, (&raw, &mut mail), &gate, &sandbox).await;
+    let entry = entry.map_err(CommandError::failed)?;
+    if mail.authentication.is_none() {
+        // The fleet does not ask about the sender of a mail that it stops; whoever looks at it may want to know.
+        let _ = gate.pass(&mut mail, &raw, &arrival.envelope, None, &sandbox).await.map_err(CommandError::failed)?;
+    }
+    let judged = |finding: Finding| Judged { action: admission.action(inspection.tenant.as_str(), &finding), finding };
     inspection.findings = mail.findings.iter().cloned().map(judged).collect();
     // A mail that the envelope refuses is not read in the fleet; here it is shown all the same.
-    let end = arrival.refused.or(stop).or(unverified).map(|stop| Forecast::stopped(&stop)).or(Forecast::gated(gated));
-    match end {
-        Some(end) => Ok(Inspection { end, mail: Some(mail), ..inspection }),
-        None => Ok(inspection.scanned_and_routed(settings, raw, mail).await),
+    match arrival.refused.map_or(entry, Entry::Stopped) {
+        Entry::Stopped(stop) => Ok(Inspection { mail: Some(mail), ..inspection.stopped(&stop) }),
+        Entry::Deferred => Ok(Inspection { mail: Some(mail), end: Forecast::deferred(), ..inspection }),
+        Entry::Admitted => Ok(inspection.scanned_and_routed(settings, raw, mail).await),
     }
 }
 

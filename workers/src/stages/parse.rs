@@ -19,9 +19,9 @@ use shared::{
 
 use super::{claim_failure, outage, source_bucket, store_failure};
 use crate::{
-    admission::{Admission, Arrival, Stop},
-    announce::{self, Announcement, SesVerdicts},
-    auth::{Gate, policy::Decision},
+    admission::{Admission, Arrival, Entry, Stop},
+    announce::{self, Announcement},
+    auth::Gate,
     jobs::{Announced, NextJob, ParseJob, ScanJob, Source, mail_id},
     mail::model::{Finding, ParsedMail},
     pipeline,
@@ -76,7 +76,7 @@ impl Stage for Parse {
     }
 
     async fn run(&self, job: ParseJob, ctx: &Context) -> Result<Outcome, Failure> {
-        let arrival = self.admission.arrive(ctx.tenant.as_str(), job.envelope);
+        let arrival = self.admission.arrive(ctx.tenant.as_str(), job.envelope, job.receipt);
         if let Some(stop) = &arrival.refused {
             note_findings(&arrival.findings);
             return Ok(stopped(stop));
@@ -88,7 +88,7 @@ impl Stage for Parse {
         match self.fetch(job.mail, ctx).await {
             Ok((source, raw)) => {
                 let mail = source.mail_id();
-                Ok(self.look_at(source, (arrival, job.receipt), raw, ctx).await?.identified_as(mail))
+                Ok(self.look_at(source, arrival, raw, ctx).await?.identified_as(mail))
             }
             Err(Unfetched::TooLarge) => Ok(too_large()),
             Err(Unfetched::Failed(failure)) => Err(failure),
@@ -159,13 +159,7 @@ impl Parse {
         Ok((Source { bucket, key, etag: meta.etag, version: meta.version, size: meta.len }, raw))
     }
 
-    async fn look_at(
-        &self,
-        source: Source,
-        (arrival, receipt): (Arrival, Option<SesVerdicts>),
-        raw: Bytes,
-        ctx: &Context,
-    ) -> Result<Outcome, Failure> {
+    async fn look_at(&self, source: Source, arrival: Arrival, raw: Bytes, ctx: &Context) -> Result<Outcome, Failure> {
         ctx.progress();
         abort_for_tests(&raw);
         let parsing = self.sandbox.parse(raw.clone(), arrival.envelope.to.clone());
@@ -174,23 +168,18 @@ impl Parse {
             Ok(Err(refusal)) => return Ok(stopped(&Stop::refused(&refusal))),
             Err(error) => return unanswered(&error, ctx),
         };
-        let tenant = ctx.tenant.as_str();
-        if let Some(stop) = self.admission.rule(tenant, &arrival, &mut parsed) {
-            return Ok(told(&stop, &parsed, &arrival));
-        }
-        let gate = self.gate.pass(&mut parsed, &raw, &arrival.envelope, receipt.as_ref(), &self.sandbox);
-        let held = match ctx.opaque(ctx.remaining(), gate).await {
-            Ok(Decision::Accept) => None,
-            Ok(Decision::Quarantine(class, reason)) => Some(Stop::Quarantine { class, reason: reason.to_owned() }),
-            Ok(Decision::Defer) => {
+        let entering =
+            self.admission.enter(ctx.tenant.as_str(), &arrival, (&raw, &mut parsed), &self.gate, &self.sandbox);
+        let entry = ctx.opaque(ctx.remaining(), entering).await;
+        note_findings(&parsed.findings);
+        match entry {
+            Ok(Entry::Admitted) => self.hand_on(source, arrival, raw, &parsed, ctx).await,
+            Ok(Entry::Stopped(stop)) => Ok(stopped(&stop).with_note(note(&parsed, &arrival))),
+            Ok(Entry::Deferred) => {
                 let again = ctx.look_again(DNS_WAIT.0, DNS_WAIT.1);
-                return Err(Failure::defer("dns_unavailable", "DNS does not tell who the sender is", again));
+                Err(Failure::defer("dns_unavailable", "DNS does not tell who the sender is", again))
             }
-            Err(error) => return unanswered(&error, ctx),
-        };
-        match self.admission.verify(tenant, &mut parsed).or(held) {
-            Some(stop) => Ok(told(&stop, &parsed, &arrival)),
-            None => self.hand_on(source, arrival, raw, &parsed, ctx).await,
+            Err(error) => unanswered(&error, ctx),
         }
     }
 
@@ -204,7 +193,6 @@ impl Parse {
     ) -> Result<Outcome, Failure> {
         let json = serde_json::to_vec(parsed)
             .map_err(|_| Failure::permanent("encoding", "the parsed mail has no JSON form"))?;
-        note_findings(&parsed.findings);
         let note = note(parsed, &arrival);
         let parsed = if json.len() <= INLINE {
             Claim::inline(&json)
@@ -213,6 +201,15 @@ impl Parse {
         };
         let raw = (raw.len() <= INLINE).then(|| Claim::inline(&raw));
         Ok(Outcome::hop(ScanJob { source, envelope: arrival.envelope, raw, parsed }.hop("")?).with_note(note))
+    }
+}
+
+/// What it means when the sandbox has no answer.
+fn unanswered(error: &SandboxError, ctx: &Context) -> Result<Outcome, Failure> {
+    match Stop::poisoned(error) {
+        Some(stop) => Ok(stopped(&stop)),
+        None if matches!(error, SandboxError::Spawn(_)) => Err(outage("sandbox_unavailable", error, ctx)),
+        None => Err(Failure::permanent("sandbox", error.to_string())),
     }
 }
 
@@ -225,12 +222,6 @@ fn stopped(stop: &Stop) -> Outcome {
             Outcome::end(End::Rejected { reason: reason.clone().into() }).with_event(event)
         }
     }
-}
-
-/// The outcome of a mail that was read and goes no further.
-fn told(stop: &Stop, parsed: &ParsedMail, arrival: &Arrival) -> Outcome {
-    note_findings(&parsed.findings);
-    stopped(stop).with_note(note(parsed, arrival))
 }
 
 fn note_findings(findings: &[Finding]) {
@@ -246,17 +237,6 @@ fn note(parsed: &ParsedMail, arrival: &Arrival) -> Note {
         .with("findings", parsed.findings.len())
         .with("tags", tags.join(" "))
         .with("recipients_left_out", arrival.left_out)
-}
-
-/// What it means when the sandbox has no answer.
-fn unanswered(error: &SandboxError, ctx: &Context) -> Result<Outcome, Failure> {
-    match error {
-        SandboxError::Spawn(_) => Err(outage("sandbox_unavailable", error, ctx)),
-        error => {
-            let poisoned = Stop::poisoned(error).map(|stop| stopped(&stop));
-            poisoned.ok_or_else(|| Failure::permanent("sandbox", error.to_string()))
-        }
-    }
 }
 
 /// Named by its content: a repeat under other settings does not overwrite what an earlier job refers to.

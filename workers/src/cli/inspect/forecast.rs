@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::{
     admission::Stop,
-    auth::policy::Decision,
     mail::model::ParsedMail,
     rules::Outcome,
     scanning::{Handling, Item, Place},
@@ -30,13 +29,9 @@ impl Forecast {
         }
     }
 
-    /// What authentication makes of it.
-    pub(super) fn gated(decision: Decision) -> Option<Self> {
-        match decision {
-            Decision::Accept => None,
-            Decision::Quarantine(class, reason) => Some(Self::new("quarantined", format!("{class}: {reason}"))),
-            Decision::Defer => Some(Self::new("deferred", "DNS does not tell who the sender is")),
-        }
+    /// It waits for DNS.
+    pub(super) fn deferred() -> Self {
+        Self::new("deferred", "DNS does not tell who the sender is")
     }
 
     /// The rules decided, and the scan's verdicts were handled, if there was a scan.
