@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::{
     announce::SesVerdicts,
-    auth::{Domain, Gate, policy::Decision},
+    auth::{Gate, policy::Decision},
     findings::{Action, Policy},
     jobs::SmtpEnvelope,
     mail::{
@@ -121,8 +121,8 @@ impl Admission {
         Arrival { envelope, receipt, left_out, findings, refused }
     }
 
-    /// Decides about a mail that was read: authenticates it, then rules on all that is known of it. What is wrong with
-    /// the mail itself, whoever sent it, stops it without asking DNS.
+    /// Decides about a mail that was read: by all that was found in it, then by who sent it. What is stopped whoever sent
+    /// it is stopped without asking DNS.
     ///
     /// # Errors
     /// Those of the sandbox.
@@ -134,33 +134,39 @@ impl Admission {
         gate: &Gate,
         sandbox: &Sandbox,
     ) -> Result<Entry, SandboxError> {
-        let decision = match self.ruling(tenant, &mail.findings).0 {
-            Some(_) => Decision::Accept,
-            None => gate.pass(mail, raw, &arrival.envelope, arrival.receipt.as_ref(), sandbox).await?,
-        };
-        if decision == Decision::Defer {
-            return Ok(Entry::Deferred);
+        if let Some(stop) = self.rule(tenant, arrival, mail) {
+            return Ok(Entry::Stopped(stop));
         }
-        let verified = mail.authentication.as_ref().and_then(|results| results.aligned_domain()).cloned();
-        let stop = self.rule(tenant, arrival, mail, verified.as_ref()).or_else(|| Stop::of_sender(decision));
-        Ok(stop.map_or(Entry::Admitted, Entry::Stopped))
+        let held = match gate.pass(mail, raw, &arrival.envelope, arrival.receipt.as_ref(), sandbox).await? {
+            Decision::Defer => return Ok(Entry::Deferred),
+            decision => Stop::of_sender(decision),
+        };
+        Ok(self.verify(tenant, mail).or(held).map_or(Entry::Admitted, Entry::Stopped))
     }
 
-    /// Rules on a mail that was read: adds what was found about its senders and the tags that the policy gives it.
-    /// Whether it stops here is the answer. `verified` is the domain in `From` if SPF or DKIM passed in alignment with it.
+    /// Rules on a mail that was read, whoever sent it: adds what is found about the envelope and the senders' names, and
+    /// the tags that the policy gives it. The answer is why it stops here, if it does.
     #[must_use]
-    pub fn rule(
-        &self,
-        tenant: &str,
-        arrival: &Arrival,
-        mail: &mut ParsedMail,
-        verified: Option<&Domain>,
-    ) -> Option<Stop> {
-        let of_senders = self.about_senders(tenant, mail, verified);
+    pub fn rule(&self, tenant: &str, arrival: &Arrival, mail: &mut ParsedMail) -> Option<Stop> {
+        let of_senders = self.about_senders(tenant, mail);
         mail.findings.extend(arrival.findings.iter().cloned().chain(of_senders));
-        let (ruling, tags) = self.ruling(tenant, &mail.findings);
-        mail.tags = tags;
-        ruling
+        self.tag(tenant, mail)
+    }
+
+    /// Rules on a mail that was authenticated: whoever writes as a known domain has to be it. Results that DNS still owes
+    /// are no results: ask when they are there.
+    #[must_use]
+    pub fn verify(&self, tenant: &str, mail: &mut ParsedMail) -> Option<Stop> {
+        let verified = mail.authentication.as_ref().and_then(|results| results.aligned_domain());
+        let is_unverified = |one: &Mailbox| {
+            let domain = split(one.address.expose()).map(|(_, domain)| domain);
+            domain.is_some_and(|domain| self.senders.know(tenant, &domain) && verified != Some(&domain))
+        };
+        if mail.from.iter().any(is_unverified) {
+            let (code, place) = (FindingCode::KnownSenderUnverified, "header From".to_owned());
+            mail.findings.push(Finding { code, severity: Severity::Warning, place });
+        }
+        self.tag(tenant, mail)
     }
 
     /// What one finding does to a tenant's mail.
@@ -169,7 +175,7 @@ impl Admission {
         self.policy.action(tenant, finding)
     }
 
-    fn about_senders(&self, tenant: &str, mail: &ParsedMail, verified: Option<&Domain>) -> Vec<Finding> {
+    fn about_senders(&self, tenant: &str, mail: &ParsedMail) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut note = |code, place: &str| {
             findings.push(Finding { code, severity: Severity::Warning, place: format!("header {place}") });
@@ -185,14 +191,13 @@ impl Admission {
                 note(FindingCode::LookalikeDomain, place);
             }
         }
-        let is_unverified = |one: &Mailbox| {
-            let domain = split(one.address.expose()).map(|(_, domain)| domain);
-            domain.is_some_and(|domain| self.senders.know(tenant, &domain) && verified != Some(&domain))
-        };
-        if mail.from.iter().any(is_unverified) {
-            note(FindingCode::KnownSenderUnverified, "From");
-        }
         findings
+    }
+
+    fn tag(&self, tenant: &str, mail: &mut ParsedMail) -> Option<Stop> {
+        let (stop, tags) = self.ruling(tenant, &mail.findings);
+        mail.tags = tags;
+        stop
     }
 
     fn ruling(&self, tenant: &str, findings: &[Finding]) -> (Option<Stop>, Vec<FindingCode>) {

@@ -83,10 +83,7 @@ impl Subjects {
             let to = mail.to.iter().chain(&mail.cc).chain(&mail.bcc);
             self = self.with_recipients(to.map(|Mailbox { address, .. }| address));
         }
-        match mail.evidence.as_ref().and_then(|evidence| evidence.hop.as_ref()) {
-            Some(hop) if !self.known.contains_key(&Scope::ClientIp) => self.with_client(*hop.client_ip.expose()),
-            _ => self,
-        }
+        self
     }
 
     /// Adds the client that handed the mail over.

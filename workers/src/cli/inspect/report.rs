@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use shared::pii::Pii;
 
-use super::{Inspection, Judged, ScanResult, forecast, sender, tree};
+use super::{Inspection, Judged, ScanResult, forecast, senders, tree};
 use crate::{
+    auth::Domain,
     cli::table::Table,
     mail::{
         hex32,
@@ -31,9 +32,8 @@ pub(super) fn text(inspection: &Inspection) -> String {
     let Some(mail) = &inspection.mail else { return out.finish() };
     out.mail(mail);
     if let Some(results) = &mail.authentication {
-        let who = results.aligned_domain().map_or("not authenticated", |domain| domain.expose());
-        out.heading(&format!("sender: {who}"));
-        sender::lines(results).iter().for_each(|line| out.item(line));
+        out.heading(&format!("sender: {}", results.aligned_domain().map_or("not authenticated", Domain::expose)));
+        senders::lines(results).iter().for_each(|line| out.item(line));
     }
     out.findings(&inspection.findings);
     out.heading("structure");

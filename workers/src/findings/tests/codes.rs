@@ -33,7 +33,7 @@ fn found(example: &Example) -> Vec<Finding> {
     let admission = admission();
     let arrival = admission.arrive("default", envelope, None);
     let mut mail: ParsedMail = parse(&example.raw, &Limits::default(), &arrival.envelope.to).unwrap();
-    let _ = admission.rule("default", &arrival, &mut mail, None);
+    let _ = (admission.rule("default", &arrival, &mut mail), admission.verify("default", &mut mail));
     mail.findings
 }
 
