@@ -3,6 +3,9 @@
 //! Nothing is leased without a free slot; a received message has its heartbeat from the start; a job's bytes are
 //! admitted after it was decoded and before it runs; what has to happen then is decided in [`crate::settle`].
 
+mod company;
+mod poll;
+
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
@@ -14,6 +17,11 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use self::{
+    company::{Company, Member},
+    poll::Pollers,
+};
+
 use crate::{
     audit::AuditKey,
     budget::{Admitted, Budget},
@@ -22,7 +30,7 @@ use crate::{
     lease::Lease,
     outcome::{Failure, Outcome, Reason},
     policy::Policy,
-    queue::{MAX_BATCH, MAX_WAIT, Queue, Received},
+    queue::{Queue, Received, batch::Pace},
     settle::{Facts, Plan, Ran, SettleError, Settler, Then, adopted, decide, end_key, undecodable},
     shutdown::Shutdown,
     stage::{Context, Progress, Stage},
@@ -73,6 +81,7 @@ pub struct Runner<S> {
     policy: Policy,
     visibility: Arc<Visibility>,
     queue: Arc<dyn Queue>,
+    company: Company,
     fleet: Fleet,
 }
 
@@ -85,51 +94,22 @@ impl<S> std::fmt::Debug for Runner<S> {
 impl<S: Stage> Runner<S> {
     /// A runner of `stage` that receives from `queue`.
     pub fn new(stage: S, policy: Policy, queue: Arc<dyn Queue>, fleet: Fleet) -> Self {
-        Self { stage, policy, visibility: Arc::new(Visibility::new(policy)), queue, fleet }
+        let visibility = Arc::new(Visibility::new(policy));
+        Self { stage, policy, visibility, queue, company: Company::default(), fleet }
     }
 
     /// Receives and runs jobs until the process drains and the last job is settled.
     pub async fn run(self) {
+        let (pollers, jobs) = (Pollers::new(self.policy.concurrency, self.queue.gather()), TaskTracker::new());
+        let over = self.fleet.shutdown.over.clone();
         let this = Arc::new(self);
-        let slots = Arc::new(Semaphore::new(this.policy.concurrency));
-        let jobs = TaskTracker::new();
-        let draining = &this.fleet.shutdown.draining;
-        while let Some(Some(mut free)) = draining.run_until_cancelled(take_slots(&slots)).await {
-            let visibility = this.visibility.choose();
-            for message in this.receive(free.len(), visibility).await {
-                let Some(slot) = free.pop() else { break };
-                let waiting = Arc::clone(&this.fleet.suspects.room).read_owned().await;
-                let this = Arc::clone(&this);
-                jobs.spawn(async move {
-                    this.handle(message, visibility, waiting).await;
-                    drop(slot);
-                });
-            }
-        }
+        // A poll is never dropped: it would strand what it is about to bring.
+        pollers.start(&this, &jobs).await;
         jobs.close();
-        this.fleet.shutdown.over.run_until_cancelled(jobs.wait()).await;
+        over.run_until_cancelled(jobs.wait()).await;
     }
 
-    async fn receive(&self, max: usize, visibility: Duration) -> Vec<Received> {
-        metric::visibility_chosen(self.stage.name(), visibility);
-        let draining = &self.fleet.shutdown.draining;
-        // A queue may count leases from the start of the receive: a long poll must not use up too much of one.
-        let wait = MAX_WAIT.min(visibility / 2);
-        match self.queue.receive(max, wait, visibility, draining).await {
-            Ok(messages) => {
-                metric::received(self.stage.name(), messages.len());
-                messages
-            }
-            Err(error) => {
-                tracing::warn!(stage = %self.stage.name(), %error, "receive failed");
-                metric::receive_failed(self.stage.name());
-                draining.run_until_cancelled(tokio::time::sleep(jittered(Duration::from_secs(1)))).await;
-                Vec::new()
-            }
-        }
-    }
-
-    async fn handle(&self, message: Received, visibility: Duration, waiting: Waiting) {
+    async fn handle(&self, message: Received, visibility: Duration, waiting: Waiting, member: Member) {
         let stage = self.stage.name();
         let progress = Arc::new(Progress::new(self.policy.progress));
         let queue = match self.fleet.settler.queues.get(&stage) {
@@ -143,14 +123,14 @@ impl<S: Stage> Runner<S> {
                     envelope.crashes += message.receive_count.saturating_sub(1);
                     let (mail, trace) = (&envelope.work, envelope.trace.trace_id());
                     let span = tracing::info_span!("job", %stage, %mail, trace);
-                    let taken = self.take(&envelope, lease, progress, &message, waiting);
+                    let taken = self.take(&mut envelope, lease, progress, (&message, member), waiting);
                     return taken.instrument(span).await;
                 }
                 Err(jobs) => adopted(&jobs, &self.facts()),
             },
             Err(reason) => undecodable(&message.body, &reason, &self.facts()),
         };
-        self.settle(plan, lease, &message, Instant::now()).await;
+        self.settle(plan, lease, (&message, member), Instant::now()).await;
     }
 
     /// The jobs in a body: the one of an envelope, or those that it announces.
@@ -166,10 +146,10 @@ impl<S: Stage> Runner<S> {
 
     async fn take(
         &self,
-        envelope: &Envelope,
+        envelope: &mut Envelope,
         lease: Lease,
         progress: Arc<Progress>,
-        message: &Received,
+        taken: (&Received, Member),
         waiting: Waiting,
     ) {
         let started = Instant::now();
@@ -187,7 +167,7 @@ impl<S: Stage> Runner<S> {
         };
         let plan = decide(ran, envelope, &self.facts());
         metric::job_age(self.stage.name(), self.fleet.clock.now(), envelope.first_seen);
-        self.settle(plan, lease, message, started).await;
+        self.settle(plan, lease, taken, started).await;
     }
 
     /// Whether the job may run now.
@@ -294,7 +274,13 @@ impl<S: Stage> Runner<S> {
         }
     }
 
-    async fn settle(&self, plan: Result<Plan, serde_json::Error>, lease: Lease, message: &Received, started: Instant) {
+    async fn settle(
+        &self,
+        plan: Result<Plan, serde_json::Error>,
+        lease: Lease,
+        (message, member): (&Received, Member),
+        started: Instant,
+    ) {
         let stage = self.stage.name();
         // The heartbeat ends before the settlement begins, so that it cannot undo it.
         let lease_end = lease.stop();
@@ -305,7 +291,9 @@ impl<S: Stage> Runner<S> {
             (Err(error), _) => return tracing::error!(%error, "a settlement could not be written down"),
         };
         let until = lease_end.unwrap_or_else(Instant::now);
-        let apply = self.fleet.settler.apply(&plan, stage, message.receipt.clone(), until);
+        // Whoever still runs settles soon, perhaps in the same batches; the last one waits for nobody.
+        let pace = if member.leave() { Pace::Gather } else { Pace::AtOnce };
+        let apply = self.fleet.settler.apply(&plan, stage, message.receipt.clone(), until, pace);
         let applied = self.fleet.shutdown.over.run_until_cancelled(apply).await;
         if let Err(error) = applied.unwrap_or(Err(SettleError::LeaseEnded)) {
             metric::settlement_failed(stage);
@@ -345,20 +333,4 @@ fn report(plan: &Plan, took: Duration) {
         metric::event(event.name);
         tracing::info!(event = event.name, detail = ?event.detail, "event");
     }
-}
-
-/// Waits for a free slot, then takes more of them, up to a batch.
-async fn take_slots(slots: &Arc<Semaphore>) -> Option<Vec<OwnedSemaphorePermit>> {
-    let mut taken = vec![Arc::clone(slots).acquire_owned().await.ok()?];
-    while taken.len() < MAX_BATCH {
-        match Arc::clone(slots).try_acquire_owned() {
-            Ok(slot) => taken.push(slot),
-            Err(_) => break,
-        }
-    }
-    Some(taken)
-}
-
-fn jittered(wait: Duration) -> Duration {
-    wait.mul_f64(rand::rng().random_range(0.5..1.0))
 }

@@ -40,6 +40,8 @@ const SEND_LIMIT: Duration = Duration::from_secs(15);
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 /// For a visibility change, which races the lease.
 const CHANGE_LIMIT: Duration = Duration::from_secs(3);
+/// How long an operation waits for others to fill its request, which is billed by the piece and costs a round trip.
+const GATHER: Duration = Duration::from_millis(10);
 /// Tries of a receive, within its wait.
 const RECEIVE_TRIES: u32 = 3;
 /// The wait before its second try, jittered over its upper half; twice that before the third.
@@ -226,6 +228,10 @@ impl Queue for SqsQueue {
             return verdicts;
         }
         check::merge(verdicts, self.change_accepted(&accepted).await)
+    }
+
+    fn gather(&self) -> Duration {
+        GATHER
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {
