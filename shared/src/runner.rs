@@ -24,12 +24,14 @@ use self::{
 
 use crate::{
     audit::AuditKey,
+    blobs::BlobError,
     budget::{Admitted, Budget},
-    clock::Clock,
-    envelope::Envelope,
+    claim::ClaimError,
+    clock::{Clock, later},
+    envelope::{Carried, DecodeError, Envelope},
     lease::Lease,
     outcome::{Failure, Outcome, Reason},
-    policy::Policy,
+    policy::{Backoff, Policy},
     queue::{Queue, Received, batch::Pace},
     settle::{Facts, Plan, Ran, SettleError, Settler, Then, adopted, decide, end_key, undecodable},
     shutdown::Shutdown,
@@ -41,6 +43,8 @@ use crate::{
 /// Receives that ended without a word before a job counts as a suspect: one of those at a time runs in a process, so
 /// that a job that kills its worker takes no neighbour with it for long.
 const SUSPECT_FROM: u32 = 2;
+/// How soon to look again for a stored job while the store does not answer, first and at most.
+const STORE_OUTAGE: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
 /// A deferred job that is this early runs at once.
 const EARLY_SLACK: Duration = Duration::from_millis(20);
 
@@ -207,21 +211,18 @@ impl<S: Stage> Runner<S> {
     }
 
     /// One run: under the budget, the deadline, the lease and the shutdown, panics caught.
-    async fn attempt(&self, envelope: &Envelope, lease: &Lease, progress: Arc<Progress>) -> Ran {
-        let job: S::Job = match envelope.job() {
-            Ok(job) => job,
-            Err(error) => return Ran::Failed(Failure::permanent("undecodable_job", error.to_string())),
-        };
+    async fn attempt(&self, envelope: &mut Envelope, lease: &Lease, progress: Arc<Progress>) -> Ran {
         let _run = self.visibility.begin();
         let shutdown = &self.fleet.shutdown;
-        let bytes = tokio::select! {
+        let opened = tokio::select! {
             biased;
             () = lease.lost() => return Ran::LeaseLost,
             () = shutdown.draining.cancelled() => return Ran::NotStarted,
-            bytes = self.waiting(&progress, self.stage.bytes(&job)) => match bytes {
-                Some(bytes) => bytes,
-                None => return Ran::NoRoom,
-            },
+            opened = self.open(envelope, &progress) => opened,
+        };
+        let (job, bytes) = match opened {
+            Ok(opened) => opened,
+            Err(ran) => return ran,
         };
         let ctx = self.context(envelope, progress);
         let run = AssertUnwindSafe(self.stage.run(job, &ctx)).catch_unwind();
@@ -237,6 +238,32 @@ impl<S: Stage> Runner<S> {
         };
         drop(bytes);
         ran
+    }
+
+    /// The job, read from the store if it is there, and room for what it will hold.
+    async fn open(&self, envelope: &mut Envelope, progress: &Progress) -> Result<(S::Job, Admitted), Ran> {
+        if let Carried::Stored(stored) = &envelope.job {
+            // Its text and what is made of it.
+            let _room = self.waiting(progress, stored.len() * 2).await.ok_or(Ran::NoRoom)?;
+            let loaded = envelope.load(&*self.fleet.settler.blobs).await;
+            loaded.map_err(|error| Ran::Failed(self.unloaded(&error, envelope.deferrals)))?;
+        }
+        let undecodable = |error: DecodeError| Failure::permanent("undecodable_job", error.to_string());
+        let job = envelope.job().map_err(|error| Ran::Failed(undecodable(error)))?;
+        let bytes = self.waiting(progress, self.stage.bytes(&job)).await.ok_or(Ran::NoRoom)?;
+        Ok((job, bytes))
+    }
+
+    /// A store that does not answer says nothing about the job; one that has lost it does.
+    fn unloaded(&self, error: &ClaimError, deferrals: u32) -> Failure {
+        match error {
+            ClaimError::Store(error) if error.is_retryable() => {
+                let wait = STORE_OUTAGE.delay(deferrals + 1, rand::rng().random());
+                Failure::defer("store_unavailable", error.to_string(), later(self.fleet.clock.now(), wait))
+            }
+            ClaimError::Store(BlobError::NotFound) => Failure::permanent("job_missing", error.to_string()),
+            error => Failure::permanent("job_damaged", error.to_string()),
+        }
     }
 
     /// Waiting for bytes is no hang: the lease is extended meanwhile, for as long as a run may take.

@@ -5,13 +5,16 @@
 
 mod apply;
 mod decide;
+mod pack;
 mod record;
 
 pub use apply::{SettleError, Settler, StageQueues};
 pub use decide::{Facts, adopted, decide, undecodable};
+pub use pack::packed;
 pub use record::{EndRecord, QuarantineRecord, REQUEUED, end_key, ends_prefix, quarantine_key};
 
 use crate::{
+    blobs::Condition,
     ids::StageName,
     outcome::{Event, Failure, Outcome},
     queue::Outgoing,
@@ -71,6 +74,8 @@ pub struct Object {
     pub key: String,
     /// Its content.
     pub body: Vec<u8>,
+    /// Whether it takes the place of what is there.
+    pub condition: Condition,
 }
 
 impl std::fmt::Debug for Object {

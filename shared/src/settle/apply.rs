@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Object, Plan, Send, Target, Then};
 use crate::{
-    blobs::{BlobError, Blobs, Condition},
+    blobs::{BlobError, Blobs},
     ids::StageName,
     queue::{
         QueueError, Receipt,
@@ -103,7 +103,7 @@ impl Settler {
     async fn write(&self, record: &Object) -> Result<(), SettleError> {
         let mut wait = WRITE_BACKOFF;
         loop {
-            match self.blobs.put(&record.key, record.body.clone().into(), Condition::Always).await {
+            match self.blobs.put(&record.key, record.body.clone().into(), record.condition).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_retryable() => tokio::time::sleep(wait).await,
                 Err(error) => return Err(error.into()),
