@@ -7,6 +7,7 @@ use shared::{
     clamav::clamd::Clamd,
     health::{self, AsyncRefresh},
     policy::Policy,
+    queue::Queue,
     runner::{Fleet, Runner, Suspects},
     shutdown::Shutdown,
     stage::Stage,
@@ -79,7 +80,7 @@ impl Running {
             key: plane.audit_key(settings.audit.key.as_ref())?,
             suspects: Suspects::default(),
         };
-        serve_operations(settings, plane, &fleet).await?;
+        serve_operations(settings, plane, stages, &fleet).await?;
         let mut running = Self { runners: JoinSet::new() };
         for row in PIPELINE.iter().filter(|row| stages.contains(&row.stage)) {
             let policy = settings.policy(row);
@@ -170,10 +171,15 @@ fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
     })
 }
 
-async fn serve_operations(settings: &Settings, plane: &Arc<Plane>, fleet: &Fleet) -> Result<(), StartError> {
+async fn serve_operations(
+    settings: &Settings,
+    plane: &Plane,
+    stages: &[StageName],
+    fleet: &Fleet,
+) -> Result<(), StartError> {
     let Some(listen) = settings.telemetry.listen else { return Ok(()) };
     let metrics = telemetry::init_metrics().map_err(|error| StartError::Metrics(error.to_string()))?;
-    let gauges = Gauges { plane: Arc::clone(plane), budget: fleet.budget.clone() };
+    let gauges = Gauges { queues: plane.watched(stages), budget: fleet.budget.clone() };
     health::serve(listen, metrics, gauges, fleet.shutdown.clone())
         .await
         .map_err(|error| StartError::Operations(listen, error))
@@ -181,7 +187,7 @@ async fn serve_operations(settings: &Settings, plane: &Arc<Plane>, fleet: &Fleet
 
 /// What is read when metrics are asked for.
 struct Gauges {
-    plane: Arc<Plane>,
+    queues: Vec<(StageName, &'static str, Arc<dyn Queue>)>,
     budget: Budget,
 }
 
@@ -189,12 +195,10 @@ struct Gauges {
 impl AsyncRefresh for Gauges {
     async fn refresh(&self) {
         metric::bytes_in_flight(self.budget.held());
-        for (stage, queues) in &self.plane.queues {
-            for (name, queue) in [("work", &queues.work), ("dead", &queues.dead)] {
-                match queue.depth().await {
-                    Ok(depth) => metric::queue_depth(*stage, name, depth),
-                    Err(error) => tracing::warn!(%stage, %error, "a queue's depth cannot be read"),
-                }
+        for (stage, name, queue) in &self.queues {
+            match queue.depth().await {
+                Ok(depth) => metric::queue_depth(*stage, name, depth),
+                Err(error) => tracing::warn!(%stage, %error, "a queue's depth cannot be read"),
             }
         }
     }

@@ -15,7 +15,8 @@ pub struct Prefix {
 }
 
 /// What the fleet writes beside raw mail.
-pub const OWN: [Prefix; 7] = [
+pub const OWN: [Prefix; 8] = [
+    Prefix { prefix: "inline/", holds: "raw mails that came inside their announcement" },
     Prefix { prefix: "parsed/", holds: "parsed mails too large for a job" },
     Prefix { prefix: "attachments/", holds: "parts of clean mails" },
     Prefix { prefix: "decisions/", holds: "where a mail goes, decided once" },
