@@ -8,6 +8,7 @@ pub mod clamd;
 pub mod config;
 pub mod fixtures;
 pub mod fleet;
+pub mod load;
 pub mod mails;
 pub mod moto;
 pub mod process;
