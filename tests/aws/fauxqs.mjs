@@ -3,4 +3,4 @@
 import { buildApp } from "../../.venv/load/node_modules/fauxqs/dist/app.js";
 
 const port = Number(process.argv[2]);
-await buildApp({ logger: false, host: "127.0.0.1" }).listen({ port, host: "127.0.0.1" });
+await buildApp({ logger: false }).listen({ port, host: "127.0.0.1" });

@@ -35,6 +35,8 @@ pub struct Load {
     _server: Server,
     redis: TestRedis,
     endpoint: String,
+    /// The queues' addresses without the stage's name.
+    prefix: String,
 }
 
 enum Server {
@@ -52,13 +54,15 @@ impl Load {
         let redis = TestRedis::start().await.unwrap_or_else(|error| panic!("{error}"));
         let config = sdk_config(&endpoint);
         let sqs = aws::sqs_client(&config);
-        for stage in ["parse", "scan", "route", "deliver"] {
-            for name in [format!("load-{stage}"), format!("load-{stage}-dlq")] {
-                sqs.create_queue().queue_name(name).send().await.unwrap();
-            }
+        let mut prefix = String::new();
+        for stage in ["scan", "route", "deliver", "parse"] {
+            sqs.create_queue().queue_name(format!("load-{stage}-dlq")).send().await.unwrap();
+            let made = sqs.create_queue().queue_name(format!("load-{stage}")).send().await.unwrap();
+            // Each emulator has a form of its own for the addresses of queues.
+            made.queue_url().unwrap().strip_suffix(stage).unwrap().clone_into(&mut prefix);
         }
         aws::s3_client(&config).create_bucket().bucket(BUCKET).send().await.unwrap();
-        Self { _server: server, redis, endpoint }
+        Self { _server: server, redis, endpoint, prefix }
     }
 
     /// That configuration on this plane.
@@ -66,7 +70,7 @@ impl Load {
     pub fn config(&self, mut config: Config) -> Config {
         config.embedded = false;
         config.env.extend(environment("test", "test", &self.redis));
-        let sections = sections(BUCKET, &self.queue_prefix(), ACCOUNT, &self.endpoint);
+        let sections = sections(BUCKET, &self.prefix, ACCOUNT, &self.endpoint);
         sections.into_iter().fold(config, |config, (name, body)| config.section(name, &body))
     }
 
@@ -74,11 +78,7 @@ impl Load {
     #[must_use]
     pub fn queue(&self, name: &str) -> Arc<dyn Queue> {
         let client = aws::sqs_client(&sdk_config(&self.endpoint));
-        Arc::new(SqsQueue::new(client, format!("{}{name}", self.queue_prefix()), name))
-    }
-
-    fn queue_prefix(&self) -> String {
-        format!("{}/{ACCOUNT}/load-", self.endpoint)
+        Arc::new(SqsQueue::new(client, format!("{}{name}", self.prefix), name))
     }
 }
 

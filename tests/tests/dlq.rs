@@ -84,7 +84,8 @@ impl Desk {
         let all: Vec<Outgoing> = bodies.map(message).collect();
         let queue = self.queue(queue);
         for batch in all.chunks(10) {
-            assert!(queue.send(batch).await.iter().all(Result::is_ok));
+            let sent = queue.send(batch).await;
+            assert!(sent.iter().all(Result::is_ok), "{sent:?}");
         }
     }
 
