@@ -46,7 +46,7 @@ struct Desk {
 
 enum Queues {
     Embedded(Arc<SqliteQueues>),
-    Sqs(Load),
+    Sqs(Box<Load>),
 }
 
 impl Desk {
@@ -60,7 +60,7 @@ impl Desk {
     async fn on_sqs() -> Self {
         let (clamd, load) = tokio::join!(Clamd::start(), Load::start());
         let fleet = Fleet::new(&load.config(Config::new(&clamd)));
-        Self { fleet, queues: Queues::Sqs(load) }
+        Self { fleet, queues: Queues::Sqs(Box::new(load)) }
     }
 
     /// Three kinds: jobs whose object is missing (every third is of the tenant `acme`, every fourth two hours old),
@@ -249,7 +249,7 @@ async fn a_requeue_that_is_killed_in_the_middle_goes_on_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_requeue_on_sqs_that_is_killed_in_the_middle_goes_on_and_loses_nothing() {
-    within(LIMIT, async { killed_in_the_middle(Desk::on_sqs().await, scale(300, 10_000)).await }).await;
+    Box::pin(within(LIMIT, async { killed_in_the_middle(Desk::on_sqs().await, scale(300, 10_000)).await })).await;
 }
 
 async fn killed_in_the_middle(mut desk: Desk, missing: u32) {
