@@ -40,7 +40,7 @@ pub const PIPELINE: [Row; 4] = [
         does: "fetch, validate, parse in the sandbox, sanitise",
         next: &[SCAN],
         policy: Policy {
-            visibility: secs(30),
+            visibility: secs(40),
             visibility_auto: None,
             heartbeat: secs(10),
             progress: secs(40),
@@ -76,7 +76,7 @@ pub const PIPELINE: [Row; 4] = [
         does: "evaluate the rules, one job a destination",
         next: &[DELIVER],
         policy: Policy {
-            visibility: secs(30),
+            visibility: secs(40),
             visibility_auto: None,
             heartbeat: secs(10),
             progress: secs(30),

@@ -245,6 +245,8 @@ impl Queue for SqsQueue {
         let output = request.customize().config_override(within(CALL_LIMIT)).send().await;
         let output = output.map_err(|error| error::of_call(&error))?;
         let [visible, in_flight, delayed] = names.map(|name| answer::count(output.attributes(), &name));
-        Ok(Depth { visible: visible?, in_flight: in_flight?, delayed: delayed? })
+        let depth = Depth { visible: visible?, in_flight: in_flight?, delayed: delayed? };
+        self.limit.in_flight(depth.in_flight);
+        Ok(depth)
     }
 }
