@@ -10,6 +10,7 @@ pub mod fixtures;
 pub mod fleet;
 pub mod load;
 pub mod mails;
+pub mod metrics;
 pub mod moto;
 pub mod process;
 pub mod receiver;
