@@ -24,7 +24,7 @@ use self::{
 
 use crate::{
     audit::AuditKey,
-    blobs::BlobError,
+    blobs::{self, BlobError},
     budget::{Admitted, Budget},
     claim::ClaimError,
     clock::{Clock, later},
@@ -33,7 +33,9 @@ use crate::{
     outcome::{Failure, Outcome, Reason},
     policy::{Backoff, Policy},
     queue::{Queue, Received, batch::Pace},
-    settle::{Facts, Plan, Ran, SettleError, Settler, Then, adopted, decide, end_key, undecodable},
+    settle::{
+        EndRecord, Facts, Plan, REQUEUED, Ran, SettleError, Settler, Then, adopted, decide, end_key, undecodable,
+    },
     shutdown::Shutdown,
     stage::{Context, Progress, Stage},
     telemetry::metric,
@@ -43,6 +45,8 @@ use crate::{
 /// Receives that ended without a word before a job counts as a suspect: one of those at a time runs in a process, so
 /// that a job that kills its worker takes no neighbour with it for long.
 const SUSPECT_FROM: u32 = 2;
+/// The longest end record that is read, in bytes.
+const LONGEST_RECORD: u64 = 4 << 20;
 /// How soon to look again for a stored job while the store does not answer, first and at most.
 const STORE_OUTAGE: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
 /// A deferred job that is this early runs at once.
@@ -159,14 +163,16 @@ impl<S: Stage> Runner<S> {
         let started = Instant::now();
         let mut waiting = Some(waiting);
         let ran = match self.gate(envelope) {
-            Gate::Open(_suspect) if self.has_ended(envelope).await => Ran::Ended,
-            Gate::Open(suspect) => {
-                waiting.take();
-                if suspect.is_some() {
-                    drop(self.fleet.suspects.room.write().await);
+            Gate::Open(suspect) => match self.earlier_end(envelope).await {
+                Some(record) => Ran::Ended(Box::new(record)),
+                None => {
+                    waiting.take();
+                    if suspect.is_some() {
+                        drop(self.fleet.suspects.room.write().await);
+                    }
+                    self.attempt(envelope, &lease, progress).await
                 }
-                self.attempt(envelope, &lease, progress).await
-            }
+            },
             Gate::Closed(ran) => ran,
         };
         let plan = decide(ran, envelope, &self.facts());
@@ -195,18 +201,24 @@ impl<S: Stage> Runner<S> {
         }
     }
 
-    /// Whether an earlier receive of this job wrote its end and died before the delete: it must not end otherwise now.
-    async fn has_ended(&self, envelope: &Envelope) -> bool {
+    /// The end that an earlier receive of this job wrote before it died: it must not end otherwise now. That a dead letter
+    /// was sent back is no end.
+    async fn earlier_end(&self, envelope: &Envelope) -> Option<EndRecord> {
         if envelope.crashes == 0 {
-            return false;
+            return None;
         }
         let key = end_key(&envelope.work, self.stage.name(), &envelope.branch);
-        match self.fleet.settler.blobs.head(&key).await {
-            Ok(found) => found.is_some(),
-            Err(error) => {
-                tracing::warn!(%error, "cannot tell whether the job has ended; it runs");
-                false
-            }
+        let unknown = |error: &dyn std::fmt::Display| {
+            tracing::warn!(%error, "cannot tell whether the job has ended; it runs");
+            None
+        };
+        match blobs::read(&*self.fleet.settler.blobs, &key, None, LONGEST_RECORD).await {
+            Ok((_, bytes)) => match serde_json::from_slice::<EndRecord>(&bytes) {
+                Ok(record) => Some(record).filter(|record| record.end != REQUEUED),
+                Err(error) => unknown(&DecodeError::from(&error)),
+            },
+            Err(BlobError::NotFound) => None,
+            Err(error) => unknown(&error),
         }
     }
 

@@ -11,7 +11,7 @@ mod record;
 pub use apply::{SettleError, Settler, StageQueues};
 pub use decide::{Facts, adopted, decide, undecodable};
 pub use pack::packed;
-pub use record::{EndRecord, QuarantineRecord, REQUEUED, end_key, ends_prefix, quarantine_key};
+pub use record::{DEAD_LETTERED, EndRecord, QuarantineRecord, REQUEUED, end_key, ends_prefix, quarantine_key};
 
 use crate::{
     blobs::Condition,
@@ -37,8 +37,8 @@ pub enum Ran {
     Suspect,
     /// There was no room in the process's byte budget for as long as a run may take.
     NoRoom,
-    /// An earlier receive of it came to an end already, and only its delete was lost.
-    Ended,
+    /// An earlier receive of it came to that end already, and died before its delete.
+    Ended(Box<EndRecord>),
     /// It took its worker down too often.
     Crashed,
     /// The process had to stop while it ran.

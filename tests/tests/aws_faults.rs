@@ -14,6 +14,9 @@ use tests::{
 const LIMIT: Duration = Duration::from_secs(240);
 const LEASE: Duration = Duration::from_secs(6);
 
+/// Of two processes of four stages, when they are idle.
+const POLLERS: usize = 8;
+
 async fn proxied() -> (Scene, Proxy) {
     let scene = Scene::start().await;
     let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], scene.cloud.port()))).await.unwrap();
@@ -28,6 +31,10 @@ async fn on_a_bad_day(scene: &Scene, proxy: &Proxy, source: &mut Mails, day: (&s
     let hits = || parts.iter().map(|part| proxy.requests(part)).sum::<usize>();
     let before = hits();
     proxy.rules(rules);
+    // Polls that began before still bring what comes; the next of each poller does not.
+    while parts.iter().any(|part| part == "ReceiveMessage") && hits() < before + POLLERS {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let mails: Vec<Mail> = (0..scale(10, 100)).map(|_| source.any()).collect();
     scene.send(&mails).await;
     if passes {

@@ -20,9 +20,10 @@ use tests::{
 const LIMIT: Duration = Duration::from_secs(240);
 const LEASE: Duration = Duration::from_secs(20);
 const STAGES: [&str; 4] = ["parse", "scan", "route", "deliver"];
-const PREFIXES: [&str; 11] = [
+const PREFIXES: [&str; 12] = [
     "raw/",
     "raw/http/",
+    "ses/",
     "inline/",
     "parsed/",
     "attachments/",
@@ -105,11 +106,11 @@ async fn every_stage_does_its_work_under_its_own_role_and_the_operator_sends_a_l
 fn allowed(role: &str) -> BTreeSet<String> {
     let (reads, writes): (&[&str], &[&str]) = match role {
         "parse" => (
-            &["raw/", "raw/http/", "inline/", "ends/", "claims/"],
+            &["raw/", "raw/http/", "ses/", "inline/", "ends/", "claims/"],
             &["inline/", "parsed/", "ends/", "quarantine/", "undecodable/", "claims/"],
         ),
         "scan" => (
-            &["raw/", "raw/http/", "inline/", "parsed/", "ends/", "claims/"],
+            &["raw/", "raw/http/", "ses/", "inline/", "parsed/", "ends/", "claims/"],
             &["attachments/", "ends/", "undecodable/", "claims/"],
         ),
         "route" => (
@@ -117,9 +118,9 @@ fn allowed(role: &str) -> BTreeSet<String> {
             &["decisions/", "ends/", "quarantine/", "undecodable/", "claims/"],
         ),
         "deliver" => (&["parsed/", "ends/", "claims/"], &["ends/", "undecodable/", "claims/"]),
-        "api" => (&["raw/", "raw/http/", "inline/", "attachments/", "ends/"], &["raw/http/"]),
+        "api" => (&["raw/", "raw/http/", "ses/", "inline/", "attachments/", "ends/"], &["raw/http/"]),
         "operator" => (
-            &["raw/", "raw/http/", "inline/", "parsed/", "ends/", "quarantine/", "undecodable/", "claims/"],
+            &["raw/", "raw/http/", "ses/", "inline/", "parsed/", "ends/", "quarantine/", "undecodable/", "claims/"],
             &["ends/", "claims/"],
         ),
         "exporter" => (&[], &[]),

@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{EndRecord, Object, Plan, QuarantineRecord, Ran, Send, Target, Then, end_key, packed, quarantine_key};
+use super::{
+    DEAD_LETTERED, EndRecord, Object, Plan, QuarantineRecord, Ran, Send, Target, Then, end_key, packed, quarantine_key,
+};
 use crate::{
     audit::{AuditKey, Note},
     blobs::Condition,
@@ -63,7 +65,8 @@ pub fn decide(ran: Ran, envelope: &Envelope, facts: &Facts<'_>) -> Result<Plan, 
         Ran::NoRoom => {
             Plan::new("no_room", Then::Delete).back(&envelope.again(), SUSPECT_WAIT.mul_f64(facts.jitter), facts)
         }
-        Ran::Ended => Ok(Plan::new("repeat", Then::Delete)),
+        Ran::Ended(record) if record.end == DEAD_LETTERED => dead_again(*record, envelope, facts),
+        Ran::Ended(_) => Ok(Plan::new("repeat", Then::Delete)),
         // A release adds to the receives: it must not make a job that was received before look like a killer.
         Ran::NotStarted if envelope.crashes == 0 => Ok(Plan::new("released", Then::Release)),
         Ran::NotStarted => Plan::new("released", Then::Delete).back(&envelope.again(), Duration::ZERO, facts),
@@ -184,6 +187,16 @@ fn dead(class: &'static str, reason: &str, envelope: &Envelope, facts: &Facts<'_
     });
     let plan = Plan { records, class, reason: reason.to_owned(), ..Plan::new("dead_lettered", Then::Delete) };
     plan.send(Target::Dead(facts.stage), &letter, Duration::ZERO)
+}
+
+/// The letter once more, since nothing tells whether it was sent after its record was written. Both have one id.
+fn dead_again(record: EndRecord, envelope: &Envelope, facts: &Facts<'_>) -> Result<Plan, serde_json::Error> {
+    let EndRecord { at, class, reason, .. } = record;
+    let (class, reason) = (class.unwrap_or_default(), reason.unwrap_or_default());
+    let mut letter = envelope.again();
+    letter.remember(Attempt { at, stage: facts.stage.0.to_owned(), class: class.clone(), reason: reason.clone() });
+    letter.dead = Some(Dead { at, stage: facts.stage.0.to_owned(), class, reason });
+    Plan::new("repeat", Then::Delete).send(Target::Dead(facts.stage), &letter, Duration::ZERO)
 }
 
 /// Decides what has to happen to a body that is no job: the dead-letter queue, after one receive.

@@ -228,7 +228,13 @@ fn a_drained_job_gets_its_attempt_back_a_waiting_one_is_released_and_a_lost_one_
     assert_eq!((plan.label, only(&plan).1.crashes, plan.then), ("released", 1, Then::Delete));
     let plan = bench.decide(Ran::NoRoom, &bench.job());
     assert_eq!((plan.label, only(&plan).1.attempt, plan.then), ("no_room", 1, Then::Delete));
-    let endings = [(Ran::NotStarted, Then::Release), (Ran::LeaseLost, Then::Nothing), (Ran::Ended, Then::Delete)];
+    let delivered =
+        EndRecord { end: "delivered".to_owned(), ..EndRecord::of_dead(&bench.job(), HERE, "", "", bench.now) };
+    let endings = [
+        (Ran::NotStarted, Then::Release),
+        (Ran::LeaseLost, Then::Nothing),
+        (Ran::Ended(Box::new(delivered)), Then::Delete),
+    ];
     for (ran, then) in endings {
         let plan = bench.decide(ran, &fresh);
         assert_eq!((plan.records.len(), plan.sends.len(), plan.then), (0, 0, then));

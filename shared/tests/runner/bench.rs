@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 use shared::{
     audit::AuditKey,
-    blobs::{Blobs, dir::DirBlobs},
+    blobs::{Blobs, Condition, dir::DirBlobs},
     budget::Budget,
     clock::Clock,
     envelope::{DeadLetter, Envelope, Origin},
@@ -154,6 +154,21 @@ impl Bench {
     pub(crate) async fn put(&self, body: String) {
         let message = Outgoing { body, delay: Duration::ZERO, group: "g".to_owned() };
         self.here.inner.send(&[message]).await.pop().unwrap().unwrap();
+    }
+
+    /// Writes an object, as a settlement does.
+    pub(crate) async fn write(&self, key: &str, body: Vec<u8>) {
+        self.fleet.settler.blobs.put(key, body.into(), Condition::Always).await.unwrap();
+    }
+
+    /// Waits until the stage has no job left.
+    pub(crate) async fn settled(&self) {
+        let wait = async {
+            while self.here.inner.depth().await.unwrap().total() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap();
     }
 
     /// The next dead letter.

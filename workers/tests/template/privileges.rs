@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mailtri::{
     pipeline::PIPELINE,
-    prefixes::{OWN, RAW},
+    prefixes::{OWN, RAW, SES},
 };
 use serde_json::Value;
 
@@ -53,13 +53,13 @@ struct Store {
 const STORE: [Store; 6] = [
     Store {
         role: "parse",
-        reads: &["raw", "inline", "ends", "claims"],
+        reads: &["raw", "ses", "inline", "ends", "claims"],
         writes: &["inline", "parsed", "ends", "quarantine", "undecodable", "claims"],
         deletes: &[],
     },
     Store {
         role: "scan",
-        reads: &["raw", "inline", "parsed", "ends", "claims"],
+        reads: &["raw", "ses", "inline", "parsed", "ends", "claims"],
         writes: &["attachments", "ends", "undecodable", "claims"],
         deletes: &[],
     },
@@ -75,10 +75,10 @@ const STORE: [Store; 6] = [
         writes: &["ends", "undecodable", "claims"],
         deletes: &[],
     },
-    Store { role: "api", reads: &["raw", "inline", "attachments", "ends"], writes: &["raw/http"], deletes: &[] },
+    Store { role: "api", reads: &["raw", "ses", "inline", "attachments", "ends"], writes: &["raw/http"], deletes: &[] },
     Store {
         role: "operator",
-        reads: &["raw", "inline", "parsed", "ends", "quarantine", "undecodable", "claims"],
+        reads: &["raw", "ses", "inline", "parsed", "ends", "quarantine", "undecodable", "claims"],
         writes: &["ends", "claims"],
         deletes: &["quarantine"],
     },
@@ -138,7 +138,7 @@ fn calls() -> Vec<(&'static str, String)> {
     let stages = || PIPELINE.iter().map(|row| row.stage.0);
     let queues: Vec<String> =
         stages().map(str::to_owned).chain(stages().map(|s| format!("{s}-dlq"))).chain(["other".to_owned()]).collect();
-    let prefixes = OWN.iter().map(|own| own.prefix).chain([RAW, "raw/http", "elsewhere"]);
+    let prefixes = OWN.iter().map(|own| own.prefix).chain([RAW, SES, "raw/http", "elsewhere"]);
     let mut objects: Vec<String> = prefixes.map(|prefix| object("mail", prefix)).collect();
     objects.extend([object("audit", "AWSLogs"), object("access-log", "mail"), object("other", "raw")]);
     let on_queues = SQS.iter().flat_map(|action| queues.iter().map(|name| (*action, queue(name))));
@@ -242,7 +242,7 @@ fn a_role_lists_what_it_reads_and_nobody_lists_everything() {
             evaluate(&policy, &Call { principal: "*", action: "s3:ListBucket", resource: &bucket, context })
         };
         let reads = STORE.iter().find(|store| store.role == role).map_or(&[][..], |store| store.reads);
-        for prefix in OWN.iter().map(|own| own.prefix).chain([RAW]) {
+        for prefix in OWN.iter().map(|own| own.prefix).chain([RAW, SES]) {
             let reads = reads.contains(&prefix.trim_end_matches('/'));
             let expected = if reads { Answer::Allowed } else { Answer::NotAllowed };
             assert_eq!(list(&[("s3:prefix", &format!("{prefix}4fa0"))]), expected, "{role}: {prefix}");
