@@ -6,7 +6,7 @@
 mod company;
 mod poll;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{mem, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use rand::RngExt;
@@ -37,7 +37,7 @@ use crate::{
         EndRecord, Facts, Plan, REQUEUED, Ran, SettleError, Settler, Then, adopted, decide, end_key, undecodable,
     },
     shutdown::Shutdown,
-    stage::{Context, Progress, Stage},
+    stage::{Context, Progress, Stage, Turns},
     telemetry::metric,
     visibility::Visibility,
 };
@@ -129,9 +129,11 @@ impl<S: Stage> Runner<S> {
             Ok(jobs) => match <[Envelope; 1]>::try_from(jobs) {
                 Ok([mut envelope]) => {
                     envelope.crashes += message.receive_count.saturating_sub(1);
-                    let (mail, trace) = (&envelope.work, envelope.trace.trace_id());
-                    let span = tracing::info_span!("job", %stage, %mail, trace);
-                    let taken = self.take(&mut envelope, lease, progress, (&message, member), waiting);
+                    let span = {
+                        let (mail, trace) = (&envelope.work, envelope.trace.trace_id());
+                        tracing::info_span!("job", %stage, %mail, trace)
+                    };
+                    let taken = self.take(envelope, lease, progress, (&message, member), waiting);
                     return taken.instrument(span).await;
                 }
                 Err(jobs) => adopted(&jobs, &self.facts()),
@@ -154,7 +156,7 @@ impl<S: Stage> Runner<S> {
 
     async fn take(
         &self,
-        envelope: &mut Envelope,
+        mut envelope: Envelope,
         lease: Lease,
         progress: Arc<Progress>,
         taken: (&Received, Member),
@@ -162,20 +164,23 @@ impl<S: Stage> Runner<S> {
     ) {
         let started = Instant::now();
         let mut waiting = Some(waiting);
-        let ran = match self.gate(envelope) {
-            Gate::Open(suspect) => match self.earlier_end(envelope).await {
+        let ran = match self.gate(&envelope) {
+            Gate::Open(suspect) => match self.earlier_end(&envelope).await {
                 Some(record) => Ran::Ended(Box::new(record)),
                 None => {
                     waiting.take();
                     if suspect.is_some() {
                         drop(self.fleet.suspects.room.write().await);
                     }
-                    self.attempt(envelope, &lease, progress).await
+                    let turns = Arc::new(Turns::new(mem::take(&mut envelope.turns)));
+                    let ran = self.attempt(&mut envelope, &lease, progress, &turns).await;
+                    envelope.turns = turns.take();
+                    ran
                 }
             },
             Gate::Closed(ran) => ran,
         };
-        let plan = decide(ran, envelope, &self.facts());
+        let plan = decide(ran, &envelope, &self.facts());
         metric::job_age(self.stage.name(), self.fleet.clock.now(), envelope.first_seen);
         self.settle(plan, lease, taken, started).await;
     }
@@ -223,7 +228,13 @@ impl<S: Stage> Runner<S> {
     }
 
     /// One run: under the budget, the deadline, the lease and the shutdown, panics caught.
-    async fn attempt(&self, envelope: &mut Envelope, lease: &Lease, progress: Arc<Progress>) -> Ran {
+    async fn attempt(
+        &self,
+        envelope: &mut Envelope,
+        lease: &Lease,
+        progress: Arc<Progress>,
+        turns: &Arc<Turns>,
+    ) -> Ran {
         let _run = self.visibility.begin();
         let shutdown = &self.fleet.shutdown;
         let opened = tokio::select! {
@@ -236,7 +247,7 @@ impl<S: Stage> Runner<S> {
             Ok(opened) => opened,
             Err(ran) => return ran,
         };
-        let ctx = self.context(envelope, progress);
+        let ctx = self.context(envelope, progress, Arc::clone(turns));
         let run = AssertUnwindSafe(self.stage.run(job, &ctx)).catch_unwind();
         let ran = tokio::select! {
             biased;
@@ -287,7 +298,7 @@ impl<S: Stage> Runner<S> {
         admitted
     }
 
-    fn context(&self, envelope: &Envelope, progress: Arc<Progress>) -> Context {
+    fn context(&self, envelope: &Envelope, progress: Arc<Progress>, turns: Arc<Turns>) -> Context {
         Context {
             work: envelope.work.clone(),
             tenant: envelope.tenant.clone(),
@@ -295,8 +306,9 @@ impl<S: Stage> Runner<S> {
             attempt: envelope.attempt,
             deferrals: envelope.deferrals,
             repeated: envelope.generation > 0 || envelope.crashes > 0,
-            reserved: envelope.reserved,
+            turns,
             first_seen: envelope.first_seen,
+            expires: later(envelope.stage_since, self.policy.max_age),
             deadline: Instant::now() + self.policy.deadline,
             clock: self.fleet.clock.clone(),
             progress,

@@ -18,6 +18,9 @@ use shared::{
 use tokio::task::JoinSet;
 
 use crate::{
+    admission::Admission,
+    auth::{Gate, dns::DnsError},
+    limiting::Limiting,
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
     sandbox::Sandbox,
@@ -52,6 +55,9 @@ pub enum StartError {
         /// Why.
         error: BuildError,
     },
+    /// DNS.
+    #[error("authentication: {0}")]
+    Dns(#[from] DnsError),
     /// The sandbox's own program.
     #[error("the sandbox cannot be started: {0}")]
     Sandbox(String),
@@ -90,17 +96,18 @@ impl Running {
             clamds: clamds.clone(),
         };
         serve_operations(settings, gauges, shutdown).await?;
+        let limiting = Arc::new(Limiting::open(settings, plane)?);
         let mut running = Self { runners: JoinSet::new() };
         for row in PIPELINE.iter().filter(|row| stages.contains(&row.stage)) {
             let policy = settings.policy(row);
             match row.stage {
-                PARSE => running.add(parse(settings, plane).await?, policy, plane, &fleet),
+                PARSE => running.add(parse(settings, plane, &limiting).await?, policy, plane, &fleet),
                 SCAN => {
                     let Some(clamds) = &clamds else { continue };
                     running.add(scan(settings, plane, fleet.key.clone(), clamds), policy, plane, &fleet);
                 }
-                ROUTE => running.add(route(settings, plane), policy, plane, &fleet),
-                DELIVER => running.add(deliver(settings, plane)?, policy, plane, &fleet),
+                ROUTE => running.add(route(settings, plane, &limiting), policy, plane, &fleet),
+                DELIVER => running.add(deliver(settings, plane, &limiting)?, policy, plane, &fleet),
                 other => tracing::error!(stage = %other, "a row of the pipeline has no stage"),
             }
         }
@@ -124,14 +131,17 @@ impl Running {
     }
 }
 
-async fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
+async fn parse(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Result<Parse, StartError> {
     Ok(Parse {
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
         tenants: settings.tenants.clone(),
+        admission: Arc::new(Admission::new(settings)),
         sources: plane.sources.clone(),
         sandbox: Arc::new(start_sandbox(settings).await?),
+        gate: Gate::new(&settings.authentication)?,
         max_mail: settings.limits.max_mail,
+        limiting: Arc::clone(limiting),
     })
 }
 
@@ -144,7 +154,8 @@ pub async fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     // The running program itself, also when its file has been replaced meanwhile.
     let this = PathBuf::from("/proc/self/exe");
     let program = if this.exists() { this } else { std::env::current_exe().map_err(|e| failed(&e))? };
-    let config = settings.sandbox.config(program, settings.parse_limits());
+    let mut config = settings.sandbox.config(program, settings.parse_limits());
+    config.trust = settings.authentication.trust.clone();
     Sandbox::start(config).await.map_err(|e| failed(&e))
 }
 
@@ -178,16 +189,17 @@ pub fn clamds(settings: &Settings) -> Arc<Pool> {
     Arc::new(Pool::start(PoolConfig { terms, ..config }))
 }
 
-fn route(settings: &Settings, plane: &Plane) -> Route {
+fn route(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Route {
     Route {
         blobs: Arc::clone(&plane.blobs),
         state: Arc::clone(&plane.state),
         rules: Arc::clone(&settings.rules),
         policies: Arc::new(settings.scan.policies.clone()),
+        limiting: Arc::clone(limiting),
     }
 }
 
-fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
+fn deliver(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Result<Deliver, StartError> {
     let mut destinations = BTreeMap::new();
     for (name, destination) in &settings.destinations {
         let ready =
@@ -197,7 +209,7 @@ fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
     Ok(Deliver {
         blobs: Arc::clone(&plane.blobs),
         state: Arc::clone(&plane.state),
-        limiter: Arc::clone(&plane.limiter),
+        limiting: Arc::clone(limiting),
         destinations,
     })
 }

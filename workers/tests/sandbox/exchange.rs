@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use mailtri::auth::evidence::Trust;
 use mailtri::mail::limits::Limits;
 use mailtri::mail::parse::{RefusalCode, parse};
 use mailtri::sandbox::{Body, Death, Sandbox, SandboxConfig, SandboxError, StartError, task};
@@ -64,7 +65,7 @@ impl Body for Streamed {
 pub(crate) async fn streamed() {
     let sandbox = sandbox().await;
     let ask = async |len: usize, chunks| {
-        let task = task::Parse { limits: Limits::default(), recipients: Vec::new() };
+        let task = task::Parse { limits: Limits::default(), recipients: Vec::new(), trust: Trust::default() };
         sandbox.ask(task, &Streamed(len as u64, chunks)).await
     };
     let (whole, first) = (mail(""), mail("X-Do: exit"));
