@@ -13,7 +13,7 @@ BUILD := $(CARGO) build --workspace --locked $(OLDER)
 FAULTS := --features mailtri/failpoints
 SCENARIOS := $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 
-.PHONY: help setup servers build release test soak fuzz demo demo-aws bench-queue bench-limits bench-aws lint fmt clippy doc deny clean
+.PHONY: help setup servers load build release test soak fuzz demo demo-aws bench-queue bench-limits bench-aws lint fmt clippy doc deny clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ setup: ## Install what building and the demo need and what is missing (Debian: g
 
 servers: ## Install what the tests need beside that: redis-server, the emulator of SQS and S3
 	@tests/setup servers
+
+load:
+	@tests/setup load
 
 build: ## Build everything (debug)
 	$(BUILD) --bins
@@ -34,7 +37,7 @@ test: servers ## Run every test; scenarios reduced and seeded
 	$(BUILD) --bins --tests $(FAULTS)
 	$(CARGO) test --workspace --locked $(OLDER) $(FAULTS)
 
-soak: servers ## Run the scenarios in full
+soak: servers load ## Run the scenarios in full
 	$(BUILD) --bins --tests $(FAULTS)
 	SOAK=1 $(CARGO) test --workspace --locked $(OLDER) $(FAULTS) $(SCENARIOS) --test corpus --test sandbox -- --nocapture --test-threads 1
 	SOAK=1 $(CARGO) test --workspace --locked $(OLDER) $(FAULTS) --lib -- --nocapture --test-threads 1 no_reply_crosses they_pass

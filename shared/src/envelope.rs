@@ -3,6 +3,8 @@
 //! A queue's body cannot be changed, so whatever has to be remembered is a re-send of a changed envelope. The
 //! envelope alone counts attempts and carries the history.
 
+mod carried;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -14,6 +16,8 @@ use crate::{
     ids::{JobId, StageName, TenantId, TraceParent, WorkId},
     pii::Pii,
 };
+
+pub use self::carried::{Carried, MAX_JOB, StoredJob};
 
 /// The wire version that this build writes and reads.
 pub const VERSION: u16 = 1;
@@ -61,8 +65,8 @@ pub struct Envelope {
     /// What was decided so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audit: Vec<audit::Record>,
-    /// What the stage is to do, in the stage's own form. It may hold content.
-    pub job: Pii<Box<RawValue>>,
+    /// What the stage is to do.
+    pub job: Carried,
     /// Why it is a dead letter; absent on a live job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead: Option<Dead>,
@@ -107,6 +111,9 @@ pub enum DecodeError {
         /// From 1.
         column: usize,
     },
+    /// The job is an object that was not read yet.
+    #[error("the job is stored apart")]
+    Apart,
     /// A version that this build does not read.
     #[error("envelope version {0} is not one this build reads ({VERSION})")]
     Version(u16),
@@ -155,7 +162,7 @@ impl Envelope {
             trace: TraceParent::random(),
             history: Vec::new(),
             audit: Vec::new(),
-            job: Pii::new(job),
+            job: Carried::Inline(job.into()),
             dead: None,
         }
     }
@@ -174,7 +181,7 @@ impl Envelope {
             not_before: None,
             turns: BTreeSet::new(),
             history: Vec::new(),
-            job: Pii::new(job),
+            job: Carried::Inline(job.into()),
             dead: None,
             ..self.clone()
         }
@@ -213,12 +220,13 @@ impl Envelope {
     /// The stage's own form of the job.
     ///
     /// # Errors
-    /// When it is not of that form.
+    /// When it is not of that form, or stored and not loaded.
     pub fn job<J: DeserializeOwned>(&self) -> Result<J, DecodeError> {
-        serde_json::from_str(self.job.expose().get()).map_err(|e| DecodeError::from(&e))
+        let Carried::Inline(job) = &self.job else { return Err(DecodeError::Apart) };
+        serde_json::from_str(job.expose().get()).map_err(|e| DecodeError::from(&e))
     }
 
-    /// The queue's body.
+    /// The queue's body. It may be too long for a message: [`crate::settle::packed`] sees to that.
     ///
     /// # Errors
     /// Never for an envelope that was built from valid parts; the error is the serialiser's.

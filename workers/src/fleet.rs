@@ -6,8 +6,10 @@ use shared::{
     audit::AuditKey,
     budget::Budget,
     clamav::pool::{Pool, PoolConfig, Terms},
+    clock::Clock,
     health::{self, AsyncRefresh},
     policy::Policy,
+    queue::Queue,
     runner::{Fleet, Runner, Suspects},
     shutdown::Shutdown,
     stage::Stage,
@@ -87,7 +89,13 @@ impl Running {
             suspects: Suspects::default(),
         };
         let clamds = stages.contains(&SCAN).then(|| clamds(settings));
-        serve_operations(settings, plane, &fleet, clamds.clone()).await?;
+        let gauges = Gauges {
+            queues: plane.watched(stages),
+            clock: plane.clock.clone(),
+            budget: fleet.budget.clone(),
+            clamds: clamds.clone(),
+        };
+        serve_operations(settings, gauges, shutdown).await?;
         let limiting = Arc::new(Limiting::open(settings, plane)?);
         let mut running = Self { runners: JoinSet::new() };
         for row in PIPELINE.iter().filter(|row| stages.contains(&row.stage)) {
@@ -206,23 +214,18 @@ fn deliver(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Resu
     })
 }
 
-async fn serve_operations(
-    settings: &Settings,
-    plane: &Arc<Plane>,
-    fleet: &Fleet,
-    clamds: Option<Arc<Pool>>,
-) -> Result<(), StartError> {
+async fn serve_operations(settings: &Settings, gauges: Gauges, shutdown: &Shutdown) -> Result<(), StartError> {
     let Some(listen) = settings.telemetry.listen else { return Ok(()) };
     let metrics = telemetry::init_metrics().map_err(|error| StartError::Metrics(error.to_string()))?;
-    let gauges = Gauges { plane: Arc::clone(plane), budget: fleet.budget.clone(), clamds };
-    health::serve(listen, metrics, gauges, fleet.shutdown.clone())
+    health::serve(listen, metrics, gauges, shutdown.clone())
         .await
         .map_err(|error| StartError::Operations(listen, error))
 }
 
 /// What is read when metrics are asked for.
 struct Gauges {
-    plane: Arc<Plane>,
+    queues: Vec<(StageName, &'static str, Arc<dyn Queue>)>,
+    clock: Clock,
     budget: Budget,
     clamds: Option<Arc<Pool>>,
 }
@@ -232,14 +235,12 @@ impl AsyncRefresh for Gauges {
     async fn refresh(&self) {
         metric::bytes_in_flight(self.budget.held());
         if let Some(clamds) = &self.clamds {
-            metric::scanner(&clamds.status(), self.plane.clock.now());
+            metric::scanner(&clamds.status(), self.clock.now());
         }
-        for (stage, queues) in &self.plane.queues {
-            for (name, queue) in [("work", &queues.work), ("dead", &queues.dead)] {
-                match queue.depth().await {
-                    Ok(depth) => metric::queue_depth(*stage, name, depth),
-                    Err(error) => tracing::warn!(%stage, %error, "a queue's depth cannot be read"),
-                }
+        for (stage, name, queue) in &self.queues {
+            match queue.depth().await {
+                Ok(depth) => metric::queue_depth(*stage, name, depth),
+                Err(error) => tracing::warn!(%stage, %error, "a queue's depth cannot be read"),
             }
         }
     }

@@ -216,6 +216,19 @@ impl Plane {
         Settler { queues: Arc::new(queues.collect()), blobs: Arc::clone(&self.blobs) }
     }
 
+    /// The queues whose depths a process of these stages tells, as (stage, `work` or `dead`, queue). Where every process
+    /// has a role of its own, that is what a stage's role may ask: its own queue. The exporter's may ask for the others.
+    #[must_use]
+    pub fn watched(&self, stages: &[StageName]) -> Vec<(StageName, &'static str, Arc<dyn Queue>)> {
+        let embedded = self.dir.is_some();
+        let mine = self.queues.iter().filter(|(stage, _)| embedded || stages.contains(stage));
+        mine.flat_map(|(stage, queues)| {
+            let dead = embedded.then(|| (*stage, "dead", Arc::clone(&queues.dead)));
+            [(*stage, "work", Arc::clone(&queues.work))].into_iter().chain(dead)
+        })
+        .collect()
+    }
+
     /// The key that links audit records: the configured one, or one that is made once, readable by its owner only.
     ///
     /// # Errors
