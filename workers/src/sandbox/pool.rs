@@ -146,7 +146,7 @@ impl Sandbox {
     /// # Errors
     /// See [`SandboxError`].
     pub async fn parse(&self, raw: Bytes, recipients: Vec<Pii<String>>) -> Result<Answer, SandboxError> {
-        let request = Request { limits: self.config.limits, recipients };
+        let request = Request { limits: self.config.limits.clone(), recipients };
         let request = serde_json::to_vec(&request)?;
         if request.len() as u64 > MAX_REQUEST {
             return Err(SandboxError::RequestTooLong(request.len()));
@@ -187,7 +187,7 @@ impl Sandbox {
     }
 
     async fn attempt(&self, mut worker: Worker, request: &[u8], raw: &[u8]) -> Result<(Answer, Worker), Death> {
-        let limits = self.config.limits;
+        let limits = self.config.limits.clone();
         let exchange = async {
             let payload = worker.exchange(request, raw).await?;
             read_answer(payload, raw.len(), limits).await

@@ -19,7 +19,7 @@ use shared::{
 
 use crate::{
     jobs::SmtpEnvelope,
-    mail::sanitise::RemoteImages,
+    mail::sanitise::{ProxyUrl, RemoteImages},
     names::{self, TenantName},
 };
 
@@ -67,6 +67,8 @@ pub struct Tenants(BTreeMap<String, TenantName>);
 pub struct Html {
     /// What becomes of images that load from elsewhere.
     pub remote_images: RemoteImages,
+    /// Processor time for the HTML of one mail.
+    pub budget: Duration,
 }
 
 /// `[telemetry]`.
@@ -170,9 +172,33 @@ impl Tenants {
 
 impl Html {
     pub(super) fn read(section: &Reader<'_>) -> Self {
-        let choices = [("block", RemoteImages::Block), ("keep", RemoteImages::Keep)];
-        Self { remote_images: section.one_of_or_first("remote_images", choices) }
+        let proxy = section.parsed("proxy_url", ProxyUrl::EXPECTED, ProxyUrl::parse);
+        let choices = [("block", Remote::Block), ("keep", Remote::Keep), ("proxy-url", Remote::ProxyUrl)];
+        let remote_images = match (section.one_of_or_first("remote_images", choices), proxy) {
+            (Remote::Keep, None) => RemoteImages::Keep,
+            (Remote::ProxyUrl, Some(proxy)) => RemoteImages::ProxyUrl(proxy),
+            (Remote::ProxyUrl, None) => {
+                if !section.is_set("proxy_url") {
+                    section.missing("proxy_url", ProxyUrl::EXPECTED);
+                }
+                RemoteImages::Block
+            }
+            (Remote::Block, None) => RemoteImages::Block,
+            (Remote::Block | Remote::Keep, Some(_)) => {
+                section.reject("proxy_url", "is for remote_images = \"proxy-url\"");
+                RemoteImages::Block
+            }
+        };
+        Self { remote_images, budget: positive(section, "budget", Duration::from_millis(250)) }
     }
+}
+
+/// The words for [`RemoteImages`].
+#[derive(Clone, Copy)]
+enum Remote {
+    Block,
+    Keep,
+    ProxyUrl,
 }
 
 impl Telemetry {
