@@ -8,7 +8,11 @@ use shared::ids::{TenantId, WorkId, hex};
 
 use crate::{
     jobs::{DeliverJob, Source, StoredPart},
-    mail::model::{Digest, Finding, Intent, Mailbox, ParsedMail},
+    mail::{
+        facts::Facts,
+        model::{Digest, Disposition, Finding, Intent, Mailbox, ParsedMail},
+        sanitise::Removed,
+    },
 };
 
 /// A processed mail.
@@ -26,7 +30,9 @@ pub struct MailProcessed<'a> {
     date: Option<Timestamp>,
     message_id: Option<&'a str>,
     text: Option<&'a str>,
+    reply: Option<&'a str>,
     html: Option<&'a str>,
+    html_removed: Removed,
     attachments: Vec<Attachment<'a>>,
     raw: Raw<'a>,
     verdict: &'static str,
@@ -44,8 +50,15 @@ struct Envelope<'a> {
 #[derive(Debug, Serialize)]
 struct Attachment<'a> {
     name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_name: Option<&'a str>,
     content_type: &'a str,
     content_id: Option<&'a str>,
+    disposition: Option<Disposition>,
+    /// The HTML shows it, as `cid:` and its `content_id`.
+    shown_in_html: bool,
+    #[serde(flatten)]
+    facts: &'a Facts,
     size: u64,
     sha256: String,
     key: &'a str,
@@ -79,7 +92,9 @@ impl<'a> MailProcessed<'a> {
             date: mail.date,
             message_id: mail.message_id.as_ref().map(|id| id.expose().as_str()),
             text: mail.text.as_ref().map(|text| text.expose().as_str()),
+            reply: mail.reply.as_ref().map(|reply| reply.expose().as_str()),
             html: mail.html.as_ref().map(|html| html.expose().as_str()),
+            html_removed: mail.html_removed,
             attachments: job.mail.scan.stored.iter().filter_map(|stored| attachment(stored, mail)).collect(),
             raw: raw(&job.mail.source, mail.raw),
             verdict: job.mail.scan.verdict.name(),
@@ -94,8 +109,12 @@ fn attachment<'a>(stored: &'a StoredPart, mail: &'a ParsedMail) -> Option<Attach
     let part = mail.parts.get(stored.part)?;
     Some(Attachment {
         name: part.name.as_ref().map(|name| name.expose().as_str()),
+        raw_name: part.raw_name.as_ref().map(|name| name.expose().as_str()),
         content_type: &part.content_type,
         content_id: part.content_id.as_ref().map(|id| id.expose().as_str()),
+        disposition: part.disposition,
+        shown_in_html: part.is_shown,
+        facts: &part.facts,
         size: part.content.len,
         sha256: hex(&part.content.sha256),
         key: &stored.key,

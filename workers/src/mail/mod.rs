@@ -1,6 +1,7 @@
 //! What a mail is: pure functions over bytes. No I/O, no clock, no network.
 
 pub mod decode;
+pub mod facts;
 pub(crate) mod fields;
 mod findings;
 pub mod hex32;
@@ -11,6 +12,7 @@ pub mod model;
 pub mod names;
 pub mod parse;
 pub(crate) mod parts;
+mod reply;
 pub mod sanitise;
 mod structure;
 mod text;

@@ -79,10 +79,12 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
         bcc,
         intent: intent::find(recipients, subject.as_ref().map(|subject| subject.expose().as_str()), body),
         headers: fields::collect(&headers, limits, &mut findings),
-        parts: parts::collect(message, limits, &mut findings),
+        parts: parts::collect(message, limits, &bodies.references, &mut findings),
         subject,
         text: bodies.text,
+        reply: bodies.reply,
         html: bodies.html,
+        html_removed: bodies.removed,
         findings: findings.into_vec(),
     }
 }

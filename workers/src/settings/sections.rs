@@ -175,17 +175,13 @@ impl Html {
         let proxy = section.parsed("proxy_url", ProxyUrl::EXPECTED, ProxyUrl::parse);
         let choices = [("block", Remote::Block), ("keep", Remote::Keep), ("proxy-url", Remote::ProxyUrl)];
         let remote_images = match (section.one_of_or_first("remote_images", choices), proxy) {
-            (Remote::Keep, None) => RemoteImages::Keep,
+            (Remote::Block, _) => RemoteImages::Block,
+            (Remote::Keep, _) => RemoteImages::Keep,
             (Remote::ProxyUrl, Some(proxy)) => RemoteImages::ProxyUrl(proxy),
             (Remote::ProxyUrl, None) => {
                 if !section.is_set("proxy_url") {
                     section.missing("proxy_url", ProxyUrl::EXPECTED);
                 }
-                RemoteImages::Block
-            }
-            (Remote::Block, None) => RemoteImages::Block,
-            (Remote::Block | Remote::Keep, Some(_)) => {
-                section.reject("proxy_url", "is for remote_images = \"proxy-url\"");
                 RemoteImages::Block
             }
         };

@@ -18,6 +18,7 @@ mod policy;
 mod references;
 mod removed;
 mod style;
+mod text;
 mod tokens;
 mod url;
 
@@ -33,6 +34,7 @@ use super::limits::Limits;
 
 pub use images::{ProxyUrl, RemoteImages};
 pub use removed::Removed;
+pub(in crate::mail) use text::text_of;
 
 /// How much longer sanitised HTML can be than [`Limits::html`]: tags that were implied are written out.
 pub const MAX_GROWTH: usize = 4;
