@@ -299,8 +299,11 @@ impl<'l> Balancer<'l> {
         self.fits()
     }
 
-    /// Writes a start tag again.
+    /// Writes a start tag again. What stood between two headings may be gone, and a heading ends one.
     fn reopen(&mut self, open: Open) {
+        if open.element.kind == Kind::Heading && self.top() == Some(Kind::Heading) {
+            self.pop();
+        }
         let start = self.out.len();
         self.out.extend_from_within(open.tag);
         self.after_pre = open.element.name == "pre";

@@ -105,3 +105,5 @@ mod dom;
 mod tests;
 #[cfg(test)]
 mod vectors;
+#[cfg(test)]
+mod xss;

@@ -47,6 +47,8 @@ struct Text {
     /// What a list puts before it.
     bullet: Option<String>,
     quotes: usize,
+    /// Of the line before.
+    quotes_above: usize,
     preformatted: usize,
     /// The number of the next item of each open list; none where it has bullets.
     lists: Vec<Option<u32>>,
@@ -140,7 +142,7 @@ impl Text {
         if self.breaks > 0 && !is_first {
             for _ in 1..self.breaks.min(3) {
                 self.out.push('\n');
-                self.out.push_str(">".repeat(self.quotes.min(MAX_MARKS)).as_str());
+                self.out.push_str(&">".repeat(self.quotes.min(self.quotes_above).min(MAX_MARKS)));
             }
             self.out.push('\n');
         }
@@ -152,7 +154,7 @@ impl Text {
         } else {
             self.out.push_str(self.gap);
         }
-        (self.breaks, self.gap) = (0, "");
+        (self.breaks, self.gap, self.quotes_above) = (0, "", self.quotes);
         if let Some(bullet) = self.bullet.take() {
             self.out.push_str(&" ".repeat(2 * self.lists.len().saturating_sub(1).min(MAX_MARKS)));
             self.out.push_str(&bullet);
@@ -195,10 +197,7 @@ mod tests {
             ("<pre>a  b\n\n c</pre>d", "a  b\n\n c\n\nd"),
             ("x&nbsp;&amp;&lt; y<br>&nbsp;z", "x &< y\nz"),
             ("<img alt=\"The logo\"><img alt=\"\"><img> x", "[The logo] x"),
-            (
-                "a<blockquote><p>b</p><p>c</p><blockquote>d</blockquote></blockquote>e",
-                "a\n\n> b\n>\n> c\n>>\n>> d\n\ne",
-            ),
+            ("a<blockquote><p>b</p><p>c</p><blockquote>d</blockquote></blockquote>e", "a\n\n> b\n>\n> c\n>\n>> d\n\ne"),
             ("<p></p><div> </div>a", "a"),
             ("", ""),
         ] {
