@@ -4,6 +4,8 @@
 //! every element, and every link with a scheme of its own is clicked. All host names lead to a server of the test, so
 //! that a request to anywhere is seen. The same cases as they were written show that the page would tell.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
 #[path = "../src/mail/sanitise/xss.rs"]
 mod xss;
 
@@ -43,6 +45,9 @@ fn no_script_runs_and_no_request_leaves() {
     let seen = show(&cleaned);
     let ran: Vec<_> = seen.ran.iter().map(|n| (&cases[*n], &cleaned[*n])).collect();
     assert!(ran.is_empty(), "{ran:#?}");
+    // Read by the browser and written again it is the same: what comes after it reads what was checked here.
+    let differ: Vec<_> = seen.differ.iter().map(|n| (&cases[*n], &cleaned[*n])).collect();
+    assert!(differ.is_empty(), "{differ:#?}");
     assert!(seen.requests.is_empty(), "{:#?}", seen.requests);
 }
 
@@ -61,6 +66,8 @@ fn the_page_tells_of_scripts_and_requests() {
 struct Seen {
     /// The cases whose script ran.
     ran: BTreeSet<usize>,
+    /// The cases that the browser writes otherwise than they were.
+    differ: BTreeSet<usize>,
     /// The requests that left: method, path and host.
     requests: Vec<String>,
 }
@@ -146,6 +153,9 @@ fn answer(mut stream: &TcpStream, port: u16, pages: &[String], seen: &Mutex<Seen
         Some(("ran", number)) if own => {
             seen.lock().unwrap().ran.insert(number.parse().ok()?);
         }
+        Some(("differs", number)) if own => {
+            seen.lock().unwrap().differ.insert(number.parse().ok()?);
+        }
         Some(("done", _)) if own => tell.send(()).ok()?,
         _ if own && path == "/favicon.ico" => {}
         // The browser looks for its maker, its proxy and its name servers by itself.
@@ -173,7 +183,11 @@ fn pages(cases: &[String]) -> Vec<String> {
         let _ = write!(
             page,
             "<script>{}</script>",
-            SCRIPT.replace("EVENTS", &events).replace("NEXT", &next).replace("NUMBER", &number.to_string())
+            SCRIPT
+                .replace("EVENTS", &events)
+                .replace("NEXT", &next)
+                .replace("NUMBER", &number.to_string())
+                .replace("FIRST", &(number * FRAMES).to_string())
         );
         page
     };
@@ -191,6 +205,10 @@ const poke = element => {
   if (!/^(https?|mailto|tel):/.test(text)) try { element.click ? element.click() : element.dispatchEvent(new MouseEvent('click', { bubbles: true })) } catch {}
 };
 addEventListener('load', () => {
+  document.querySelectorAll('iframe').forEach((frame, index) => {
+    const written = frame.contentDocument?.querySelector('div')?.innerHTML;
+    if (written !== frame.srcdoc.slice(frame.srcdoc.indexOf('<div>') + 5, -6)) fetch('/differs/' + (index + FIRST))
+  });
   for (const frame of document.querySelectorAll('iframe')) try { frame.contentDocument.querySelectorAll('*').forEach(poke) } catch {}
   setTimeout(async () => { await fetch('/done/NUMBER'); NEXT }, 1000);
 });

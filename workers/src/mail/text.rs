@@ -114,3 +114,6 @@ fn clean(raw: &str, limits: &Limits, findings: &mut Findings) -> Option<Sanitise
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
