@@ -1,4 +1,4 @@
-//! The child: parses what comes in until its input ends. No runtime, no threads, no logs.
+//! The child: does what it is asked until its input ends. No runtime, no threads, no logs.
 //!
 //! A panic ends the process, and is meant to: the parent starts another.
 
@@ -8,16 +8,15 @@ use std::process::ExitCode;
 use thiserror::Error;
 
 use super::frame::{self, FrameError, Kind};
-use super::message::{Answer, MAX_REQUEST, Request};
-use crate::mail::parse::parse;
+use super::lockdown::Lockdown;
+use super::task::{MAX_REQUEST, Request};
 
 /// What `mailtri sandbox` runs: requests from standard input, answers to standard output.
 ///
-/// Whatever restricts the process (resource limits, Landlock, seccomp) belongs before [`serve`]: here the first
-/// byte of a mail has not been read, and there is one thread.
+/// The process locks itself down first: here the first byte of a mail has not been read, and there is one thread.
 pub fn child_main() -> ExitCode {
-    let answer = |request: &Request, raw: &[u8]| parse(raw, &request.limits, &request.recipients).into();
-    match serve(&mut io::stdin().lock(), &mut io::stdout().lock(), answer) {
+    let said = hello(&mut io::stdout().lock(), &Lockdown::apply());
+    match said.and_then(|()| serve(&mut io::stdin().lock(), &mut io::stdout().lock(), Request::answer)) {
         Ok(()) => ExitCode::SUCCESS,
         // The parent is gone or speaks another version: nobody is there to be told more.
         Err(_) => ExitCode::FAILURE,
@@ -35,6 +34,14 @@ pub enum ServeError {
     Json(#[from] serde_json::Error),
 }
 
+/// Tells the parent what is in force.
+///
+/// # Errors
+/// When that cannot be written.
+pub fn hello(output: &mut impl Write, lockdown: &Lockdown) -> Result<(), ServeError> {
+    Ok(frame::write(output, Kind::Hello, &serde_json::to_vec(lockdown)?)?)
+}
+
 /// Answers requests until the input ends.
 ///
 /// # Errors
@@ -42,14 +49,12 @@ pub enum ServeError {
 pub fn serve(
     input: &mut impl Read,
     output: &mut impl Write,
-    answer: impl Fn(&Request, &[u8]) -> Answer,
+    answer: impl Fn(&Request, &[u8]) -> serde_json::Result<Vec<u8>>,
 ) -> Result<(), ServeError> {
     while let Some(request) = frame::read(input, Kind::Request, MAX_REQUEST)? {
         let request: Request = serde_json::from_slice(&request)?;
-        let max = u64::try_from(request.limits.raw).unwrap_or(u64::MAX);
-        let raw = frame::read(input, Kind::Raw, max)?.ok_or(FrameError::Truncated)?;
-        let answer = serde_json::to_vec(&answer(&request, &raw))?;
-        frame::write(output, Kind::Answer, &answer)?;
+        let body = frame::read(input, Kind::Body, request.max_body())?.ok_or(FrameError::Truncated)?;
+        frame::write(output, Kind::Answer, &answer(&request, &body)?)?;
     }
     Ok(())
 }

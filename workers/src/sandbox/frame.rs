@@ -13,6 +13,8 @@ const MAGIC: [u8; 2] = *b"MT";
 const VERSION: u8 = 1;
 /// How long a header is, in bytes.
 pub const HEADER: usize = 8;
+/// The longest payload that a header can announce, in bytes.
+pub const MAX: u64 = u32::MAX as u64;
 /// How much is reserved before anything of a payload was read, in bytes.
 const RESERVED: u64 = 64 * 1024;
 
@@ -20,12 +22,14 @@ const RESERVED: u64 = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// A request without the mail, as JSON.
+    /// A request without its bytes, as JSON.
     Request = 1,
-    /// The raw mail.
-    Raw = 2,
+    /// The bytes it is about.
+    Body = 2,
     /// An answer, as JSON.
     Answer = 3,
+    /// What is in force in the child, as JSON: the first that it says.
+    Hello = 4,
 }
 
 /// Why a frame could not be read or written.
@@ -65,9 +69,8 @@ pub enum FrameError {
 ///
 /// # Errors
 /// [`FrameError::TooLong`] where the length does not fit in 32 bits.
-pub fn header(kind: Kind, len: usize) -> Result<[u8; HEADER], FrameError> {
-    let max = u64::from(u32::MAX);
-    let [a, b, c, d] = u32::try_from(len).map_err(|_| FrameError::TooLong { found: len as u64, max })?.to_le_bytes();
+pub fn header(kind: Kind, len: u64) -> Result<[u8; HEADER], FrameError> {
+    let [a, b, c, d] = u32::try_from(len).map_err(|_| FrameError::TooLong { found: len, max: MAX })?.to_le_bytes();
     let [m, t] = MAGIC;
     Ok([m, t, VERSION, kind as u8, a, b, c, d])
 }
@@ -123,7 +126,7 @@ pub async fn read_async<R: AsyncRead + Unpin>(
 /// # Errors
 /// See [`FrameError`].
 pub fn write(output: &mut impl Write, kind: Kind, payload: &[u8]) -> Result<(), FrameError> {
-    output.write_all(&header(kind, payload.len())?)?;
+    output.write_all(&header(kind, payload.len() as u64)?)?;
     output.write_all(payload)?;
     Ok(output.flush()?)
 }
@@ -133,7 +136,7 @@ pub fn write(output: &mut impl Write, kind: Kind, payload: &[u8]) -> Result<(), 
 /// # Errors
 /// See [`FrameError`].
 pub async fn write_async<W: AsyncWrite + Unpin>(output: &mut W, kind: Kind, payload: &[u8]) -> Result<(), FrameError> {
-    output.write_all(&header(kind, payload.len())?).await?;
+    output.write_all(&header(kind, payload.len() as u64)?).await?;
     output.write_all(payload).await?;
     Ok(output.flush().await?)
 }
@@ -182,7 +185,7 @@ mod tests {
         assert!(matches!(read_all(&[], Kind::Answer, 2), Ok(None)));
         assert!(matches!(broken(0, 0), Err(FrameError::Magic)));
         assert!(matches!(broken(2, 9), Err(FrameError::Version(9))));
-        assert!(matches!(read_all(&good, Kind::Raw, 2), Err(FrameError::Kind { found: 3, wanted: Kind::Raw })));
+        assert!(matches!(read_all(&good, Kind::Body, 2), Err(FrameError::Kind { found: 3, wanted: Kind::Body })));
         assert!(matches!(broken(7, 1), Err(FrameError::TooLong { max: 10, .. })));
         assert!(matches!(read_all(&good, Kind::Answer, 1), Err(FrameError::TooLong { found: 2, max: 1 })));
         for end in 1..good.len() {
@@ -199,12 +202,12 @@ mod tests {
         ) {
             let bytes = [&head[..], &tail].concat();
             let bytes = &bytes[..cut.min(bytes.len())];
-            let found = read_all(bytes, Kind::Raw, 16);
+            let found = read_all(bytes, Kind::Body, 16);
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let theirs = runtime.block_on(async { read_async(&mut &bytes[..], Kind::Raw, 16).await });
+            let theirs = runtime.block_on(async { read_async(&mut &bytes[..], Kind::Body, 16).await });
             prop_assert_eq!(format!("{found:?}"), format!("{theirs:?}"));
             if let Ok(Some(payload)) = found {
-                prop_assert_eq!(frame(Kind::Raw, &payload), &bytes[..HEADER + payload.len()]);
+                prop_assert_eq!(frame(Kind::Body, &payload), &bytes[..HEADER + payload.len()]);
             }
         }
     }

@@ -27,7 +27,7 @@ use crate::{
     },
     pipeline,
     plane::Sources,
-    sandbox::{Answer, Sandbox, SandboxError},
+    sandbox::{Sandbox, SandboxError},
     settings::Tenants,
 };
 
@@ -159,8 +159,8 @@ impl Parse {
         abort_for_tests(&raw);
         let parsing = self.sandbox.parse(raw.clone(), envelope.to.clone());
         let parsed = match ctx.opaque(ctx.remaining(), parsing).await {
-            Ok(Answer::Parsed(parsed)) => parsed,
-            Ok(Answer::Refused(Refusal { code, .. })) => {
+            Ok(Ok(parsed)) => parsed,
+            Ok(Err(Refusal { code, .. })) => {
                 return Ok(quarantine("refused", format!("not a mail that can be read: {code}")));
             }
             Err(error @ SandboxError::Poisoned { .. }) => return Ok(quarantine("poisoned", error.to_string())),
