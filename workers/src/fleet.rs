@@ -16,6 +16,7 @@ use shared::{
 use tokio::task::JoinSet;
 
 use crate::{
+    admission::Admission,
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
     sandbox::Sandbox,
@@ -121,6 +122,7 @@ async fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> 
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
         tenants: settings.tenants.clone(),
+        admission: Arc::new(Admission::new(settings)),
         sources: plane.sources.clone(),
         sandbox: Arc::new(start_sandbox(settings).await?),
         max_mail: settings.limits.max_mail,

@@ -10,7 +10,7 @@ use crate::{
     jobs::{DeliverJob, Source},
     mail::{
         facts::Facts,
-        model::{Digest, Disposition, Finding, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
+        model::{Digest, Disposition, Finding, FindingCode, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
         sanitise::Removed,
     },
     scanning::{Item, Place, ScanReport},
@@ -39,6 +39,7 @@ pub struct MailProcessed<'a> {
     verdict: &'static str,
     scan: Scan,
     findings: &'a [Finding],
+    tags: &'a [FindingCode],
     intent: Option<&'a Intent>,
     rules: &'a [String],
 }
@@ -124,6 +125,7 @@ impl<'a> MailProcessed<'a> {
                 withheld: job.withheld.iter().copied().collect(),
             },
             findings: &mail.findings,
+            tags: &mail.tags,
             intent: mail.intent.as_ref().filter(|intent| bodied || intent.source != IntentSource::Body),
             rules: &job.rules,
         }

@@ -47,7 +47,7 @@ pub(super) fn collect(
         let (content, damage) = hasher.digest(part.raw_body(), encoding(&part));
         note(&damage, &part, findings);
         if is_leaf && content.len > 0 {
-            let part = describe(&part, address(message, &part), content, findings);
+            let part = describe(&part, address(message, &part), content);
             let is_shown = part.content_id.as_ref().is_some_and(|id| references.contains(id.expose()));
             parts.push(Part { is_shown, facts: facts::read(&part.content_type, hasher.head()), ..part });
         }
@@ -85,7 +85,7 @@ fn encoding(part: &MessagePart<'_>) -> Encoding {
     if part.is_multipart() { Encoding::Identity } else { part.encoding().into() }
 }
 
-fn address(message: &Message<'_>, part: &MessagePart<'_>) -> PartAddress {
+pub(super) fn address(message: &Message<'_>, part: &MessagePart<'_>) -> PartAddress {
     let mut path = vec![segment(part)];
     let mut outer: MessageRef<'_> = part.message();
     while let Source::Decoded(container) = outer.source() {
@@ -109,12 +109,9 @@ fn note(damage: &Damage, part: &MessagePart<'_>, findings: &mut Findings) {
     }
 }
 
-fn describe(part: &MessagePart<'_>, address: PartAddress, content: Digest, findings: &mut Findings) -> Part {
+fn describe(part: &MessagePart<'_>, address: PartAddress, content: Digest) -> Part {
     let written = part.attachment_name();
-    let (name, hidden) = written.map_or((None, false), file_name);
-    if hidden {
-        findings.add(FindingCode::ControlCharacters, Severity::Warning, place(part));
-    }
+    let (name, _) = written.map_or((None, false), file_name);
     Part {
         address,
         content,
@@ -135,8 +132,14 @@ fn disposition(part: &MessagePart<'_>) -> Option<Disposition> {
     known.into_iter().find(|(name, _)| kind.eq_ignore_ascii_case(name)).map(|(_, disposition)| disposition)
 }
 
-/// `type/subtype`; what cannot be read, or was not opened as the container that it says it is, is binary.
+/// The type of a leaf: what was not opened as the container that it says it is, is binary.
 fn content_type(part: &MessagePart<'_>) -> String {
+    let declared = type_of(part);
+    if declared.starts_with("multipart/") { BINARY.to_owned() } else { declared }
+}
+
+/// `type/subtype`; what cannot be read is binary.
+pub(super) fn type_of(part: &MessagePart<'_>) -> String {
     let Some(declared) = part.content_type() else {
         let is_default = part.is_text() && !part.headers().contains("Content-Type");
         return if is_default { "text/plain" } else { BINARY }.to_owned();
@@ -144,7 +147,7 @@ fn content_type(part: &MessagePart<'_>) -> String {
     let (main, sub) = (declared.ctype(), declared.subtype().unwrap_or_default());
     let is_token =
         |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
-    let fits = is_token(main) && is_token(sub) && main.len() + sub.len() < MAX_CONTENT_TYPE && main != "multipart";
+    let fits = is_token(main) && is_token(sub) && main.len() + sub.len() < MAX_CONTENT_TYPE;
     if fits { format!("{main}/{sub}").to_ascii_lowercase() } else { BINARY.to_owned() }
 }
 
