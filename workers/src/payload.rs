@@ -9,7 +9,11 @@ use shared::ids::{TenantId, WorkId, hex};
 use crate::{
     auth::{Authentication, header},
     jobs::{DeliverJob, Source},
-    mail::model::{Digest, Finding, FindingCode, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
+    mail::{
+        facts::Facts,
+        model::{Digest, Disposition, Finding, FindingCode, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
+        sanitise::Removed,
+    },
     scanning::{Item, Place, ScanReport},
 };
 
@@ -28,7 +32,9 @@ pub struct MailProcessed<'a> {
     date: Option<Timestamp>,
     message_id: Option<&'a str>,
     text: Option<&'a str>,
+    reply: Option<&'a str>,
     html: Option<&'a str>,
+    html_removed: Removed,
     attachments: Vec<Attachment<'a>>,
     raw: Raw<'a>,
     verdict: &'static str,
@@ -49,8 +55,15 @@ struct Envelope<'a> {
 #[derive(Debug, Serialize)]
 struct Attachment<'a> {
     name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_name: Option<&'a str>,
     content_type: &'a str,
     content_id: Option<&'a str>,
+    disposition: Option<Disposition>,
+    /// The HTML shows it, as `cid:` and its `content_id`.
+    shown_in_html: bool,
+    #[serde(flatten)]
+    facts: &'a Facts,
     size: u64,
     sha256: String,
     /// Where its content is; without one where a policy left it out.
@@ -115,7 +128,9 @@ impl<'a> MailProcessed<'a> {
             date: mail.date,
             message_id: mail.message_id.as_ref().map(|id| id.expose().as_str()),
             text: mail.text.as_ref().filter(|_| bodied).map(|text| text.expose().as_str()),
+            reply: mail.reply.as_ref().filter(|_| bodied).map(|reply| reply.expose().as_str()),
             html: mail.html.as_ref().filter(|_| bodied).map(|html| html.expose().as_str()),
+            html_removed: mail.html_removed,
             attachments: attachments(job, mail),
             raw: raw(&job.mail.source, mail.raw),
             verdict: scan.verdict().name(),
@@ -144,8 +159,12 @@ fn attachment<'a>(i: usize, part: &'a Part, job: &'a DeliverJob) -> Attachment<'
     let stored = job.mail.scan.stored.iter().filter(|stored| stored.part == i && !job.withheld.contains(&i));
     Attachment {
         name: part.name.as_ref().map(|name| name.expose().as_str()),
+        raw_name: part.raw_name.as_ref().map(|name| name.expose().as_str()),
         content_type: &part.content_type,
         content_id: part.content_id.as_ref().map(|id| id.expose().as_str()),
+        disposition: part.disposition,
+        shown_in_html: part.is_shown,
+        facts: &part.facts,
         size: part.content.len,
         sha256: hex(&part.content.sha256),
         key: stored.map(|stored| stored.key.as_str()).next(),

@@ -1,5 +1,6 @@
 //! `mailtri inspect`: what would become of one mail, sending nothing and storing nothing.
 
+mod facts;
 mod forecast;
 mod report;
 mod senders;

@@ -1,5 +1,7 @@
 //! How much of a mail is looked at. All sizes are in bytes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::sanitise::RemoteImages;
@@ -8,7 +10,7 @@ const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 /// The limits of a parse. The parent sends them to the child with each mail, and checks the answer by them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Of the raw mail; a larger one is refused.
@@ -37,8 +39,8 @@ pub struct Limits {
     pub html: usize,
     /// Elements within each other in the HTML.
     pub html_depth: usize,
-    /// Steps that building the HTML's tree may take, in thousands.
-    pub html_work: usize,
+    /// Processor time for the HTML; one that takes more is dropped.
+    pub html_budget: Duration,
     /// What happens to remote images.
     pub remote_images: RemoteImages,
 }
@@ -59,7 +61,7 @@ impl Default for Limits {
             text: MIB,
             html: MIB,
             html_depth: 512,
-            html_work: 16_000,
+            html_budget: Duration::from_millis(250),
             remote_images: RemoteImages::Block,
         }
     }

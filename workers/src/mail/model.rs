@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use shared::pii::Pii;
 
 use super::decode::PartAddress;
+use super::facts::Facts;
+use super::sanitise::Removed;
 use crate::auth::{Authentication, Evidence};
 
 /// Length and SHA-256 of some bytes.
@@ -47,8 +49,14 @@ pub struct ParsedMail {
     pub headers: Vec<HeaderField>,
     /// The plain text: the text part, else derived from the HTML.
     pub text: Option<Pii<String>>,
+    /// The text without the mail that it answers and without the signature. Absent where that is the whole text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<Pii<String>>,
     /// The sanitised HTML. Absent where there is none or it was refused (see the findings).
     pub html: Option<Pii<String>>,
+    /// What was taken out of the HTML.
+    #[serde(default)]
+    pub html_removed: Removed,
     /// Every leaf part that carries bytes, in document order: what the scan has to look at.
     pub parts: Vec<Part>,
     /// The tree of all parts, containers included, in document order: what a finding calls `part 1` is the first.
@@ -98,10 +106,32 @@ pub struct Part {
     pub content_type: String,
     /// The file name, safe to show.
     pub name: Option<Pii<String>>,
+    /// The file name as it was written, decoded, where that is another: never to be shown or used as a path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_name: Option<Pii<String>>,
     /// `Content-ID`, without the angle brackets.
     pub content_id: Option<Pii<String>>,
+    /// `Content-Disposition`, where it says one of the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disposition: Option<Disposition>,
     /// What it is to the mail.
     pub role: PartRole,
+    /// The sanitised HTML shows it: `cid:` and its `content_id`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_shown: bool,
+    /// What was read in its content.
+    #[serde(default, skip_serializing_if = "Facts::is_empty")]
+    pub facts: Facts,
+}
+
+/// How a part is to be presented (RFC 2183 §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Disposition {
+    /// Within the mail.
+    Inline,
+    /// As a file.
+    Attachment,
 }
 
 /// A part in the tree of parts.

@@ -83,7 +83,7 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
         findings.add(FindingCode::CharsetDamaged, Severity::Info, "text");
     }
     let body = bodies.text.as_ref().map(|text| text.expose().as_str());
-    let parts = parts::collect(message, limits, &mut findings);
+    let parts = parts::collect(message, limits, &bodies.references, &mut findings);
     let mut boxes = |list, name| mailboxes(list, name, &mut findings);
     let (to, cc, bcc) = (boxes(headers.to(), "To"), boxes(headers.cc(), "Cc"), boxes(headers.bcc(), "Bcc"));
     // Commands go by the envelope; the header stands in where there is none.
@@ -105,7 +105,9 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
         parts,
         subject,
         text: bodies.text,
+        reply: bodies.reply,
         html: bodies.html,
+        html_removed: bodies.removed,
         findings: findings.into_vec(),
         tags: Vec::new(),
         evidence: None,

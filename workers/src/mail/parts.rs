@@ -3,26 +3,38 @@
 //! Every leaf with bytes is listed, those of nested messages too. What the parser did not open, because of a
 //! limit or a damaged boundary, is listed as one binary leaf, so that nothing is left unscanned.
 
+use std::collections::BTreeSet;
+
 use mail_parser::{Message, MessagePart, MessageRef, PartFlags, PartKind, PartRole as TheirRole, Source};
 use sha2::{Digest as _, Sha256};
 use shared::pii::Pii;
 
 use super::decode::{Damage, Decoder, Encoding, PartAddress, Segment};
+use super::facts::{self, Facts};
 use super::fields::identifier;
 use super::findings::Findings;
 use super::limits::Limits;
-use super::model::{Digest, FindingCode, Part, PartRole, Severity};
-use super::names::file_name;
+use super::model::{Digest, Disposition, FindingCode, Part, PartRole, Severity};
+use super::names::{cut, file_name};
 use super::structure::{place, stopped_at_parts};
 
 /// How much is decoded before it is hashed: small enough to stay in the cache.
 const CHUNK: usize = 64 * 1024;
 /// The longest content type that is kept, in bytes.
 pub(crate) const MAX_CONTENT_TYPE: usize = 128;
+/// The longest file name that is kept as it was written, in bytes.
+pub(crate) const MAX_RAW_NAME: usize = 1024;
 const BINARY: &str = "application/octet-stream";
 
 /// The leaf parts in document order.
-pub(super) fn collect(message: &Message<'_>, limits: &Limits, findings: &mut Findings) -> Vec<Part> {
+///
+/// `references` are the parts that the HTML shows, by `Content-ID`.
+pub(super) fn collect(
+    message: &Message<'_>,
+    limits: &Limits,
+    references: &BTreeSet<String>,
+    findings: &mut Findings,
+) -> Vec<Part> {
     let mut hasher = Hasher::default();
     let too_much = encoded_work(message) > limits.encoded_work;
     let mut parts = Vec::new();
@@ -35,7 +47,9 @@ pub(super) fn collect(message: &Message<'_>, limits: &Limits, findings: &mut Fin
         let (content, damage) = hasher.digest(part.raw_body(), encoding(&part));
         note(&damage, &part, findings);
         if is_leaf && content.len > 0 {
-            parts.push(describe(&part, address(message, &part), content));
+            let part = describe(&part, address(message, &part), content);
+            let is_shown = part.content_id.as_ref().is_some_and(|id| references.contains(id.expose()));
+            parts.push(Part { is_shown, facts: facts::read(&part.content_type, hasher.head()), ..part });
         }
     }
     if too_much {
@@ -96,15 +110,26 @@ fn note(damage: &Damage, part: &MessagePart<'_>, findings: &mut Findings) {
 }
 
 fn describe(part: &MessagePart<'_>, address: PartAddress, content: Digest) -> Part {
-    let (name, _) = part.attachment_name().map_or((None, false), file_name);
+    let written = part.attachment_name();
+    let (name, _) = written.map_or((None, false), file_name);
     Part {
         address,
         content,
         content_type: content_type(part),
+        raw_name: written.filter(|w| name.as_deref() != Some(*w)).map(|w| Pii::new(cut(w, MAX_RAW_NAME).to_owned())),
         name: name.map(Pii::new),
         content_id: identifier(part.content_id()),
+        disposition: disposition(part),
         role: role(part),
+        is_shown: false,
+        facts: Facts::default(),
     }
+}
+
+fn disposition(part: &MessagePart<'_>) -> Option<Disposition> {
+    let kind = part.content_disposition()?.ctype();
+    let known = [("inline", Disposition::Inline), ("attachment", Disposition::Attachment)];
+    known.into_iter().find(|(name, _)| kind.eq_ignore_ascii_case(name)).map(|(_, disposition)| disposition)
 }
 
 /// The type of a leaf: what was not opened as the container that it says it is, is binary.
@@ -150,33 +175,50 @@ fn rest(message: &Message<'_>, hasher: &mut Hasher) -> Part {
         content: hasher.digest(body, Encoding::Identity).0,
         content_type: BINARY.to_owned(),
         name: None,
+        raw_name: None,
         content_id: None,
+        disposition: None,
         role: PartRole::Attachment,
+        is_shown: false,
+        facts: Facts::default(),
     }
 }
 
-/// Decodes and hashes, keeping its buffer.
+/// Decodes and hashes, keeping its buffers.
 #[derive(Default)]
-struct Hasher(Vec<u8>);
+struct Hasher {
+    chunk: Vec<u8>,
+    /// The beginning of what was decoded last.
+    head: Vec<u8>,
+}
 
 impl Hasher {
     fn digest(&mut self, bytes: &[u8], encoding: Encoding) -> (Digest, Damage) {
+        self.head.clear();
         if encoding == Encoding::Identity {
+            self.head.extend_from_slice(bytes.get(..facts::HEAD).unwrap_or(bytes));
             return (digest(bytes), Damage::default());
         }
         let (mut decoder, mut sha256, mut len) = (Decoder::new(encoding), Sha256::new(), 0);
+        let head = &mut self.head;
         let mut add = |decoded: &mut Vec<u8>| {
             len += decoded.len() as u64;
             sha256.update(&*decoded);
+            let missing = facts::HEAD.saturating_sub(head.len());
+            head.extend_from_slice(decoded.get(..missing).unwrap_or(decoded));
             decoded.clear();
         };
         for chunk in bytes.chunks(CHUNK) {
-            decoder.push(chunk, &mut self.0);
-            add(&mut self.0);
+            decoder.push(chunk, &mut self.chunk);
+            add(&mut self.chunk);
         }
-        let damage = decoder.finish(&mut self.0);
-        add(&mut self.0);
+        let damage = decoder.finish(&mut self.chunk);
+        add(&mut self.chunk);
         (Digest { len, sha256: sha256.finalize().into() }, damage)
+    }
+
+    fn head(&self) -> &[u8] {
+        &self.head
     }
 }
 

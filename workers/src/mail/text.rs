@@ -1,4 +1,7 @@
-//! The bodies of a mail: the plain text and the sanitised HTML.
+//! The bodies of a mail: the plain text, the reply in it and the sanitised HTML.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use mail_parser::{MessagePart, MessageRef, PartKind, html_to_text, text_to_html};
 use shared::pii::Pii;
@@ -7,24 +10,41 @@ use super::findings::Findings;
 use super::limits::Limits;
 use super::model::{FindingCode, Severity};
 use super::names::cut;
-use super::sanitise::sanitise;
+use super::reply::reply;
+use super::sanitise::{Removed, Sanitised, sanitise, text_of};
 
 /// What a reader would see.
 pub(super) struct Bodies {
     pub(super) text: Option<Pii<String>>,
+    /// The text without quotes and signature, where that is another.
+    pub(super) reply: Option<Pii<String>>,
     pub(super) html: Option<Pii<String>>,
+    pub(super) removed: Removed,
+    /// The parts that the HTML refers to, by `Content-ID`.
+    pub(super) references: BTreeSet<String>,
 }
 
 /// The bodies of a message. Where there is no text part the text comes from the sanitised HTML, or, when that was
 /// refused, from the beginning of the HTML as it was (as text it can do no harm).
 pub(super) fn bodies(message: &MessageRef<'_>, limits: &Limits, findings: &mut Findings) -> Bodies {
     let raw_html = html(message, limits);
-    let html = raw_html.as_deref().and_then(|raw| clean(raw, limits, findings));
+    let sanitised = raw_html.as_deref().and_then(|raw| clean(raw, limits, findings));
     let own = plain(message, limits, findings);
-    let derived =
-        || Some(tidy(&html_to_text(html.as_deref().or(raw_html.as_deref().map(|raw| cut(raw, limits.html)))?)));
+    let derived = || match (&sanitised, &raw_html) {
+        (Some(sanitised), _) => Some(text_of(&sanitised.html, limits.text)),
+        (None, Some(raw)) => Some(tidy(&html_to_text(cut(raw, limits.html)))),
+        (None, None) => None,
+    };
     let text = own.or_else(derived).map(|text| bounded(text, limits, findings)).filter(|text| !text.trim().is_empty());
-    Bodies { text: text.map(Pii::new), html: html.map(Pii::new) }
+    let reply = text.as_deref().and_then(|text| match reply(text) {
+        Cow::Owned(reply) => Some(Pii::new(reply)),
+        Cow::Borrowed(_) => None,
+    });
+    let (html, removed, references) = match sanitised {
+        Some(Sanitised { html, removed, references }) => (Some(Pii::new(html)), removed, references),
+        None => (None, Removed::default(), BTreeSet::new()),
+    };
+    Bodies { text: text.map(Pii::new), reply, html, removed, references }
 }
 
 /// The text parts of the text body, joined.
@@ -84,13 +104,13 @@ fn html(message: &MessageRef<'_>, limits: &Limits) -> Option<String> {
     Some(joined)
 }
 
-fn clean(raw: &str, limits: &Limits, findings: &mut Findings) -> Option<String> {
+fn clean(raw: &str, limits: &Limits, findings: &mut Findings) -> Option<Sanitised> {
     match sanitise(raw, limits) {
         Ok(sanitised) => {
             if sanitised.removed.is_active() {
                 findings.add(FindingCode::ActiveContentRemoved, Severity::Info, "html");
             }
-            Some(sanitised.html)
+            Some(sanitised)
         }
         Err(_) => {
             findings.add(FindingCode::HtmlRefused, Severity::Warning, "html");
@@ -98,3 +118,6 @@ fn clean(raw: &str, limits: &Limits, findings: &mut Findings) -> Option<String> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

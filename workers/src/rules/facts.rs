@@ -76,7 +76,7 @@ mod tests {
     use shared::pii::Pii;
 
     use super::*;
-    use crate::mail::model::Digest;
+    use crate::mail::{model::Digest, sanitise::Removed};
 
     fn mailboxes(addresses: &[&str]) -> Vec<Mailbox> {
         addresses.iter().map(|address| Mailbox { name: None, address: Pii::new((*address).to_owned()) }).collect()
@@ -96,7 +96,9 @@ mod tests {
             subject: Some(Pii::new("Hello".to_owned())),
             headers: vec![],
             text: None,
+            reply: None,
             html: None,
+            html_removed: Removed::default(),
             parts: vec![],
             structure: vec![],
             findings: vec![],

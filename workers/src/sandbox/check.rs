@@ -7,6 +7,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::mail::decode::Encoding;
+use crate::mail::facts;
 use crate::mail::fields::{MAX_FIELD_NAME, MAX_LINE, MAX_MAILBOXES};
 use crate::mail::findings::MAX_PER_CODE;
 use crate::mail::intent::MAX_ARGUMENT;
@@ -14,7 +15,7 @@ use crate::mail::limits::Limits;
 use crate::mail::model::{Finding, FindingCode, HeaderField, Intent, Mailbox, Node, ParsedMail, Part};
 use crate::mail::names::MAX_NAME;
 use crate::mail::parse::Refusal;
-use crate::mail::parts::MAX_CONTENT_TYPE;
+use crate::mail::parts::{MAX_CONTENT_TYPE, MAX_RAW_NAME};
 use crate::mail::sanitise::MAX_GROWTH;
 
 /// The most findings in all.
@@ -48,7 +49,9 @@ fn check_mail(mail: &ParsedMail, raw_len: u64, limits: &Limits) -> Result<(), Un
     let total: usize = mail.headers.iter().map(|field| field.name.len() + field.value.expose().len()).sum();
     let are_bounded = mail.headers.len() <= limits.fields && total <= limits.fields_total;
     holds(are_bounded && mail.headers.iter().all(|field| is_field(field, limits)), "headers")?;
-    holds(mail.text.as_ref().is_none_or(|text| text.expose().len() <= limits.text), "text")?;
+    let is_text =
+        |text: &Option<shared::pii::Pii<String>>| text.as_ref().is_none_or(|t| t.expose().len() <= limits.text);
+    holds(is_text(&mail.text) && is_text(&mail.reply), "text")?;
     let max_html = limits.html.saturating_mul(MAX_GROWTH);
     holds(mail.html.as_ref().is_none_or(|html| html.expose().len() <= max_html), "html")?;
     // One more than the parser's own: the rest of a mail whose parts it stopped counting.
@@ -110,7 +113,9 @@ fn is_part(part: &Part, raw_len: u64, limits: &Limits) -> bool {
         && part.content.len <= inner.len()
         && (inner.encoding != Encoding::Identity || part.content.len == inner.len());
     let is_short = |text: &Option<shared::pii::Pii<String>>, max| text.as_ref().is_none_or(|t| t.expose().len() <= max);
-    fits && is_type(&part.content_type) && is_short(&part.name, MAX_NAME) && is_short(&part.content_id, MAX_LINE)
+    let names = is_short(&part.name, MAX_NAME) && is_short(&part.raw_name, MAX_RAW_NAME);
+    let facts = part.facts.invitation.as_ref().is_none_or(|invitation| facts::is_bounded(invitation));
+    fits && is_type(&part.content_type) && names && facts && is_short(&part.content_id, MAX_LINE)
 }
 
 fn is_finding(finding: &Finding) -> bool {
@@ -132,6 +137,7 @@ fn is_intent(intent: &Intent) -> bool {
 mod tests {
     use super::*;
     use crate::mail::decode::{PartAddress, Segment};
+    use crate::mail::facts::{Facts, Invitation, MAX_TEXT};
     use crate::mail::model::Severity;
     use crate::mail::parse::parse;
 
@@ -177,6 +183,11 @@ mod tests {
         assert_eq!(super::parse(Ok(&mail), len, &limits), Err(Untrue("work")), "inside an encoded message");
         assert_eq!(verdict(|mail| mail.parts[0].content_type = "a b@c".to_owned()), Err(Untrue("parts")));
         assert_eq!(verdict(|mail| mail.text = Some("x".repeat(2 << 20).into())), Err(Untrue("text")));
+        assert_eq!(verdict(|mail| mail.reply = Some("x".repeat(2 << 20).into())), Err(Untrue("text")));
+        assert_eq!(verdict(|mail| mail.parts[0].raw_name = Some("x".repeat(2_000).into())), Err(Untrue("parts")));
+        let invitation = Invitation { summary: Some("x".repeat(MAX_TEXT + 1).into()), ..Invitation::default() };
+        let facts = Facts { invitation: Some(Box::new(invitation)), image: None };
+        assert_eq!(verdict(|mail| mail.parts[0].facts = facts), Err(Untrue("parts")));
         assert_eq!(verdict(|mail| mail.html = Some("x".repeat(17 << 20).into())), Err(Untrue("html")));
         assert_eq!(verdict(|mail| mail.subject = Some("x".repeat(999).into())), Err(Untrue("identifiers")));
         assert_eq!(verdict(|mail| mail.headers[0].name = "a b".to_owned()), Err(Untrue("headers")));

@@ -147,7 +147,7 @@ impl Sandbox {
         if raw.len() > self.config.limits.raw {
             return Ok(Err(Refusal { code: RefusalCode::TooLarge, place: "mail".to_owned() }));
         }
-        self.ask(Parse { limits: self.config.limits, recipients, trust: self.config.trust.clone() }, &raw).await
+        self.ask(Parse { limits: self.config.limits.clone(), recipients, trust: self.config.trust.clone() }, &raw).await
     }
 
     /// Has a child do a task. Waits for a free one; dropping the future kills the child that has the bytes.

@@ -122,7 +122,8 @@ impl Settings {
             raw: size(self.limits.max_mail),
             parts: size(self.limits.max_parts.get().into()),
             html: size(self.limits.max_html),
-            remote_images: self.html.remote_images,
+            remote_images: self.html.remote_images.clone(),
+            html_budget: self.html.budget,
             ..ParseLimits::default()
         }
     }

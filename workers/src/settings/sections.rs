@@ -18,7 +18,7 @@ use shared::{
 
 use crate::{
     jobs::SmtpEnvelope,
-    mail::sanitise::RemoteImages,
+    mail::sanitise::{ProxyUrl, RemoteImages},
     names::{self, TenantName},
 };
 
@@ -64,6 +64,8 @@ pub struct Tenants(BTreeMap<String, TenantName>);
 pub struct Html {
     /// What becomes of images that load from elsewhere.
     pub remote_images: RemoteImages,
+    /// Processor time for the HTML of one mail.
+    pub budget: Duration,
 }
 
 /// `[telemetry]`.
@@ -218,9 +220,29 @@ impl Tenants {
 
 impl Html {
     pub(super) fn read(section: &Reader<'_>) -> Self {
-        let choices = [("block", RemoteImages::Block), ("keep", RemoteImages::Keep)];
-        Self { remote_images: section.one_of_or_first("remote_images", choices) }
+        let proxy = section.parsed("proxy_url", ProxyUrl::EXPECTED, ProxyUrl::parse);
+        let choices = [("block", Remote::Block), ("keep", Remote::Keep), ("proxy-url", Remote::ProxyUrl)];
+        let remote_images = match (section.one_of_or_first("remote_images", choices), proxy) {
+            (Remote::Block, _) => RemoteImages::Block,
+            (Remote::Keep, _) => RemoteImages::Keep,
+            (Remote::ProxyUrl, Some(proxy)) => RemoteImages::ProxyUrl(proxy),
+            (Remote::ProxyUrl, None) => {
+                if !section.is_set("proxy_url") {
+                    section.missing("proxy_url", ProxyUrl::EXPECTED);
+                }
+                RemoteImages::Block
+            }
+        };
+        Self { remote_images, budget: positive(section, "budget", Duration::from_millis(250)) }
     }
+}
+
+/// The words for [`RemoteImages`].
+#[derive(Clone, Copy)]
+enum Remote {
+    Block,
+    Keep,
+    ProxyUrl,
 }
 
 impl Telemetry {

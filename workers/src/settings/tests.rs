@@ -187,7 +187,7 @@ fn three_errors_are_reported_at_once() {
         r#"3 errors in the configuration:
   mailtri.toml:2: limits.max_mail = 40: expected a size with its unit (B, KB, MB, GB, KiB, MiB, GiB), such as "25MB" or "64KiB"
   mailtri.toml:3: stage.pasre: unknown key; did you mean "parse"?
-  mailtri.toml:6: html.remote_images = "no": expected one of "block", "keep""#
+  mailtri.toml:6: html.remote_images = "no": expected one of "block", "keep", "proxy-url""#
     );
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use shared::pii::Pii;
 
-use super::{Inspection, Judged, ScanResult, forecast, senders, tree};
+use super::{Inspection, Judged, ScanResult, facts, forecast, senders, tree};
 use crate::{
     auth::Domain,
     cli::table::Table,
@@ -43,7 +43,13 @@ pub(super) fn text(inspection: &Inspection) -> String {
         out.item(&format!("{}: {}", field.name, shortened(field.value.expose(), SHOWN_FIELD)));
     }
     out.body("text", mail.text.as_ref());
+    if let Some(reply) = &mail.reply {
+        out.body("reply, without quotes and signature", Some(reply));
+    }
     out.body("html, sanitised", mail.html.as_ref());
+    if let Some(removed) = facts::removed(&mail.html_removed) {
+        out.heading(&format!("removed from the html: {removed}"));
+    }
     out.finish()
 }
 

@@ -1,5 +1,6 @@
 //! The tree of a mail's parts, drawn.
 
+use super::facts;
 use crate::mail::model::{Node, ParsedMail, Part, PartRole};
 
 /// A line for every part: its number, its type under what holds it, and what is known of a leaf.
@@ -36,7 +37,7 @@ fn leaf(part: &Part) -> String {
         PartRole::Attachment => "attachment",
     };
     let name = part.name.as_ref().map(|name| format!("  {:?}", name.expose())).unwrap_or_default();
-    format!("{role:<10}  {:>10}{name}", size(part.content.len))
+    format!("{role:<10}  {:>10}{name}{}", size(part.content.len), facts::of_part(part))
 }
 
 /// Bytes as people read them.

@@ -1,98 +1,116 @@
-//! Rewrites HTML into well-nested markup of the allowed elements, in one linear pass.
+//! Writes HTML anew in one linear pass: well-nested markup of the allowed elements, with the allowed attributes, all
+//! text escaped.
 //!
-//! `html5ever`'s tree builder looks through its stack of open elements at nearly every tag, reopens formatting
-//! elements that were not closed, and hoists what stands between the cells of a table; its serialiser looks through
-//! the rest of a text at each character that it escapes. Each of them is quadratic in hostile input. After this pass none of that can happen: every element is closed where the HTML standard closes
-//! it, so the builder's stack is exactly `Balancer::open`, whose depth and cost are bounded here; content between
-//! cells gets a cell; foreign (SVG, MathML) and raw text elements are gone, so that there is one tokeniser state;
-//! and a tag has few attributes. A `<` in the output always begins a whole tag of an allowed element.
+//! What comes out is read by every HTML parser exactly as it was written, and that is what makes it safe. Its
+//! grammar is small: escaped text, start tags of elements in `KEPT` with attributes in double quotes, and their end
+//! tags; so the tokeniser stays in the states for text, tags and quoted values. Every element is closed where the
+//! HTML standard closes it, so that the tree builder has nothing to repair: its stack of open elements is
+//! `Balancer::open`, content between cells has a cell, and foreign (SVG, MathML) and raw text elements are gone. Tests
+//! hold it to that: the output read by `html5ever` and written again is the output, byte for byte.
 
-use memchr::{memchr_iter, memmem};
+use std::ops::Range;
 
+use super::attributes::Cleaner;
+use super::budget::Budget;
 use super::elements::{Element, Fate, Kind, fate};
-use super::tokens::{StartTag, Token, Tokens};
-use super::{HtmlRefused, Limits, Removed};
+use super::references::{Place, resolve};
+use super::tokens::{Attribute, Token, Tokens};
+use super::{HtmlRefused, MAX_GROWTH, escape};
+use crate::mail::limits::Limits;
 
-/// More attributes than this, and a tag loses them all: the tokeniser compares each with each.
-const MAX_ATTRIBUTES: usize = 64;
 /// How many elements may be closed and opened again to end one around them, and how long their tags may be.
 const MAX_REOPENED: usize = 8;
 const MAX_REOPENED_BYTES: usize = 2 * 1024;
 /// How much may be written again in all.
 const MAX_REOPENED_TOTAL: usize = 64 * 1024;
-/// How much text is looked through in the time of one step.
-const BYTES_PER_STEP: usize = 512;
+/// After how many tokens the budget is looked at.
+const TOKENS_PER_CHECK: usize = 128;
 
 const BODY: Element = Element { name: "tbody", kind: Kind::Section };
 const ROW: Element = Element { name: "tr", kind: Kind::Row };
 const CELL: Element = Element { name: "td", kind: Kind::Cell };
 const COLUMNS: Element = Element { name: "colgroup", kind: Kind::ColGroup };
 
-/// Balances `html`, whose newlines are normalised.
-pub(super) fn balance(html: &str, limits: &Limits) -> Result<(String, Removed), HtmlRefused> {
+/// What was written.
+pub(super) struct Balanced<'l> {
+    pub(super) html: String,
+    pub(super) cleaner: Cleaner<'l>,
+    /// There was something to repair or to remove that ordinary mail does not have.
+    pub(super) is_suspect: bool,
+}
+
+/// Writes `html`, whose newlines are normalised, anew.
+pub(super) fn balance<'l>(html: &str, limits: &'l Limits, budget: Budget) -> Result<Balanced<'l>, HtmlRefused> {
     let mut tokens = Tokens::new(html);
     let mut balancer = Balancer::new(html.len(), limits);
+    let mut until_check = TOKENS_PER_CHECK;
     while let Some(token) = tokens.next() {
         match token {
             Token::Text(text) => balancer.text(text)?,
-            Token::Start(tag) => match fate(tag.name) {
-                Fate::Keep(element) => balancer.start(element, &tag)?,
-                other => balancer.drop_element(other, tag.name, &mut tokens),
-            },
+            Token::Start(name) => {
+                balancer.cleaner.note_handlers(tokens.attributes());
+                match fate(name) {
+                    Fate::Keep(element) => balancer.start(element, &tokens)?,
+                    other => balancer.drop_element(other, name, &mut tokens),
+                }
+            }
             Token::End(name) => {
                 if let Fate::Keep(element) = fate(name) {
                     balancer.end(element);
                 }
             }
         }
+        until_check -= 1;
+        if until_check == 0 {
+            until_check = TOKENS_PER_CHECK;
+            budget.check()?;
+        }
     }
     balancer.close_down_to(0);
-    Ok((balancer.out, balancer.removed))
+    budget.check()?;
+    let is_suspect = balancer.is_suspect || balancer.cleaner.removed.is_active();
+    Ok(Balanced { html: balancer.out, cleaner: balancer.cleaner, is_suspect })
 }
 
-/// An open element and its start tag as written.
-#[derive(Debug, Clone, Copy)]
-struct Open<'a> {
+/// An open element and where its start tag was written.
+#[derive(Debug, Clone)]
+struct Open {
     element: Element,
-    tag: &'a str,
+    tag: Range<usize>,
 }
 
-struct Balancer<'a> {
+struct Balancer<'l> {
     out: String,
-    open: Vec<Open<'a>>,
-    removed: Removed,
+    open: Vec<Open>,
+    cleaner: Cleaner<'l>,
     /// Names of elements that have no end tag in the rest of the text.
     unclosed: Vec<String>,
     /// Nothing was written since a `<pre>`, whose first line break is not content.
     after_pre: bool,
+    is_suspect: bool,
     reopened: usize,
-    /// The text since the last tag: its length, and how many of its characters the serialiser has to escape.
-    run: usize,
-    run_escapes: usize,
-    work: usize,
     max_depth: usize,
-    max_work: usize,
+    max_out: usize,
 }
 
-impl<'a> Balancer<'a> {
-    fn new(len: usize, limits: &Limits) -> Self {
+impl<'l> Balancer<'l> {
+    fn new(len: usize, limits: &'l Limits) -> Self {
         Self {
             out: String::with_capacity(len + len / 8),
             open: Vec::with_capacity(64),
-            removed: Removed::default(),
+            cleaner: Cleaner::new(&limits.remote_images),
             unclosed: Vec::new(),
             after_pre: false,
+            is_suspect: false,
             reopened: 0,
-            run: 0,
-            run_escapes: 0,
-            work: 0,
             max_depth: limits.html_depth,
-            max_work: limits.html_work.saturating_mul(1_000),
+            max_out: limits.html.saturating_mul(MAX_GROWTH),
         }
     }
 
-    fn text(&mut self, text: &str) -> Result<(), HtmlRefused> {
-        let text = if self.after_pre { without_line_breaks(text) } else { text };
+    fn text(&mut self, written: &str) -> Result<(), HtmlRefused> {
+        let text = resolve(written, Place::Text);
+        let text = if self.after_pre { text.trim_start_matches(['\n', '\r']) } else { &text };
         if text.is_empty() {
             return Ok(());
         }
@@ -100,37 +118,21 @@ impl<'a> Balancer<'a> {
             self.open_cell()?;
         }
         self.after_pre = false;
-        self.weigh(text)?;
-        match text.strip_prefix('<') {
-            Some(rest) => {
-                self.out.push_str("&lt;");
-                self.out.push_str(rest);
-            }
-            None => self.out.push_str(text),
-        }
-        Ok(())
+        escape::text(text, &mut self.out);
+        self.fits()
     }
 
-    /// Adds what writing the text out will cost: for each character to escape, the serialiser looks through what is
-    /// left of the text node.
-    fn weigh(&mut self, text: &str) -> Result<(), HtmlRefused> {
-        let references = memchr_iter(b'&', text.as_bytes()).count();
-        let escapes =
-            references + memmem::find_iter(text.as_bytes(), "\u{a0}").count() + usize::from(text.starts_with('<'));
-        self.run_escapes += escapes;
-        self.work += (self.run_escapes * text.len() + escapes * self.run) / BYTES_PER_STEP;
-        self.run += text.len();
-        if self.work > self.max_work { Err(HtmlRefused::TooMuchWork) } else { Ok(()) }
+    fn fits(&self) -> Result<(), HtmlRefused> {
+        if self.out.len() > self.max_out { Err(HtmlRefused::TooLong) } else { Ok(()) }
     }
 
-    fn start(&mut self, element: Element, tag: &StartTag<'a>) -> Result<(), HtmlRefused> {
-        self.removed.handlers += tag.handlers;
-        self.removed.urls += tag.scripts;
-        self.work += self.open.len();
-        let bare = tag.attributes > MAX_ATTRIBUTES;
-        let whole = if bare { "" } else { tag.whole };
+    fn start(&mut self, element: Element, tokens: &Tokens<'_>) -> Result<(), HtmlRefused> {
+        self.is_suspect |= tokens.has_more();
         if self.make_room(element)? {
-            self.write(element, whole)?;
+            let attributes = if tokens.has_more() { &[][..] } else { tokens.attributes() };
+            self.write(element, attributes)?;
+        } else {
+            self.is_suspect = true;
         }
         Ok(())
     }
@@ -168,7 +170,7 @@ impl<'a> Balancer<'a> {
             return Ok(false);
         }
         if self.top() == Some(Kind::Table) {
-            self.write(COLUMNS, "")?;
+            self.write(COLUMNS, &[])?;
         }
         Ok(true)
     }
@@ -178,7 +180,7 @@ impl<'a> Balancer<'a> {
             return Ok(false);
         }
         if self.top() == Some(Kind::Table) {
-            self.write(BODY, "")?;
+            self.write(BODY, &[])?;
         }
         Ok(true)
     }
@@ -189,14 +191,15 @@ impl<'a> Balancer<'a> {
         }
         if self.top() != Some(Kind::Row) {
             self.room_for_row()?;
-            self.write(ROW, "")?;
+            self.write(ROW, &[])?;
         }
         Ok(true)
     }
 
     /// Content between the cells of a table gets a cell of its own.
     fn open_cell(&mut self) -> Result<(), HtmlRefused> {
-        if self.room_for_cell()? { self.write(CELL, "") } else { Ok(()) }
+        self.is_suspect = true;
+        if self.room_for_cell()? { self.write(CELL, &[]) } else { Ok(()) }
     }
 
     fn room_for_link(&mut self) -> Result<bool, HtmlRefused> {
@@ -205,7 +208,7 @@ impl<'a> Balancer<'a> {
     }
 
     fn end(&mut self, element: Element) {
-        let same = |open: &Open<'_>| open.element == element;
+        let same = |open: &Open| open.element == element;
         let found = match element.kind {
             Kind::Void | Kind::Rule | Kind::Col => None,
             Kind::Table | Kind::Section | Kind::Row | Kind::Cell | Kind::Caption | Kind::ColGroup => {
@@ -228,6 +231,7 @@ impl<'a> Balancer<'a> {
     /// Ends an element and leaves those inside it open: they are closed and opened again. Returns whether it did,
     /// which is not the case when that would be too much; the element then ends with what is around it.
     fn end_around(&mut self, found: usize) -> bool {
+        self.is_suspect = true;
         let above: Vec<_> = self.open.get(found + 1..).unwrap_or_default().to_vec();
         let bytes = above.iter().map(|open| open.tag.len() + 12).sum::<usize>();
         let fits =
@@ -235,7 +239,7 @@ impl<'a> Balancer<'a> {
         if fits {
             self.reopened += bytes;
             self.close_down_to(found);
-            above.into_iter().for_each(|open| self.push(open));
+            above.into_iter().for_each(|open| self.reopen(open));
         }
         fits
     }
@@ -275,40 +279,35 @@ impl<'a> Balancer<'a> {
     fn pop(&mut self) {
         if let Some(open) = self.open.pop() {
             self.after_pre = false;
-            (self.run, self.run_escapes) = (0, 0);
             self.out.push_str("</");
             self.out.push_str(open.element.name);
             self.out.push('>');
         }
     }
 
-    /// Writes a start tag: as it was written, or a bare one.
-    fn write(&mut self, element: Element, tag: &'a str) -> Result<(), HtmlRefused> {
-        let depth = self.open.len();
-        self.push(Open { element, tag });
-        if matches!(element.kind, Kind::Void | Kind::Rule | Kind::Col) {
-            self.open.truncate(depth);
+    /// Writes a start tag.
+    fn write(&mut self, element: Element, attributes: &[Attribute<'_>]) -> Result<(), HtmlRefused> {
+        let start = self.out.len();
+        self.cleaner.write(element, attributes, &mut self.out);
+        self.after_pre = element.name == "pre";
+        if !matches!(element.kind, Kind::Void | Kind::Rule | Kind::Col) {
+            self.open.push(Open { element, tag: start..self.out.len() });
         }
         if self.open.len() > self.max_depth {
             return Err(HtmlRefused::TooDeep);
         }
-        if self.work > self.max_work {
-            return Err(HtmlRefused::TooMuchWork);
-        }
-        Ok(())
+        self.fits()
     }
 
-    fn push(&mut self, open: Open<'a>) {
-        if open.tag.is_empty() {
-            self.out.push('<');
-            self.out.push_str(open.element.name);
-            self.out.push('>');
-        } else {
-            self.out.push_str(open.tag);
+    /// Writes a start tag again. What stood between two headings may be gone, and a heading ends one.
+    fn reopen(&mut self, open: Open) {
+        if open.element.kind == Kind::Heading && self.top() == Some(Kind::Heading) {
+            self.pop();
         }
+        let start = self.out.len();
+        self.out.extend_from_within(open.tag);
         self.after_pre = open.element.name == "pre";
-        (self.run, self.run_escapes) = (0, 0);
-        self.open.push(open);
+        self.open.push(Open { element: open.element, tag: start..self.out.len() });
     }
 
     fn top(&self) -> Option<Kind> {
@@ -319,16 +318,20 @@ impl<'a> Balancer<'a> {
         self.top().is_some_and(Kind::is_table_frame)
     }
 
-    fn drop_element(&mut self, fate: Fate, name: &str, tokens: &mut Tokens<'a>) {
-        let (Fate::Unwrap { active } | Fate::Cut { active } | Fate::CutClosed { active }) = fate else { return };
-        self.removed.active += u32::from(active);
-        if matches!(fate, Fate::Unwrap { .. }) {
+    fn drop_element(&mut self, fate: Fate, name: &str, tokens: &mut Tokens<'_>) {
+        let (Fate::Unwrap(counts) | Fate::Cut(counts) | Fate::CutClosed(counts)) = fate else { return };
+        self.cleaner.removed.count(counts);
+        if matches!(fate, Fate::Unwrap(_)) {
             return;
         }
         let lower = name.to_ascii_lowercase();
-        if self.unclosed.contains(&lower) || !tokens.skip_element(&lower) {
-            self.unclosed.push(lower);
-            if matches!(fate, Fate::Cut { .. }) {
+        let is_known = self.unclosed.contains(&lower);
+        if is_known || !tokens.skip_element(&lower) {
+            self.is_suspect = true;
+            if !is_known {
+                self.unclosed.push(lower);
+            }
+            if matches!(fate, Fate::Cut(_)) {
                 tokens.skip_rest();
             }
         }
@@ -338,30 +341,4 @@ impl<'a> Balancer<'a> {
 /// Barriers of `li`, `dd` and `dt`: every special element but `address`, `div` and `p`.
 fn ends_items(kind: Kind) -> bool {
     kind.is_boundary() || matches!(kind, Kind::List)
-}
-
-/// Text after `<pre>` without the line breaks that it begins with, written or as character references.
-fn without_line_breaks(text: &str) -> &str {
-    let mut text = text;
-    loop {
-        let rest = text.trim_start_matches('\n');
-        let after = reference(rest).unwrap_or(rest);
-        if after.len() == text.len() {
-            return text;
-        }
-        text = after;
-    }
-}
-
-/// What follows a character reference for a line feed or a carriage return.
-fn reference(text: &str) -> Option<&str> {
-    if let Some(rest) = text.strip_prefix("&NewLine;") {
-        return Some(rest);
-    }
-    let number = text.strip_prefix("&#")?;
-    let (digits, radix) = number.strip_prefix(['x', 'X']).map_or((number, 10), |hex| (hex, 16));
-    let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
-    let value = u32::from_str_radix(digits.get(..end)?, radix).ok()?;
-    let rest = digits.get(end..)?;
-    matches!(value, 10 | 13).then(|| rest.strip_prefix(';').unwrap_or(rest))
 }

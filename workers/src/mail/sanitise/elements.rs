@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use super::removed::Counts;
+
 /// An element that stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Element {
@@ -68,17 +70,11 @@ impl Kind {
 pub(super) enum Fate {
     Keep(Element),
     /// Its tags go, its content stays.
-    Unwrap {
-        active: bool,
-    },
+    Unwrap(Counts),
     /// It goes with its content; without an end tag, everything goes.
-    Cut {
-        active: bool,
-    },
+    Cut(Counts),
     /// It goes with its content; without an end tag, its start tag alone goes.
-    CutClosed {
-        active: bool,
-    },
+    CutClosed(Counts),
 }
 
 /// Every element that stays.
@@ -130,7 +126,7 @@ pub(super) const KEPT: [(Kind, &[&str]); 17] = [
 /// What becomes of the element with this name (as written).
 pub(super) fn fate(name: &str) -> Fate {
     let mut lower = [0; 16];
-    let Some(lower) = lower.get_mut(..name.len()) else { return Fate::Unwrap { active: false } };
+    let Some(lower) = lower.get_mut(..name.len()) else { return Fate::Unwrap(Counts::Other) };
     lower.copy_from_slice(name.as_bytes());
     lower.make_ascii_lowercase();
     let lower = std::str::from_utf8(lower).unwrap_or_default();
@@ -138,15 +134,22 @@ pub(super) fn fate(name: &str) -> Fate {
         return Fate::Keep(element);
     }
     match lower {
-        "script" | "iframe" => Fate::Cut { active: true },
-        "style" | "noembed" | "noframes" | "plaintext" => Fate::Cut { active: false },
-        "svg" | "math" | "select" | "textarea" | "template" => Fate::CutClosed { active: true },
-        "title" | "xmp" => Fate::CutClosed { active: false },
-        "object" | "embed" | "applet" | "form" | "input" | "button" | "base" | "frame" | "frameset" | "audio"
-        | "video" | "source" | "track" | "portal" | "keygen" | "isindex" | "marquee" | "dialog" => {
-            Fate::Unwrap { active: true }
+        "script" => Fate::Cut(Counts::Script),
+        "iframe" => Fate::Cut(Counts::Embed),
+        "style" => Fate::Cut(Counts::StyleSheet),
+        "noembed" | "noframes" | "plaintext" => Fate::Cut(Counts::Other),
+        "svg" | "math" | "template" => Fate::CutClosed(Counts::Embed),
+        "select" | "textarea" => Fate::CutClosed(Counts::Form),
+        "title" => Fate::CutClosed(Counts::Nothing),
+        "xmp" => Fate::CutClosed(Counts::Other),
+        "object" | "embed" | "applet" | "base" | "frame" | "frameset" | "audio" | "video" | "source" | "track"
+        | "portal" | "marquee" | "fencedframe" | "layer" | "bgsound" => Fate::Unwrap(Counts::Embed),
+        "form" | "input" | "button" | "keygen" | "isindex" | "dialog" | "option" | "optgroup" => {
+            Fate::Unwrap(Counts::Form)
         }
-        _ => Fate::Unwrap { active: false },
+        "link" => Fate::Unwrap(Counts::StyleSheet),
+        "html" | "head" | "body" | "meta" => Fate::Unwrap(Counts::Nothing),
+        _ => Fate::Unwrap(Counts::Other),
     }
 }
 
@@ -177,8 +180,8 @@ mod tests {
                 assert_eq!(fate(&name.to_uppercase()), Fate::Keep(Element { name, kind }));
             }
         }
-        assert_eq!(fate("SCRIPT"), Fate::Cut { active: true });
-        assert_eq!(fate("o:p"), Fate::Unwrap { active: false });
-        assert_eq!(fate(&"x".repeat(10_000)), Fate::Unwrap { active: false });
+        assert_eq!(fate("SCRIPT"), Fate::Cut(Counts::Script));
+        assert_eq!(fate("o:p"), Fate::Unwrap(Counts::Other));
+        assert_eq!(fate(&"x".repeat(10_000)), Fate::Unwrap(Counts::Other));
     }
 }

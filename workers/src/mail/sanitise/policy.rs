@@ -1,64 +1,68 @@
-//! The e-mail policy for `ammonia`: which attributes stay, and with which values.
+//! The second opinion: `ammonia` with an e-mail policy, over what `balance` wrote.
+//!
+//! Building the tree cannot be interrupted, but its input and its output can: both pass through here piece by piece,
+//! and end when the budget is used up.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::io::{self, Read, Write};
 
 use ammonia::{Builder, UrlRelative};
 
+use super::attributes::{ANYWHERE, MAX_STYLE, MAX_VALUE, REL, SOME};
+use super::budget::Budget;
 use super::elements::KEPT;
-use super::{RemoteImages, Removed, style, url};
+use super::url::{Address, IMAGES, LINKS, image, link};
+use super::{HtmlRefused, RemoteImages, style};
 
-/// The longest attribute value that stays, in bytes; addresses and styles have bounds of their own.
-const MAX_VALUE: usize = 2 * 1024;
-const MAX_STYLE: usize = 8 * 1024;
+/// How much is read between two looks at the budget, in bytes, and how many times is written. The serialiser may look
+/// through all that is left of a text at each character that it escapes: that is a write.
+const PIECE: usize = 4 * 1024;
+const WRITES: usize = 64;
 
-/// What links may lead to.
-const LINKS: [&str; 4] = ["http", "https", "mailto", "tel"];
-/// What images may come from.
-const IMAGES: [&str; 3] = ["cid", "http", "https"];
-const REL: &str = "noopener noreferrer nofollow";
-
-/// Attributes that any element may have.
-const ANYWHERE: [&str; 11] =
-    ["align", "bgcolor", "border", "color", "dir", "height", "lang", "style", "title", "valign", "width"];
-/// Attributes that some elements may have besides.
-const SOME: [(&str, &[&str]); 10] = [
-    ("a", &["href"]),
-    ("col", &["span"]),
-    ("colgroup", &["span"]),
-    ("font", &["face", "size"]),
-    ("hr", &["noshade", "size"]),
-    ("img", &["alt", "hspace", "src", "vspace"]),
-    ("ol", &["start", "type"]),
-    ("table", &["cellpadding", "cellspacing", "rules", "summary"]),
-    ("td", &["colspan", "nowrap", "rowspan"]),
-    ("th", &["colspan", "nowrap", "rowspan"]),
-];
-
-static BLOCK: LazyLock<Builder<'static>> = LazyLock::new(|| builder(RemoteImages::Block));
-static KEEP: LazyLock<Builder<'static>> = LazyLock::new(|| builder(RemoteImages::Keep));
-
-thread_local! {
-    /// What the attribute filter removed from the text in hand: `ammonia` gives it no other way to tell.
-    static COUNT: Cell<Removed> = const { Cell::new(Removed { active: 0, handlers: 0, urls: 0, styles: 0, trackers: 0 }) };
+/// Takes out of `html` what the policy does not allow.
+pub(super) fn apply(html: &str, images: RemoteImages, budget: Budget) -> Result<String, HtmlRefused> {
+    let document = builder(images).clean_from_reader(Metered { inner: html.as_bytes(), budget, writes: 0 });
+    let document = document.map_err(|_| HtmlRefused::OverBudget)?;
+    let mut cleaned = Metered { inner: Vec::with_capacity(html.len()), budget, writes: 0 };
+    document.write_to(&mut cleaned).map_err(|_| HtmlRefused::OverBudget)?;
+    // It writes what it read, and that was text.
+    Ok(String::from_utf8_lossy(&cleaned.inner).into_owned())
 }
 
-/// Cleans balanced HTML and counts what was removed.
-pub(super) fn apply(balanced: &str, images: RemoteImages, removed: &mut Removed) -> String {
-    COUNT.set(Removed::default());
-    let builder = match images {
-        RemoteImages::Block => &BLOCK,
-        RemoteImages::Keep => &KEEP,
-    };
-    // A carriage return can still come from a character reference; the next reader would see a line feed.
-    let html = builder.clean(balanced).to_string().replace('\r', "\n");
-    let count = COUNT.take();
-    removed.urls += count.urls;
-    removed.styles += count.styles;
-    removed.trackers += count.trackers;
-    html
+/// Bytes on their way, as long as there is budget.
+struct Metered<T> {
+    inner: T,
+    budget: Budget,
+    writes: usize,
+}
+
+impl<T> Metered<T> {
+    fn check(&self) -> io::Result<()> {
+        if self.budget.is_spent() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+}
+
+impl Read for Metered<&[u8]> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.check()?;
+        let len = buffer.len().min(PIECE);
+        self.inner.read(buffer.get_mut(..len).unwrap_or_default())
+    }
+}
+
+impl Write for Metered<Vec<u8>> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        if self.writes.is_multiple_of(WRITES) {
+            self.check()?;
+        }
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn builder(images: RemoteImages) -> Builder<'static> {
@@ -70,35 +74,28 @@ fn builder(images: RemoteImages) -> Builder<'static> {
         .tags(tags)
         .generic_attributes(ANYWHERE.into_iter().collect())
         .tag_attributes(attributes)
-        // Every address passes our own check, which is stricter; these let it see them all.
+        // Every address passes our own check as well, which is stricter.
         .url_schemes(LINKS.into_iter().chain(IMAGES).collect())
         .url_relative(UrlRelative::Deny)
         .link_rel(Some(REL))
         .strip_comments(true)
-        .attribute_filter(move |_, name, value| attribute(name, value, images));
+        .attribute_filter(move |_, name, value| attribute(name, value, &images));
     builder
 }
 
-fn attribute<'v>(name: &str, value: &'v str, images: RemoteImages) -> Option<Cow<'v, str>> {
+fn attribute<'v>(name: &str, value: &'v str, images: &RemoteImages) -> Option<Cow<'v, str>> {
     match name {
-        "href" => counted(url::allowed(value, &LINKS), |count| count.urls += 1),
-        "src" if images == RemoteImages::Block && url::is_remote(value) => counted(None, |count| count.trackers += 1),
-        "src" => counted(url::allowed(value, &IMAGES), |count| count.urls += 1),
-        "style" => {
-            let (kept, removed) = style::filter(value.get(..MAX_STYLE).map_or(value, |_| ""));
-            counted((removed == 0).then_some(Cow::Borrowed("")), |count| count.styles += removed);
-            kept.map(Cow::Owned)
-        }
+        "href" => kept(link(value)),
+        "src" => kept(image(value, images)),
+        "style" if value.len() > MAX_STYLE => None,
+        "style" => style::filter(value).0.map(Cow::Owned),
         _ => (value.len() <= MAX_VALUE).then_some(Cow::Borrowed(value)),
     }
 }
 
-/// Passes a value on, and counts where there is none.
-fn counted<T>(value: Option<T>, count: impl FnOnce(&mut Removed)) -> Option<T> {
-    if value.is_none() {
-        let mut removed = COUNT.get();
-        count(&mut removed);
-        COUNT.set(removed);
+fn kept(address: Address<'_>) -> Option<Cow<'_, str>> {
+    match address {
+        Address::Keep(address) => Some(address),
+        Address::Proxied(_) | Address::Remote | Address::Relative | Address::Refused => None,
     }
-    value
 }

@@ -80,6 +80,8 @@ const PROPERTIES: [&str; 70] = [
 const FUNCTIONS: [&str; 4] = ["rgb", "rgba", "hsl", "hsla"];
 /// Words that no value may hold, whatever is around them.
 const WORDS: [&str; 7] = ["url", "expression", "image", "script", "behavior", "binding", "fixed"];
+/// The longest property, in bytes.
+const MAX_PROPERTY: usize = 32;
 /// The longest value that stays, in bytes, and the most declarations.
 const MAX_VALUE: usize = 200;
 const MAX_DECLARATIONS: usize = 64;
@@ -94,7 +96,7 @@ pub(super) fn filter(style: &str) -> (Option<String>, u32) {
                 if !kept.is_empty() {
                     kept.push_str("; ");
                 }
-                kept.push_str(&property);
+                kept.push_str(property);
                 kept.push_str(": ");
                 kept.push_str(value);
             }
@@ -104,29 +106,53 @@ pub(super) fn filter(style: &str) -> (Option<String>, u32) {
     ((!kept.is_empty()).then_some(kept), removed)
 }
 
-fn keep(declaration: &str) -> Option<(String, &str)> {
+fn keep(declaration: &str) -> Option<(&'static str, &str)> {
     let (property, value) = declaration.split_once(':')?;
-    let property = property.trim().to_ascii_lowercase();
+    let property = known(property.trim())?;
     let value = value.trim();
     let moves = property.starts_with("margin") || property == "text-indent";
-    let fits =
-        PROPERTIES.binary_search(&property.as_str()).is_ok() && is_plain(value) && !(moves && value.contains('-'));
-    fits.then_some((property, value))
+    (is_plain(value) && !(moves && value.contains('-'))).then_some((property, value))
+}
+
+/// A property on the list, in whatever case it was written.
+fn known(property: &str) -> Option<&'static str> {
+    let mut lower = [0; MAX_PROPERTY];
+    let lower = lower.get_mut(..property.len())?;
+    lower.copy_from_slice(property.as_bytes());
+    lower.make_ascii_lowercase();
+    let found = PROPERTIES.binary_search_by(|known| known.as_bytes().cmp(lower)).ok()?;
+    PROPERTIES.get(found).copied()
 }
 
 /// Whether a value is made of words, numbers, colours and quoted names alone.
 fn is_plain(value: &str) -> bool {
-    let is_plain_char = |c: char| c.is_alphanumeric() || " #.,%+-!'\"()".contains(c);
     if value.is_empty() || value.len() > MAX_VALUE || !value.chars().all(is_plain_char) {
         return false;
     }
     let lower = value.to_ascii_lowercase();
+    let count = |c: u8| lower.bytes().filter(|b| *b == c).count();
     let called = |(at, _): (usize, &str)| lower.get(..at).is_some_and(|before| FUNCTIONS.contains(&last_word(before)));
-    !WORDS.iter().any(|word| lower.contains(word))
+    !holds_word(lower.as_bytes())
         && lower.match_indices('(').all(called)
-        && lower.matches('(').count() == lower.matches(')').count()
-        && lower.matches('"').count().is_multiple_of(2)
-        && lower.matches('\'').count().is_multiple_of(2)
+        && count(b'(') == count(b')')
+        && count(b'"').is_multiple_of(2)
+        && count(b'\'').is_multiple_of(2)
+}
+
+fn is_plain_char(c: char) -> bool {
+    match u8::try_from(c) {
+        Ok(byte) if byte.is_ascii() => byte.is_ascii_alphanumeric() || b" #.,%+-!'\"()".contains(&byte),
+        _ => c.is_alphanumeric(),
+    }
+}
+
+/// Whether one of [`WORDS`] is in a text in lower case.
+fn holds_word(lower: &[u8]) -> bool {
+    let begins = |(at, byte): (usize, &u8)| {
+        matches!(byte, b'u' | b'e' | b'i' | b's' | b'b' | b'f')
+            && WORDS.iter().any(|word| lower.get(at..).is_some_and(|rest| rest.starts_with(word.as_bytes())))
+    };
+    lower.iter().enumerate().any(begins)
 }
 
 fn last_word(text: &str) -> &str {
@@ -140,6 +166,8 @@ mod tests {
     #[test]
     fn properties_are_in_order() {
         assert!(PROPERTIES.is_sorted());
+        assert!(PROPERTIES.iter().all(|property| property.len() <= MAX_PROPERTY));
+        assert!(WORDS.iter().all(|word| holds_word(word.as_bytes()) && holds_word(format!("xx{word}yy").as_bytes())));
     }
 
     #[test]

@@ -10,37 +10,51 @@ use memchr::{memchr, memchr_iter, memmem};
 pub(super) enum Token<'a> {
     /// Text, character references as written. A `<` in it begins no tag.
     Text(&'a str),
-    /// A start tag.
-    Start(StartTag<'a>),
+    /// A start tag and its name as written; [`Tokens::attributes`] has the rest.
+    Start(&'a str),
     /// An end tag and its name as written.
     End(&'a str),
 }
 
-/// A start tag.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct StartTag<'a> {
-    /// Its name as written.
+/// An attribute as written, its value without quotes; empty where it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Attribute<'a> {
     pub(super) name: &'a str,
-    /// All of it as written, from `<` to `>`.
-    pub(super) whole: &'a str,
-    /// How many attributes it has.
-    pub(super) attributes: usize,
-    /// How many of them are event handlers.
-    pub(super) handlers: u32,
-    /// How many of them are addresses that run a script. Only for the count: one that hides from this is removed
-    /// all the same.
-    pub(super) scripts: u32,
+    pub(super) value: &'a str,
+}
+
+impl Attribute<'_> {
+    /// Whether it is an event handler.
+    pub(super) fn is_handler(&self) -> bool {
+        self.name.as_bytes().get(..2).is_some_and(|on| on.eq_ignore_ascii_case(b"on"))
+    }
 }
 
 /// Reads tokens.
 pub(super) struct Tokens<'a> {
     html: &'a str,
     at: usize,
+    attributes: Vec<Attribute<'a>>,
+    /// There were more than [`MAX_ATTRIBUTES`].
+    has_more: bool,
 }
+
+/// How many attributes of a tag are looked at.
+pub(super) const MAX_ATTRIBUTES: usize = 64;
 
 impl<'a> Tokens<'a> {
     pub(super) fn new(html: &'a str) -> Self {
-        Self { html, at: 0 }
+        Self { html, at: 0, attributes: Vec::new(), has_more: false }
+    }
+
+    /// The attributes of the tag that was read last.
+    pub(super) fn attributes(&self) -> &[Attribute<'a>] {
+        &self.attributes
+    }
+
+    /// Whether that tag has more attributes than that.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// Skips to the end of an element whose start tag was read: past the first end tag of that name. Returns
@@ -71,13 +85,41 @@ impl<'a> Tokens<'a> {
     }
 
     /// Reads a tag whose name begins at `start`, and stands behind it. `None` if it does not end.
-    fn tag(&mut self, start: usize) -> Option<(&'a str, Attributes)> {
+    fn tag(&mut self, start: usize) -> Option<&'a str> {
         let bytes = self.html.as_bytes();
         let name_end = start + run(bytes, start, |b| !is_space(b) && !matches!(b, b'/' | b'>'));
-        let mut attributes = Attributes::default();
-        let end = attributes.read(bytes, name_end);
+        let end = self.read_attributes(name_end);
         self.at = end.unwrap_or(bytes.len());
-        end.map(|_| (self.slice(start, name_end), attributes))
+        end.map(|_| self.slice(start, name_end))
+    }
+
+    /// Reads attributes up to the end of the tag, and returns the place behind it.
+    fn read_attributes(&mut self, mut at: usize) -> Option<usize> {
+        self.attributes.clear();
+        self.has_more = false;
+        let bytes = self.html.as_bytes();
+        loop {
+            at += run(bytes, at, |b| is_space(b) || b == b'/');
+            if *bytes.get(at)? == b'>' {
+                return Some(at + 1);
+            }
+            let start = at;
+            // An `=` that comes first is part of the name.
+            at += 1 + run(bytes, at + 1, |b| !is_space(b) && !matches!(b, b'/' | b'>' | b'='));
+            let name = self.slice(start, at);
+            at += run(bytes, at, is_space);
+            let mut value = "";
+            if bytes.get(at) == Some(&b'=') {
+                let (start, end, after) = value_of(bytes, at + 1)?;
+                value = self.slice(start, end);
+                at = after;
+            }
+            if self.attributes.len() < MAX_ATTRIBUTES {
+                self.attributes.push(Attribute { name, value });
+            } else {
+                self.has_more = true;
+            }
+        }
     }
 
     /// Skips what begins with `<!`, `<?` or `</` and is no tag.
@@ -113,24 +155,21 @@ fn comment(rest: &[u8]) -> usize {
     rest.len()
 }
 
-impl<'a> Iterator for Tokens<'a> {
-    type Item = Token<'a>;
-
-    fn next(&mut self) -> Option<Token<'a>> {
+impl<'a> Tokens<'a> {
+    /// The next token.
+    pub(super) fn next(&mut self) -> Option<Token<'a>> {
         let bytes = self.html.as_bytes();
         while self.at < bytes.len() {
             let start = self.at;
             match bytes.get(start..).unwrap_or_default() {
                 [b'<', b'/', b'a'..=b'z' | b'A'..=b'Z', ..] => {
-                    if let Some((name, _)) = self.tag(start + 2) {
+                    if let Some(name) = self.tag(start + 2) {
                         return Some(Token::End(name));
                     }
                 }
                 [b'<', b'a'..=b'z' | b'A'..=b'Z', ..] => {
-                    if let Some((name, found)) = self.tag(start + 1) {
-                        let whole = self.slice(start, self.at);
-                        let Attributes { count: attributes, handlers, scripts } = found;
-                        return Some(Token::Start(StartTag { name, whole, attributes, handlers, scripts }));
+                    if let Some(name) = self.tag(start + 1) {
+                        return Some(Token::Start(name));
                     }
                 }
                 [b'<', b'/', _, ..] | [b'<', b'!' | b'?', ..] => self.skip_markup(start),
@@ -145,58 +184,18 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// What the attributes of a tag are.
-#[derive(Default)]
-struct Attributes {
-    count: usize,
-    handlers: u32,
-    scripts: u32,
-}
-
-impl Attributes {
-    /// Reads attributes up to the end of the tag, and returns the place behind it.
-    fn read(&mut self, bytes: &[u8], mut at: usize) -> Option<usize> {
-        loop {
-            at += run(bytes, at, |b| is_space(b) || b == b'/');
-            if *bytes.get(at)? == b'>' {
-                return Some(at + 1);
-            }
-            let start = at;
-            // An `=` that comes first is part of the name.
-            at += 1 + run(bytes, at + 1, |b| !is_space(b) && !matches!(b, b'/' | b'>' | b'='));
-            self.add(bytes.get(start..at).unwrap_or_default());
-            at += run(bytes, at, is_space);
-            if bytes.get(at) == Some(&b'=') {
-                let equals = at;
-                at = value(bytes, equals + 1)?;
-                self.scripts += u32::from(runs_script(bytes.get(equals + 1..at).unwrap_or_default()));
-            }
-        }
-    }
-
-    fn add(&mut self, name: &[u8]) {
-        self.count += 1;
-        self.handlers += u32::from(name.get(..2).is_some_and(|on| on.eq_ignore_ascii_case(b"on")));
-    }
-}
-
-/// Skips an attribute's value.
-fn value(bytes: &[u8], mut at: usize) -> Option<usize> {
+/// An attribute's value: where it begins and ends without its quotes, and the place behind it.
+fn value_of(bytes: &[u8], mut at: usize) -> Option<(usize, usize, usize)> {
     at += run(bytes, at, is_space);
     match *bytes.get(at)? {
-        quote @ (b'"' | b'\'') => Some(at + 2 + memchr(quote, bytes.get(at + 1..)?)?),
-        _ => Some(at + run(bytes, at, |b| !is_space(b) && b != b'>')),
-    }
-}
-
-/// Whether a value, as it is written, is an address of a scheme that runs a script.
-fn runs_script(value: &[u8]) -> bool {
-    let mut visible =
-        value.iter().filter(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'')).map(u8::to_ascii_lowercase);
-    match visible.next() {
-        Some(b'j') => visible.take(10).eq(*b"avascript:"),
-        Some(b'v') => visible.take(8).eq(*b"bscript:"),
-        _ => false,
+        quote @ (b'"' | b'\'') => {
+            let end = at + 1 + memchr(quote, bytes.get(at + 1..)?)?;
+            Some((at + 1, end, end + 1))
+        }
+        _ => {
+            let end = at + run(bytes, at, |b| !is_space(b) && b != b'>');
+            Some((at, end, end))
+        }
     }
 }
 
@@ -214,21 +213,28 @@ mod tests {
     use super::*;
 
     fn shown(html: &str) -> Vec<String> {
-        let show = |token| match token {
-            Token::Text(text) => text.to_owned(),
-            Token::Start(tag) => format!("<{} {} {}>", tag.name, tag.attributes, tag.handlers),
-            Token::End(name) => format!("</{name}>"),
-        };
-        Tokens::new(html).map(show).collect()
+        let mut tokens = Tokens::new(html);
+        let mut shown = Vec::new();
+        while let Some(token) = tokens.next() {
+            shown.push(match token {
+                Token::Text(text) => text.to_owned(),
+                Token::Start(name) => {
+                    let attributes = tokens.attributes().iter().map(|a| format!(" {}[{}]", a.name, a.value));
+                    format!("<{name}{}>", attributes.collect::<String>())
+                }
+                Token::End(name) => format!("</{name}>"),
+            });
+        }
+        shown
     }
 
     #[test]
     fn tokens_are_those_of_the_standard() {
         for (html, tokens) in [
-            ("a<b>c</b >", &["a", "<b 0 0>", "c", "</b>"][..]),
-            ("<a b='>' c=\">\" d=> e", &["<a 3 0>", " e"]),
-            ("<a/b=1 onX onload = x>", &["<a 3 2>"]),
-            ("<a =x=y>t", &["<a 1 0>", "t"]),
+            ("a<b>c</b >", &["a", "<b>", "c", "</b>"][..]),
+            ("<a b='>' c=\">\" d=> e", &["<a b[>] c[>] d[]>", " e"]),
+            ("<a/b=1 onX onload = x/>", &["<a b[1] onX[] onload[x/]>"]),
+            ("<a =x=y>t", &["<a =x[y]>", "t"]),
             ("1<2 <", &["1", "<2 ", "<"]),
             ("<!-- > --><!-->x<!--->y<!-- a --!>z<!--a--->w", &["x", "y", "z", "w"]),
             ("<!doctype html><?php ?></1>x</>y", &["x", "y"]),

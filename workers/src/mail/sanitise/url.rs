@@ -1,29 +1,151 @@
-//! Which addresses may stay.
+//! Which addresses may stay, and in which form.
 
 use std::borrow::Cow;
 
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
+use super::images::RemoteImages;
 use crate::mail::names::is_hidden;
 
 /// The longest address that stays, in bytes.
 const MAX_URL: usize = 8 * 1024;
+/// What links may lead to.
+pub(super) const LINKS: [&str; 4] = ["http", "https", "mailto", "tel"];
+/// What images may come from.
+pub(super) const IMAGES: [&str; 3] = ["cid", "http", "https"];
+/// What is encoded in a `cid:` address (RFC 2392 §2), so that each part has one.
+const CID: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'"').add(b'\'').add(b'<').add(b'>').add(b'`').add(b'\\');
 
-/// An address without white space and hidden characters, if it is absolute and its scheme is one of these.
-///
-/// For addresses that `ammonia` could read. The check comes after the stripping, since clients strip too: `java\nscript:` and `U+2028 javascript:` run.
-pub(super) fn allowed<'a>(value: &'a str, schemes: &[&str]) -> Option<Cow<'a, str>> {
-    let is_stripped = |c: char| c.is_whitespace() || is_hidden(c);
-    let stripped =
-        if value.contains(is_stripped) { Cow::Owned(value.replace(is_stripped, "")) } else { Cow::Borrowed(value) };
-    let (scheme, _) = stripped.split_once(':')?;
-    let is_allowed = schemes.iter().any(|allowed| scheme.eq_ignore_ascii_case(allowed));
-    // What was not stripped is what `ammonia` has read already.
-    let is_readable = || matches!(stripped, Cow::Borrowed(_)) || Url::parse(&stripped).is_ok();
-    (is_allowed && stripped.len() <= MAX_URL && is_readable()).then_some(stripped)
+/// What becomes of an address.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Address<'a> {
+    /// It stays, in this form.
+    Keep(Cow<'a, str>),
+    /// It leads to the proxy instead.
+    Proxied(String),
+    /// A remote image that is not to be fetched.
+    Remote,
+    /// It has no scheme.
+    Relative,
+    /// Its scheme is not allowed, or it cannot be read.
+    Refused,
 }
 
-/// Whether an address is one that a client fetches over the network.
-pub(super) fn is_remote(value: &str) -> bool {
-    allowed(value, &["http", "https"]).is_some()
+/// Where a link leads.
+pub(super) fn link(value: &str) -> Address<'_> {
+    read(value, &LINKS)
+}
+
+/// Where an image comes from. What comes out stays as it is when it is read again.
+pub(super) fn image<'a>(value: &'a str, remote: &RemoteImages) -> Address<'a> {
+    let address = match read(value, &IMAGES) {
+        Address::Keep(address) => address,
+        // The client would take the scheme of the page.
+        Address::Relative if stripped(value).starts_with("//") => return Address::Remote,
+        other => return other,
+    };
+    if let Some(id) = strip_scheme(&address, "cid:") {
+        return Address::Keep(Cow::Owned(format!("cid:{}", utf8_percent_encode(&content_id(id), CID))));
+    }
+    match remote {
+        RemoteImages::Keep => Address::Keep(address),
+        RemoteImages::Block => Address::Remote,
+        RemoteImages::ProxyUrl(proxy) => match proxy.original(&address) {
+            Some(_) => Address::Keep(address),
+            None => Address::Proxied(proxy.of(&address)),
+        },
+    }
+}
+
+/// The `Content-ID` that the rest of a `cid:` address refers to.
+pub(super) fn content_id(rest: &str) -> String {
+    percent_decode_str(rest).decode_utf8_lossy().chars().filter(|c| !is_hidden(*c)).collect()
+}
+
+/// What follows a scheme, in either case.
+pub(super) fn strip_scheme<'a>(address: &'a str, scheme: &str) -> Option<&'a str> {
+    let (start, rest) = address.split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then_some(rest)
+}
+
+/// The check comes after the stripping of white space and hidden characters, since clients strip too:
+/// `java\nscript:` and `U+2028 javascript:` run.
+fn read<'a>(value: &'a str, schemes: &[&str]) -> Address<'a> {
+    let address = stripped(value);
+    let scheme = address.find([':', '/', '?', '#', '\\']).filter(|at| address.as_bytes().get(*at) == Some(&b':'));
+    let Some(scheme) = scheme.and_then(|end| address.get(..end)) else { return Address::Relative };
+    let is_allowed = schemes.iter().any(|allowed| scheme.eq_ignore_ascii_case(allowed));
+    if is_allowed && address.len() <= MAX_URL && Url::parse(&address).is_ok() {
+        Address::Keep(address)
+    } else {
+        Address::Refused
+    }
+}
+
+fn stripped(value: &str) -> Cow<'_, str> {
+    let is_plain = |b: u8| b.is_ascii_graphic();
+    if value.bytes().all(is_plain) {
+        return Cow::Borrowed(value);
+    }
+    let is_stripped = |c: char| c.is_whitespace() || is_hidden(c);
+    if value.contains(is_stripped) { Cow::Owned(value.replace(is_stripped, "")) } else { Cow::Borrowed(value) }
+}
+
+/// Everything but what needs no encoding anywhere (RFC 3986 §2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// An address as a part of another.
+pub(super) fn encoded(address: &str) -> String {
+    utf8_percent_encode(address, RESERVED).to_string()
+}
+
+/// The address that was [`encoded`].
+pub(super) fn decoded(part: &str) -> Option<String> {
+    let address = percent_decode_str(part).decode_utf8().ok()?.into_owned();
+    (encoded(&address) == part).then_some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(address: Address<'_>) -> Option<String> {
+        match address {
+            Address::Keep(address) => Some(address.into_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn cid_addresses_have_one_form() {
+        for (written, form) in [
+            ("cid:a@b.example", "cid:a@b.example"),
+            ("CID:a%40b", "cid:a@b"),
+            ("cid:a%2540b", "cid:a%2540b"),
+            ("cid:a b%20c", "cid:ab%20c"),
+            ("cid:%3Cx%3E%E2%80%AE", "cid:%3Cx%3E"),
+        ] {
+            let found = kept(image(written, &RemoteImages::Block)).unwrap();
+            assert_eq!(found, form, "{written}");
+            assert_eq!(kept(image(&found, &RemoteImages::Block)).as_deref(), Some(form), "{written}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_told_apart() {
+        for (written, address) in [
+            ("#top", Address::Relative),
+            ("a/b:c", Address::Relative),
+            ("//x.example/a", Address::Relative),
+            ("java\u{200b}script:x", Address::Refused),
+            ("http://[", Address::Refused),
+            ("", Address::Relative),
+            (":", Address::Refused),
+        ] {
+            assert_eq!(link(written), address, "{written}");
+        }
+        assert_eq!(image("//x.example/a", &RemoteImages::Keep), Address::Remote);
+        assert_eq!(image("data:image/png;base64,AA==", &RemoteImages::Keep), Address::Refused);
+    }
 }

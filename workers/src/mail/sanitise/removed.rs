@@ -1,0 +1,91 @@
+//! What was taken out of HTML, counted by kind.
+
+use serde::{Deserialize, Serialize};
+
+/// How many things were removed, by kind. Absent in the JSON form where none was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Removed {
+    /// `script` elements.
+    #[serde(skip_serializing_if = "is_none")]
+    pub scripts: u32,
+    /// Event handlers.
+    #[serde(skip_serializing_if = "is_none")]
+    pub handlers: u32,
+    /// Frames, objects, media, drawings: what loads or runs something of its own.
+    #[serde(skip_serializing_if = "is_none")]
+    pub embeds: u32,
+    /// Forms and what takes input.
+    #[serde(skip_serializing_if = "is_none")]
+    pub forms: u32,
+    /// Addresses with a scheme that is not allowed, or that cannot be read.
+    #[serde(skip_serializing_if = "is_none")]
+    pub links: u32,
+    /// Addresses without a scheme, which lead nowhere in a mail.
+    #[serde(skip_serializing_if = "is_none")]
+    pub relative: u32,
+    /// Addresses of remote images, removed or made to lead to the proxy.
+    #[serde(skip_serializing_if = "is_none")]
+    pub remote_images: u32,
+    /// Style sheets.
+    #[serde(skip_serializing_if = "is_none")]
+    pub style_sheets: u32,
+    /// Style declarations.
+    #[serde(skip_serializing_if = "is_none")]
+    pub styles: u32,
+    /// The tags of other elements that are not on the list (their content stays).
+    #[serde(skip_serializing_if = "is_none")]
+    pub elements: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
+/// What an element that does not stay counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counts {
+    /// The frame of every document: nothing.
+    Nothing,
+    Script,
+    Embed,
+    Form,
+    StyleSheet,
+    Other,
+}
+
+impl Removed {
+    /// Whether there was anything that a client could have run, loaded or sent.
+    pub fn is_active(&self) -> bool {
+        self.scripts + self.handlers + self.embeds + self.forms + self.links > 0
+    }
+
+    /// Every kind with its count, for people.
+    pub fn kinds(&self) -> [(&'static str, u32); 10] {
+        [
+            ("scripts", self.scripts),
+            ("handlers", self.handlers),
+            ("embeds", self.embeds),
+            ("forms", self.forms),
+            ("links", self.links),
+            ("relative", self.relative),
+            ("remote_images", self.remote_images),
+            ("style_sheets", self.style_sheets),
+            ("styles", self.styles),
+            ("elements", self.elements),
+        ]
+    }
+
+    pub(super) fn count(&mut self, what: Counts) {
+        let counter = match what {
+            Counts::Nothing => return,
+            Counts::Script => &mut self.scripts,
+            Counts::Embed => &mut self.embeds,
+            Counts::Form => &mut self.forms,
+            Counts::StyleSheet => &mut self.style_sheets,
+            Counts::Other => &mut self.elements,
+        };
+        *counter += 1;
+    }
+}
