@@ -13,7 +13,7 @@ BUILD := $(CARGO) build --workspace --locked $(OLDER)
 FAULTS := --features mailtri/failpoints
 SCENARIOS := $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 
-.PHONY: help setup servers build release test soak demo demo-aws bench-queue bench-limits bench-aws lint fmt clippy doc deny clean
+.PHONY: help setup servers build release test soak fuzz demo demo-aws bench-queue bench-limits bench-aws lint fmt clippy doc deny clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,8 +36,11 @@ test: servers ## Run every test; scenarios reduced and seeded
 
 soak: servers ## Run the scenarios in full
 	$(BUILD) --bins --tests $(FAULTS)
-	SOAK=1 $(CARGO) test --workspace --locked $(OLDER) $(FAULTS) $(SCENARIOS) -- --nocapture --test-threads 1
+	SOAK=1 $(CARGO) test --workspace --locked $(OLDER) $(FAULTS) $(SCENARIOS) --test corpus --test sandbox -- --nocapture --test-threads 1
 	SOAK=1 $(CARGO) test --workspace --locked $(OLDER) $(FAULTS) --lib -- --nocapture --test-threads 1 no_reply_crosses they_pass
+
+fuzz: ## Fuzz every reader of foreign bytes for a while (FUZZ_SECONDS=30 a target; needs nightly and cargo-fuzz)
+	tests/fuzz/run
 
 demo: setup ## Show mails going through the fleet (KEEP=1: leave it running)
 	$(BUILD) --bins

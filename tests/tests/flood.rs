@@ -11,7 +11,7 @@ use tests::{
     config::Config,
     fleet::{End, Ended, Fleet, Ran, run},
     mails::{Mail, Mails},
-    receiver::Receiver,
+    receiver::{Answer, Receiver},
     soak::{scale, seeded, within},
 };
 
@@ -73,7 +73,7 @@ async fn trickle(fleet: &Fleet, mails: &[Mail]) -> Vec<Ended> {
 async fn a_flood_of_one_tenant_drains_at_its_rate_and_delays_no_other() {
     within(LIMIT * 2, async {
         let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
-        let (rate, burst) = (scale(40, 80), 40);
+        let (rate, burst) = (40, 40);
         let config = Config::simple(&clamd, &receiver)
             .section("tenants", TENANTS)
             .section("limit.tenants", &format!("by = \"tenant\"\nrate = \"{rate}/sec burst {burst}\""))
@@ -203,6 +203,37 @@ async fn a_door_takes_what_its_limit_lets_in_gives_the_next_a_turn_and_says_when
         let look = fleet.run(&["limits", "test", "ingress=incoming"]).await;
         assert!(look.stdout.contains("passes now"), "another door is another: {look:?}");
         receiver.report().assert_sound();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_slot_of_a_worker_that_died_comes_back() {
+    within(LIMIT, async {
+        let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
+        receiver.plan("/hook", &[Answer::Hang], Answer::Status(200));
+        let config = Config::simple(&clamd, &receiver)
+            .short_leases(Duration::from_secs(3), 10)
+            .section("limit.hook", "by = \"destination\"\nconcurrency = 1");
+        let fleet = Fleet::new(&config);
+        let _others = fleet.worker(&["parse", "scan", "route"]).await;
+        let dying = fleet.worker(&["deliver"]).await;
+        let mails = some("slot", 2);
+        mails.iter().for_each(|mail| receiver.expect("/hook", mail));
+        fleet.submit(&mails[..1]).await;
+        receiver.wait(LIMIT, |book| book.arrivals().len() == 1).await;
+        let look = fleet.run(&["limits", "test", "destination=hook"]).await;
+        assert!(look.stdout.contains("no slot is free"), "{look:?}");
+        dying.kill9().await;
+        let _living = fleet.worker(&["deliver"]).await;
+        fleet.submit(&mails[1..]).await;
+        receiver.wait_complete(LIMIT).await.assert_sound();
+        let free = async {
+            while !fleet.run(&["limits", "test", "destination=hook"]).await.stdout.contains("passes now") {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, free).await.expect("the slot is given back");
     })
     .await;
 }

@@ -138,9 +138,8 @@ impl Admission {
             return Ok(Entry::Stopped(stop));
         }
         let held = match gate.pass(mail, raw, &arrival.envelope, arrival.receipt.as_ref(), sandbox).await? {
-            Decision::Accept => None,
-            Decision::Quarantine(class, reason) => Some(Stop::Quarantine { class, reason: reason.to_owned() }),
             Decision::Defer => return Ok(Entry::Deferred),
+            decision => Stop::of_sender(decision),
         };
         Ok(self.verify(tenant, mail).or(held).map_or(Entry::Admitted, Entry::Stopped))
     }
@@ -217,6 +216,13 @@ impl Stop {
     #[must_use]
     pub fn refused(refusal: &Refusal) -> Self {
         Self::Quarantine { class: "refused", reason: format!("not a mail that can be read: {}", refusal.code) }
+    }
+
+    /// A mail whose sender is not who it says, by the policy for that.
+    #[must_use]
+    pub fn of_sender(decision: Decision) -> Option<Self> {
+        let Decision::Quarantine(class, reason) = decision else { return None };
+        Some(Self::Quarantine { class, reason: reason.to_owned() })
     }
 
     /// A mail that the sandbox does not survive. Other failures of the sandbox say nothing about the mail.

@@ -17,7 +17,7 @@ use shared::{
 
 use crate::{
     jobs::{Announced, ParseJob, SmtpEnvelope, Source},
-    limiting::{Admission, Limiting},
+    limiting::{Ingress, Limiting},
     pipeline,
     plane::Plane,
     settings::Tenants,
@@ -129,13 +129,13 @@ impl Intake {
         let Some((limiting, door)) = &self.limiting else { return Ok(None) };
         let longest = if self.announces { LONGEST_STAY } else { LONGEST_TURN };
         match limiting.admit(door, tenant.as_str(), size, longest).await {
-            Admission::Now => Ok(None),
-            Admission::At(at) if self.announces => {
+            Ingress::Now => Ok(None),
+            Ingress::At(at) if self.announces => {
                 tokio::time::sleep(until(self.clock.now(), at)).await;
                 Ok(None)
             }
-            Admission::At(at) => Ok(Some(at)),
-            Admission::Later { limit, at } => Err(IntakeError::OverLimit { limit, at }),
+            Ingress::At(at) => Ok(Some(at)),
+            Ingress::Later { limit, at } => Err(IntakeError::OverLimit { limit, at }),
         }
     }
 

@@ -63,3 +63,57 @@ pub fn decide(results: &Authentication, dmarc: DmarcMode, on_temperror: OnTempEr
         _ => Decision::Accept,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::results::{Dkim, DkimResult, DmarcResult, SpfResult};
+
+    #[test]
+    fn every_case_is_decided() {
+        use Decision::{Accept, Defer};
+        let (enforce, tag) = (DmarcMode::Enforce, DmarcMode::Tag);
+        let results = |result, policy, why, signed: bool| {
+            let mut results = Authentication::unchecked(Why::NoRecord, "mailtri");
+            (results.dmarc.result, results.dmarc.policy) = (result, policy);
+            (results.spf.result, results.spf.why) = (SpfResult::None, why);
+            let dkim = Dkim { result: DkimResult::TempError, why: None, domain: None, selector: None };
+            results.dkim = if signed { vec![dkim] } else { vec![] };
+            results
+        };
+        let (fail, temp, nowhere) = (DmarcResult::Fail, DmarcResult::TempError, Some(Why::NoTrustedHop));
+        let (reject, quarantine, none) = (Some(Policy::Reject), Some(Policy::Quarantine), Some(Policy::None));
+        for (what, results, mode, on_temperror, expected) in [
+            ("a pass", results(DmarcResult::Pass, reject, None, false), enforce, OnTempError::Defer, Some(Accept)),
+            ("p=reject", results(fail, reject, None, false), enforce, OnTempError::Defer, None),
+            ("p=quarantine", results(fail, quarantine, None, false), enforce, OnTempError::Accept, None),
+            ("p=none", results(fail, none, None, false), enforce, OnTempError::Defer, Some(Accept)),
+            ("only noted", results(fail, reject, None, false), tag, OnTempError::Defer, Some(Accept)),
+            ("no client", results(fail, reject, nowhere, false), enforce, OnTempError::Defer, Some(Accept)),
+            ("DNS fails", results(temp, None, None, false), enforce, OnTempError::Defer, Some(Defer)),
+            ("DNS fails, tagging", results(temp, None, None, false), tag, OnTempError::Defer, Some(Defer)),
+            ("DNS fails, accepting", results(temp, None, None, false), enforce, OnTempError::Accept, Some(Accept)),
+            ("DNS fails, quarantining", results(temp, None, None, false), enforce, OnTempError::Quarantine, None),
+            (
+                "DNS fails, nothing can pass",
+                results(temp, None, nowhere, false),
+                enforce,
+                OnTempError::Defer,
+                Some(Accept),
+            ),
+            (
+                "DNS fails, a signature can",
+                results(temp, None, nowhere, true),
+                enforce,
+                OnTempError::Defer,
+                Some(Defer),
+            ),
+        ] {
+            let decided = decide(&results, mode, on_temperror);
+            match expected {
+                Some(expected) => assert_eq!(decided, expected, "{what}"),
+                None => assert!(matches!(decided, Decision::Quarantine(..)), "{what}"),
+            }
+        }
+    }
+}

@@ -353,3 +353,40 @@ impl Reported {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipts_words_are_never_more_than_they_say() {
+        let all = |status| {
+            let some = Some(status);
+            SesVerdicts { spam: some, virus: some, spf: some, dkim: some, dmarc: some, dmarc_policy: None }
+        };
+        for (status, spf, dkim, dmarc) in [
+            (Status::Pass, SpfResult::Pass, DkimResult::Pass, DmarcResult::Pass),
+            (Status::Fail, SpfResult::Fail, DkimResult::Fail, DmarcResult::Fail),
+            (Status::Gray, SpfResult::None, DkimResult::None, DmarcResult::None),
+            (Status::ProcessingFailed, SpfResult::TempError, DkimResult::TempError, DmarcResult::TempError),
+            (Status::Disabled, SpfResult::None, DkimResult::None, DmarcResult::None),
+            (Status::Unknown, SpfResult::None, DkimResult::None, DmarcResult::None),
+        ] {
+            let reported = Reported::of_receipt(&all(status));
+            assert_eq!((reported.spf, reported.dkim, reported.dmarc), (Some(spf), Some(dkim), Some(dmarc)));
+            assert_eq!((reported.spam, reported.by.as_str()), (Some(status), SES));
+        }
+        let silent = Reported::of_receipt(&SesVerdicts::default());
+        assert_eq!(silent, Reported::by(SES));
+    }
+
+    #[test]
+    fn words_are_read_back_in_either_case_and_on_the_wire() {
+        assert_eq!(SpfResult::of_word("SoftFail"), Some(SpfResult::SoftFail));
+        assert_eq!(DmarcResult::of_word("bestguesspass"), None);
+        assert_eq!(serde_json::to_string(&DkimResult::TempError).unwrap(), "\"temperror\"");
+        let results = Authentication::unchecked(Why::DnsOff, "mailtri");
+        let json = serde_json::to_string(&results).unwrap();
+        assert_eq!(serde_json::from_str::<Authentication>(&json).unwrap(), results);
+    }
+}

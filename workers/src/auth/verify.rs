@@ -28,6 +28,9 @@ use super::{
 };
 use crate::sandbox::{Task, check::Untrue};
 
+/// How a child ends that has nothing to verify with (`sysexits.h`). The worker itself does not start then.
+const EX_UNAVAILABLE: i32 = 69;
+
 /// To verify a mail's signatures and its chain of seals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verify {
@@ -72,7 +75,9 @@ impl Task for Verify {
     }
 
     fn run(&self, body: &[u8]) -> Verified {
-        self.verify(body)
+        // A child that cannot verify must not answer as if there were nothing to verify.
+        let Some(verifier) = prepare() else { std::process::exit(EX_UNAVAILABLE) };
+        self.verify(verifier, body)
             .unwrap_or_else(|| Verified { dkim: Vec::new(), arc: arc(ArcResult::Fail, Some(Why::Malformed), None) })
     }
 
@@ -104,8 +109,7 @@ pub fn prepare() -> Option<&'static MessageAuthenticator> {
 }
 
 impl Verify {
-    fn verify(&self, raw: &[u8]) -> Option<Verified> {
-        let verifier = prepare()?;
+    fn verify(&self, verifier: &MessageAuthenticator, raw: &[u8]) -> Option<Verified> {
         let message = AuthenticatedMessage::parse(raw)?;
         let keys = Keys(self.keys.iter().map(|(name, record)| (fqdn(name), record.parsed())).collect());
         // Every answer is at hand, so neither ever waits.
@@ -292,3 +296,44 @@ impl DnsCache for Keys {
 pub(super) const MAX_TEXTS: usize = 8;
 pub(super) const MAX_TEXT: usize = 8 * 1024;
 const _: () = assert!((MAX_KEYS * MAX_TEXTS * MAX_TEXT) as u64 <= crate::sandbox::task::MAX_REQUEST);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_cannot_pass_what_it_was_given_no_key_for() {
+        let name = |text: &str| Domain::parse(text).unwrap();
+        let task = Verify {
+            max_mail: 1,
+            keys: vec![
+                (name("s._domainkey.a.example"), KeyRecord::Texts(vec!["v=DKIM1; p=".to_owned()])),
+                (name("s._domainkey.b.example"), KeyRecord::Missing),
+            ],
+        };
+        let said = |result, domain: Option<&str>, selector: &str| Verified {
+            dkim: vec![Dkim {
+                result,
+                why: None,
+                domain: domain.map(name),
+                selector: Some(Pii::new(selector.to_owned())),
+            }],
+            arc: arc(ArcResult::None, None, None),
+        };
+        for (answer, holds) in [
+            (said(DkimResult::Pass, Some("a.example"), "s"), true),
+            (said(DkimResult::Pass, Some("a.example"), "t"), false),
+            (said(DkimResult::Pass, Some("b.example"), "s"), false),
+            (said(DkimResult::Pass, Some("c.example"), "s"), false),
+            (said(DkimResult::Pass, None, "s"), false),
+            (said(DkimResult::Fail, Some("c.example"), "s"), true),
+        ] {
+            assert_eq!(task.check(&answer, 1).is_ok(), holds, "{answer:?}");
+        }
+        let many = Verified {
+            dkim: vec![said(DkimResult::Fail, None, "s").dkim.remove(0); MAX_SIGNATURES + 2],
+            arc: arc(ArcResult::None, None, None),
+        };
+        assert!(task.check(&many, 1).is_err());
+    }
+}

@@ -49,6 +49,9 @@ const FULL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_s
 /// How soon to look again for a turn where none can be had before the job is too old, first and at most.
 const HOPELESS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
 
+/// So long before its time is up a job ends as declared, so that the settlement never finds it too old to be deferred.
+const MARGIN: Duration = Duration::from_secs(2);
+
 /// The declared limits and what keeps them.
 #[derive(Debug)]
 pub struct Limiting {
@@ -87,7 +90,7 @@ pub type Stopped = Result<Outcome, Failure>;
 
 /// Whether a mail may come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Admission {
+pub enum Ingress {
     /// Now.
     Now,
     /// At that time, which is reserved.
@@ -141,7 +144,7 @@ impl Limiting {
         };
         let groups = self.groups(open, ctx.tenant.as_str(), &pass.subjects);
         for group in groups {
-            let asked = self.ask(&group, until(ctx.clock.now(), ctx.expires), pass);
+            let asked = self.ask(&group, until(ctx.clock.now(), last_call(ctx)), pass);
             let (turn, answer, source) = ctx.opaque(OUTAGE, asked).await;
             if matches!(turn, Turn::Now | Turn::At(_)) {
                 group.rates().for_each(|limit| ctx.turns.hold(&limit.name));
@@ -164,7 +167,7 @@ impl Limiting {
     }
 
     /// Asks the limits of the intake. Nothing is held.
-    pub async fn admit(&self, door: &str, tenant: &str, bytes: u64, longest: Duration) -> Admission {
+    pub async fn admit(&self, door: &str, tenant: &str, bytes: u64, longest: Duration) -> Ingress {
         let subjects = Subjects::one(Scope::Ingress, door).sized(bytes);
         let mut pass = Pass::default();
         let mut latest = None;
@@ -173,14 +176,14 @@ impl Limiting {
                 (Turn::Now, ..) => {}
                 (Turn::At(at), ..) => latest = latest.max(Some(at)),
                 (Turn::TooLate(at), answer, _) => {
-                    return Admission::Later { limit: group.slowest(&answer).name.clone(), at };
+                    return Ingress::Later { limit: group.slowest(&answer).name.clone(), at };
                 }
                 (Turn::Full, answer, _) => {
-                    return Admission::Later { limit: group.fullest(&answer).name.clone(), at: self.clock.now() };
+                    return Ingress::Later { limit: group.fullest(&answer).name.clone(), at: self.clock.now() };
                 }
             }
         }
-        latest.map_or(Admission::Now, Admission::At)
+        latest.map_or(Ingress::Now, Ingress::At)
     }
 
     /// What each limit of a scope would say to one mail of a subject's now. Nothing is charged.
@@ -241,12 +244,18 @@ impl Limiting {
     }
 }
 
+/// The latest time for which a job may wait.
+fn last_call(ctx: &Context) -> Timestamp {
+    ctx.expires.checked_sub(MARGIN).unwrap_or(ctx.expires)
+}
+
 /// A job that found no turn: it looks again, or its time is up and the declared end follows.
 fn over(limit: &Limit, again: (Duration, Duration), ctx: &Context) -> Stopped {
     let reason = format!("limit {}: no turn came in time", limit.name);
     let waiting = || format!("limit {}: there is no turn yet", limit.name);
-    if ctx.clock.now() < ctx.expires {
-        return Err(Failure::defer("over_limit", waiting(), ctx.look_again(again.0, again.1).min(ctx.expires)));
+    let last = last_call(ctx);
+    if ctx.clock.now() < last {
+        return Err(Failure::defer("over_limit", waiting(), ctx.look_again(again.0, again.1).min(last)));
     }
     let event = |name| Event { name, detail: [("limit", limit.name.clone())].into() };
     let (end, name) = match limit.expired {

@@ -65,22 +65,25 @@ impl Subjects {
         Self::default().with(Scope::Route, rules.iter().cloned().chain(default))
     }
 
-    /// Adds what only the mail itself tells.
+    /// Adds what only the mail itself tells: of the client and MAIL FROM what a trusted server wrote down, never what the
+    /// sender may have written.
     #[must_use]
     pub fn and_of_mail(mut self, mail: &ParsedMail) -> Self {
         self.bytes = Some(mail.raw.len);
+        let hop = mail.evidence.as_ref().and_then(|evidence| evidence.hop.as_ref());
+        if let Some(hop) = hop.filter(|_| !self.known.contains_key(&Scope::ClientIp)) {
+            self = self.with_client(*hop.client_ip.expose());
+        }
         if !self.known.contains_key(&Scope::Sender) {
             let from = mail.from.first().map_or("", |from| from.address.expose());
+            let from = hop.and_then(|hop| hop.mail_from.as_ref()).map_or(from, |from| from.expose());
             self = self.with_sender(from);
         }
         if !self.known.contains_key(&Scope::Recipient) {
             let to = mail.to.iter().chain(&mail.cc).chain(&mail.bcc);
             self = self.with_recipients(to.map(|Mailbox { address, .. }| address));
         }
-        match mail.evidence.as_ref().and_then(|evidence| evidence.hop.as_ref()) {
-            Some(hop) if !self.known.contains_key(&Scope::ClientIp) => self.with_client(*hop.client_ip.expose()),
-            _ => self,
-        }
+        self
     }
 
     /// Adds the client that handed the mail over.
@@ -167,6 +170,10 @@ impl SubjectKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        auth::evidence::Trust,
+        mail::{limits::Limits, parse::parse_trusting},
+    };
 
     fn of(subjects: &Subjects, scope: Scope) -> Option<Vec<&str>> {
         subjects.of(scope).map(Iterator::collect)
@@ -201,6 +208,23 @@ mod tests {
         assert_eq!((of(&bounce, Scope::Recipient), of(&bounce, Scope::ClientIp)), (None, None));
         let silent = Subjects::of_envelope(&envelope(None, &[]), "t", None);
         assert_eq!(of(&silent, Scope::Sender), None);
+    }
+
+    #[test]
+    fn after_the_parse_a_trusted_server_tells_who_the_client_is_and_nobody_else() {
+        let raw = "Received: from evil.example (evil.example [198.51.100.9]) by mx.forged.example\r\n\
+            From: Ann <Ann@Written.example>\r\nTo: box@here.example\r\nSubject: x\r\n\r\nhello\r\n";
+        let received = format!("Received: from out.example (out.example [192.0.2.9]) by mx.ours.example\r\n{raw}");
+        let trust = Trust { hosts: vec!["mx.ours.example".to_owned()], authserv_ids: vec![] };
+        let learned = |raw: &str| {
+            let mail = parse_trusting(raw.as_bytes(), &Limits::default(), &[], &trust).unwrap();
+            Subjects::of_envelope(&envelope(None, &[]), "t", None).and_of_mail(&mail)
+        };
+        let forged = learned(raw);
+        assert_eq!((of(&forged, Scope::ClientIp), forged.bytes()), (None, Some(raw.len() as u64)));
+        assert_eq!(of(&forged, Scope::Sender), Some(vec!["ann@written.example"]));
+        assert_eq!(of(&forged, Scope::Recipient), Some(vec!["box@here.example"]));
+        assert_eq!(of(&learned(&received), Scope::ClientIp), Some(vec!["192.0.2.9"]));
     }
 
     #[test]

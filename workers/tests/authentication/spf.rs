@@ -22,6 +22,15 @@ pub(crate) async fn spf_has_each_of_its_results() {
     world.dns.add("host.alpha.example", Record::A(CLIENT.parse().unwrap()));
     world.dns.txt("half.alpha.example", "v=spf1 a:servfail.alpha.example -all");
     world.dns.fault("servfail.alpha.example", Fault::Fails);
+    // Within the limits of each mechanism, and still more than one mail may ask.
+    let lists = (0..8).map(|i| format!("mx:list{i}.alpha.example ")).collect::<String>();
+    world.dns.txt("lists.alpha.example", format!("v=spf1 {lists}-all"));
+    for (list, host) in
+        (0..8).flat_map(|list| (0..10).map(move |host| (list, format!("h{host}.list{list}.alpha.example"))))
+    {
+        world.dns.add(&format!("list{list}.alpha.example"), Record::Mx(10, host.clone()));
+        world.dns.add(&host, Record::A("203.0.113.1".parse().unwrap()));
+    }
     for (domain, result, why) in [
         ("pass.alpha.example", SpfResult::Pass, None),
         ("included.alpha.example", SpfResult::Pass, None),
@@ -34,6 +43,7 @@ pub(crate) async fn spf_has_each_of_its_results() {
         ("broken.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
         ("nowhere.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
         ("many.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("lists.alpha.example", SpfResult::PermError, Some(Why::TooMuch)),
         ("servfail.alpha.example", SpfResult::TempError, Some(Why::DnsFailed)),
         ("half.alpha.example", SpfResult::TempError, Some(Why::DnsFailed)),
     ] {
