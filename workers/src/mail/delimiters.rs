@@ -29,7 +29,7 @@ pub(super) fn check(message: &Message<'_>, findings: &mut Findings) {
         sources.entry(source).or_insert_with(|| Delimiters::of(bytes)).add(&part);
     }
     for delimiters in sources.values() {
-        if let Some(place) = delimiters.first_hidden() {
+        if let Some(place) = delimiters.first_hidden(MAX_WORK) {
             findings.add(FindingCode::BoundaryDamaged, Severity::Ambiguous, place);
         }
     }
@@ -64,12 +64,12 @@ impl<'m> Delimiters<'m> {
         }
     }
 
-    /// The place of the multipart whose delimiter is hidden first.
-    fn first_hidden(&self) -> Option<&str> {
+    /// The place of the multipart whose delimiter is hidden first; `body` when it takes too much to tell.
+    fn first_hidden(&self, mut work: usize) -> Option<&str> {
         if self.boundaries.is_empty() {
             return None;
         }
-        let (mut work, mut start) = (MAX_WORK, 0);
+        let mut start = 0;
         for end in memchr2_iter(b'\n', b'\r', self.source).chain([self.source.len()]) {
             let line = self.source.get(start..end).unwrap_or_default();
             let indent = line.iter().take(WINDOW).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
@@ -107,4 +107,47 @@ impl<'m> Delimiters<'m> {
 
 fn opener(boundary: &str) -> Vec<u8> {
     [b"--", boundary.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_parser::MessageParser;
+
+    use super::*;
+
+    const HEAD: &str = "From: a@b.example\nContent-Type: multipart/mixed; boundary=o\n\n";
+
+    fn hidden(body: &str, work: usize) -> Option<String> {
+        let raw = format!("{HEAD}{body}").replace('\n', "\r\n");
+        let message = MessageParser::new().parse(raw.as_bytes()).unwrap();
+        let mut delimiters = Delimiters::of(message.raw());
+        message.parts().for_each(|part| delimiters.add(&part));
+        delimiters.first_hidden(work).map(str::to_owned)
+    }
+
+    #[test]
+    fn what_another_reader_takes_for_a_delimiter_is_seen() {
+        let nested = "--o\nContent-Type: multipart/mixed; boundary=o-in\n\n--o-in\n\na\n--o-in--\n";
+        for (body, expected) in [
+            ("preamble\n--o\n\na\n--o \n\nb\n--o--\nepilogue -- o\n", None),
+            ("--o\n\na\n--o--\n--o--\n", None),
+            (&format!("{nested}--o--\n"), None),
+            ("--o\n\na --o b\n-- o\n--O\n--o--\n", None),
+            ("--o\n\na\n--ox\n\nb\n--o--\n", Some("part 1")),
+            ("--o\n\na\n --o\n\nb\n--o--\n", Some("part 1")),
+            ("--o\n\na --o\n\nb\n--o--\n", Some("part 1")),
+            ("--o\n\na\r--o\r\rb\n--o--\n", Some("part 1")),
+            ("--o\n\na\n--o--\n--o\n\nb\n--o--\n", Some("part 1")),
+            (&format!("{nested}--o\n\n--o-in\n\nb\n--o--\n"), Some("part 2")),
+        ] {
+            assert_eq!(hidden(body, MAX_WORK).as_deref(), expected, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn what_takes_too_much_to_tell_is_not_told_clean() {
+        let body = format!("--o\n\n{}--o--\n", "line\n".repeat(100));
+        assert_eq!(hidden(&body, MAX_WORK), None);
+        assert_eq!(hidden(&body, 50).as_deref(), Some("body"));
+    }
 }

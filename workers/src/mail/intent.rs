@@ -100,6 +100,8 @@ mod tests {
     fn ordinary_mail_is_no_command() {
         for (recipient, subject, text) in [
             ("box@a.example", "Re: Send Invoice: Q1", ""),
+            ("box@a.example", "", "On Monday somebody wrote:\n> #task quoted\n"),
+            ("box@a.example", "", "see issue\n#12 and C#sharp\n ##task"),
             ("box@a.example", "AW: Termin", ""),
             ("box@a.example", "Fwd: x", ""),
             ("box@a.example", "the meeting: notes", ""),
