@@ -153,8 +153,7 @@ async fn mail_waits_for_a_dns_that_is_down_and_passes_when_it_is_back() {
         // Nothing that DNS could say would make this one pass: it does not wait.
         let hopeless = mail("hopeless", plain("a@alpha.example", "Hopeless"));
         receiver.expect("/hook", &hopeless);
-        fleet.submit(&[waiting.clone()]).await;
-        fleet.submit(&[hopeless.clone()]).await;
+        fleet.submit(&[waiting.clone(), hopeless.clone()]).await;
         local.wait_log("dns_unavailable", LIMIT).await;
         receiver.wait_complete(LIMIT).await.assert_sound();
         assert_eq!(told(&receiver, &hopeless)["dmarc"], json!({"result": "temperror", "why": "dns_failed"}));
