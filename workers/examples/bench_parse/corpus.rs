@@ -87,7 +87,7 @@ fn newsletter(number: usize, rng: &mut StdRng) -> String {
     while html.len() < length {
         block(&mut html, rng);
     }
-    if number % 20 == 0 {
+    if number.is_multiple_of(20) {
         html.push_str("<script>track()</script><form action=\"https://a.example/\"><input name=\"mail\"></form><p onclick=\"x()\">x</p>");
     }
     if number % 10 == 3 {
