@@ -5,6 +5,7 @@
 
 pub mod announce;
 pub mod cli;
+pub mod containers;
 pub mod content;
 pub mod fleet;
 pub mod incoming;

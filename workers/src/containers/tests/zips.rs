@@ -1,0 +1,145 @@
+//! zips that can be read in two ways.
+
+use super::forge::{Member, end, fixture, forged, overlapping, zip};
+use super::{classes, codes};
+use crate::containers::{Class, Code};
+
+const TEXT: &[u8] = b"one two three four five six seven eight nine ten eleven twelve thirteen";
+
+fn member(change: impl FnOnce(&mut Member)) -> Vec<u8> {
+    let plain = Member::stored("a.txt", TEXT);
+    let mut other = plain.clone();
+    change(&mut other);
+    forged(&[other], &[plain])
+}
+
+#[test]
+fn headers_that_differ_are_contradictory() {
+    let changes: [(&str, fn(&mut Member)); 6] = [
+        ("name", |member| member.name = b"b.exe".to_vec()),
+        ("method", |member| member.method = 8),
+        ("checksum", |member| member.crc ^= 1),
+        ("length", |member| member.len -= 1),
+        ("packed length", |member| member.packed -= 1),
+        ("encryption", |member| member.flags = 1),
+    ];
+    for (what, change) in changes {
+        assert_eq!(codes(&member(change)), [Code::Contradictory], "{what}");
+    }
+}
+
+#[test]
+fn a_member_that_is_not_what_its_headers_say_is_an_obstacle() {
+    let both = |change: fn(&mut Member)| {
+        let mut member = Member::deflated("a.txt", TEXT);
+        change(&mut member);
+        forged(&[member.clone()], &[member])
+    };
+    let cases: [(fn(&mut Member), Code); 7] = [
+        (|member| member.crc ^= 1, Code::Damaged),
+        (|member| member.len -= 1, Code::Contradictory),
+        (|member| member.len += 1, Code::Contradictory),
+        (|member| member.data[0] = 0xff, Code::Damaged),
+        (|member| member.method = 12, Code::MethodUnknown),
+        (|member| member.flags = 1 << 5, Code::MethodUnknown),
+        (
+            |member| {
+                member.data.extend(b"and more");
+                member.packed += 8;
+            },
+            Code::Contradictory,
+        ),
+    ];
+    for (change, code) in cases {
+        assert_eq!(codes(&both(change)), [code]);
+    }
+}
+
+#[test]
+fn every_mark_of_encryption_counts() {
+    let both = |change: fn(&mut Member)| {
+        let mut member = Member::stored("a.txt", TEXT);
+        change(&mut member);
+        forged(&[member.clone()], &[member])
+    };
+    let marks: [fn(&mut Member); 5] = [
+        |member| member.flags = 1,
+        |member| member.flags = 1 | 1 << 6,
+        |member| member.flags = 1 << 13,
+        |member| member.method = 99,
+        |member| member.extra = b"\x01\x99\x07\0\x02\0AE\x03\x08\0".to_vec(),
+    ];
+    for mark in marks {
+        assert_eq!(codes(&both(mark)), [Code::Encrypted]);
+    }
+    for name in ["encrypted-zipcrypto.zip", "encrypted-aes.zip"] {
+        assert_eq!(codes(&fixture(name)), [Code::Encrypted], "{name}");
+    }
+    let manifest = b"<manifest:file-entry><manifest:encryption-data manifest:checksum=\"x\"/></manifest:file-entry>";
+    assert_eq!(codes(&zip(&[("META-INF/manifest.xml", manifest)])), [Code::Encrypted]);
+    // An encrypted directory: APPNOTE 7.3.
+    let body = [&Member::stored("1", TEXT).local()[..], b"PK\x06\x08\0\0\0\0"].concat();
+    let directory = [0x5a; 60];
+    let hidden = [&body[..], &directory, &end(1, directory.len(), body.len(), b"")].concat();
+    assert_eq!(codes(&hidden), [Code::Encrypted]);
+}
+
+#[test]
+fn an_encrypted_member_does_not_hide_a_damaged_one() {
+    let mut encrypted = Member::stored("a.txt", TEXT);
+    encrypted.flags = 1;
+    let mut damaged = Member::stored("b.txt", TEXT);
+    damaged.crc ^= 1;
+    let members = [encrypted, damaged];
+    assert_eq!(classes(&forged(&members, &members)), [Class::Encrypted, Class::Unscannable]);
+}
+
+#[test]
+fn two_zips_in_a_row_are_never_clean() {
+    let (first, second) = (zip(&[("a.txt", TEXT)]), zip(&[("b.txt", TEXT)]));
+    for content in [[&first[..], &second].concat(), [&second[..], b"\0\0", &first].concat()] {
+        assert_eq!(classes(&content), [Class::Unscannable]);
+    }
+    // Behind a picture, beside each other, and one in the comment of the other.
+    let picture = b"\xff\xd8\xff\xe0 a picture ";
+    assert_eq!(codes(&[&picture[..], &first, &second].concat()), [Code::Hidden]);
+    let members = [Member::stored("a.txt", TEXT)];
+    let plain = forged(&members, &members);
+    let mut commented = plain[..plain.len() - 22].to_vec();
+    commented.extend(end(1, plain.len() - 22 - 35 - TEXT.len() - 0, 35 + TEXT.len(), &second));
+    assert_eq!(classes(&commented), [Class::Unscannable]);
+}
+
+#[test]
+fn what_only_a_reader_of_local_headers_sees_is_hidden() {
+    let (seen, unseen) = (Member::stored("a.txt", TEXT), Member::stored("b.exe", TEXT));
+    assert_eq!(codes(&forged(&[seen.clone(), unseen.clone()], &[seen.clone()])), [Code::Hidden]);
+    // Before the first, with offsets that count from the first.
+    let plain = forged(&[seen.clone()], &[seen.clone()]);
+    assert_eq!(codes(&[unseen.local(), plain.clone()].concat()), [Code::Hidden]);
+    // Bytes behind the end, no end, a cut.
+    assert_eq!(codes(&[&plain[..], b"more"].concat()), [Code::Hidden]);
+    assert_eq!(codes(&seen.local()), [Code::Damaged]);
+    for len in 4..plain.len() {
+        assert_eq!(classes(&plain[..len]), [Class::Unscannable], "cut to {len}");
+    }
+}
+
+#[test]
+fn members_over_each_other_and_names_that_stand_twice_are_obstacles() {
+    let bomb = overlapping(200, &vec![0; 1_000_000]);
+    assert!(classes(&bomb).contains(&Class::Unscannable), "{:?}", codes(&bomb));
+    assert_eq!(codes(&bomb)[0], Code::Overlapping);
+    let (one, two) = (Member::stored("a.txt", TEXT), Member::stored("a.txt", b"another text"));
+    let twice = [one, two];
+    assert_eq!(codes(&forged(&twice, &twice)), [Code::RepeatedName]);
+}
+
+#[test]
+fn a_volume_of_several_is_an_obstacle() {
+    let members = [Member::stored("a.txt", TEXT)];
+    let mut content = forged(&members, &members);
+    let disk = content.len() - 18;
+    content[disk] = 1;
+    assert_eq!(codes(&content), [Code::Split]);
+}
