@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::shutdown::Shutdown;
 
-/// Serves until the process has drained. Ready means: not draining.
+/// Serves until the process has drained. Ready means: not draining, and nothing that the process needs is missing.
 ///
 /// # Errors
 /// When the address cannot be listened on.
@@ -21,15 +21,18 @@ pub async fn serve(
     let listener = TcpListener::bind(listen).await?;
     let (refresh, draining) = (Arc::new(refresh), shutdown.draining.clone());
     let upkeep = metrics.clone();
+    let readiness = Arc::clone(&refresh);
     let app = Router::new()
         .route("/live", get(async || "alive\n"))
         .route(
             "/ready",
             get(async move || {
                 if draining.is_cancelled() {
-                    (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-                } else {
-                    (StatusCode::OK, "ready\n")
+                    return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
+                }
+                match readiness.readiness() {
+                    Ok(detail) => (StatusCode::OK, format!("ready\n{detail}")),
+                    Err(detail) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready\n{detail}")),
                 }
             }),
         )
@@ -61,4 +64,12 @@ pub async fn serve(
 pub trait AsyncRefresh: Send + Sync + 'static {
     /// Sets the gauges.
     async fn refresh(&self);
+
+    /// Whether what the process needs is there; a line on each such thing, for people.
+    ///
+    /// # Errors
+    /// The same lines, when something is missing.
+    fn readiness(&self) -> Result<String, String> {
+        Ok(String::new())
+    }
 }

@@ -1,5 +1,6 @@
-//! A real clamd of the scenario's own: see [`shared::clamav::testing`].
+//! A real clamd of the scenario's own, with the configuration that we ship: see [`shared::clamav::testing`].
 
+use jiff::Timestamp;
 use shared::clamav::testing::{Options, TestClamd};
 
 /// A clamd that knows EICAR and ends when dropped.
@@ -11,15 +12,27 @@ impl Clamd {
     /// # Panics
     /// When it is not installed (with the command that installs it) or does not start.
     pub async fn start() -> Self {
-        let settings = ["MaxThreads 8", "MaxFileSize 100M", "MaxScanSize 400M"].map(str::to_owned).to_vec();
-        let clamd = TestClamd::start(Options { settings, ..Options::default() }).await;
-        Self(clamd.unwrap_or_else(|error| panic!("{error}")))
+        Self::with(Options::default()).await
+    }
+
+    /// Starts a clamd with other settings or signatures.
+    ///
+    /// # Panics
+    /// As [`Clamd::start`].
+    pub async fn with(options: Options) -> Self {
+        Self(TestClamd::start(options).await.unwrap_or_else(|error| panic!("{error}")))
     }
 
     /// What to configure: `unix:/path`.
     #[must_use]
     pub fn endpoint(&self) -> String {
         self.0.endpoint_unix().to_string()
+    }
+
+    /// The same over TCP: `tcp:127.0.0.1:PORT`.
+    #[must_use]
+    pub fn endpoint_tcp(&self) -> String {
+        self.0.endpoint_tcp().to_string()
     }
 
     /// Its process id, while it runs.
@@ -42,5 +55,31 @@ impl Clamd {
     /// When it does not start.
     pub async fn restart(&mut self) {
         self.0.restart().await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Stops it where it is.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pause(&self) {
+        self.0.pause().unwrap();
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn resume(&self) {
+        self.0.resume().unwrap();
+    }
+
+    /// Gives it a database of that version, built now, and has it loaded. More signature files may come with it.
+    ///
+    /// # Panics
+    /// When it does not take it.
+    pub async fn update(&mut self, version: u32, signatures: &[(&str, &str)]) {
+        let more = signatures.iter().map(|(name, content)| ((*name).to_owned(), (*content).to_owned()));
+        self.0.learn(more);
+        self.0.update(version, Timestamp::now()).await.unwrap_or_else(|error| panic!("{error}"));
     }
 }

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use shared::{
+    audit::AuditKey,
     budget::Budget,
-    clamav::clamd::Clamd,
+    clamav::pool::{Pool, PoolConfig, Terms},
     health::{self, AsyncRefresh},
     policy::Policy,
     runner::{Fleet, Runner, Suspects},
@@ -17,8 +18,8 @@ use tokio::task::JoinSet;
 use crate::{
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
-    sandbox::{self, Sandbox, SandboxConfig},
-    scanning::Scanning,
+    sandbox::Sandbox,
+    scanning::{Memory, Scanning},
     settings::Settings,
     stages::{
         deliver::{Deliver, Destination},
@@ -79,13 +80,17 @@ impl Running {
             key: plane.audit_key(settings.audit.key.as_ref())?,
             suspects: Suspects::default(),
         };
-        serve_operations(settings, plane, &fleet).await?;
+        let clamds = stages.contains(&SCAN).then(|| clamds(settings));
+        serve_operations(settings, plane, &fleet, clamds.clone()).await?;
         let mut running = Self { runners: JoinSet::new() };
         for row in PIPELINE.iter().filter(|row| stages.contains(&row.stage)) {
             let policy = settings.policy(row);
             match row.stage {
-                PARSE => running.add(parse(settings, plane)?, policy, plane, &fleet),
-                SCAN => running.add(scan(settings, plane), policy, plane, &fleet),
+                PARSE => running.add(parse(settings, plane).await?, policy, plane, &fleet),
+                SCAN => {
+                    let Some(clamds) = &clamds else { continue };
+                    running.add(scan(settings, plane, fleet.key.clone(), clamds), policy, plane, &fleet);
+                }
                 ROUTE => running.add(route(settings, plane), policy, plane, &fleet),
                 DELIVER => running.add(deliver(settings, plane)?, policy, plane, &fleet),
                 other => tracing::error!(stage = %other, "a row of the pipeline has no stage"),
@@ -111,13 +116,13 @@ impl Running {
     }
 }
 
-fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
+async fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
     Ok(Parse {
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
         tenants: settings.tenants.clone(),
         sources: plane.sources.clone(),
-        sandbox: Arc::new(start_sandbox(settings)?),
+        sandbox: Arc::new(start_sandbox(settings).await?),
         max_mail: settings.limits.max_mail,
     })
 }
@@ -126,33 +131,52 @@ fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
 ///
 /// # Errors
 /// When the program cannot be found or started.
-pub fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
+pub async fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Sandbox(error.to_string());
     // The running program itself, also when its file has been replaced meanwhile.
     let this = PathBuf::from("/proc/self/exe");
     let program = if this.exists() { this } else { std::env::current_exe().map_err(|e| failed(&e))? };
-    let config = SandboxConfig {
-        processes: settings.limits.sandbox_processes,
-        budget: sandbox::Budget { wall: settings.limits.sandbox_wall },
-        limits: settings.parse_limits(),
-        ..SandboxConfig::new(program)
-    };
-    Sandbox::start(config).map_err(|e| failed(&e))
+    let config = settings.sandbox.config(program, settings.parse_limits());
+    Sandbox::start(config).await.map_err(|e| failed(&e))
 }
 
-fn scan(settings: &Settings, plane: &Plane) -> Scan {
-    Scan { blobs: Arc::clone(&plane.blobs), sources: plane.sources.clone(), scanning: scanning(settings) }
+fn scan(settings: &Settings, plane: &Plane, key: AuditKey, clamds: &Arc<Pool>) -> Scan {
+    Scan {
+        blobs: Arc::clone(&plane.blobs),
+        sources: plane.sources.clone(),
+        scanning: scanning(settings, clamds).remembering(Memory::new(Arc::clone(&plane.state), key)),
+        policies: Arc::new(settings.scan.policies.clone()),
+        rules: Arc::clone(&settings.rules),
+    }
 }
 
-/// The configured scanner.
+/// What scans as configured, by these clamds.
 #[must_use]
-pub fn scanning(settings: &Settings) -> Scanning {
-    let clamd = Clamd::new(settings.clamav.endpoint.clone());
-    Scanning::new(Arc::new(clamd), settings.clamav.deadline, settings.clamav.concurrency.get())
+pub fn scanning(settings: &Settings, clamds: &Arc<Pool>) -> Scanning {
+    Scanning::new(Arc::clone(clamds) as _, settings.scan.raw)
+}
+
+/// The configured clamds; their tests begin at once.
+#[must_use]
+pub fn clamds(settings: &Settings) -> Arc<Pool> {
+    let clamav = &settings.clamav;
+    let config = PoolConfig::new(clamav.endpoints.clone(), settings.limits.max_mail);
+    let terms = Terms {
+        deadlines: clamav.deadlines,
+        concurrency: clamav.concurrency,
+        max_age: clamav.max_signature_age,
+        ..config.terms
+    };
+    Arc::new(Pool::start(PoolConfig { terms, ..config }))
 }
 
 fn route(settings: &Settings, plane: &Plane) -> Route {
-    Route { blobs: Arc::clone(&plane.blobs), state: Arc::clone(&plane.state), rules: Arc::clone(&settings.rules) }
+    Route {
+        blobs: Arc::clone(&plane.blobs),
+        state: Arc::clone(&plane.state),
+        rules: Arc::clone(&settings.rules),
+        policies: Arc::new(settings.scan.policies.clone()),
+    }
 }
 
 fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
@@ -170,10 +194,15 @@ fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
     })
 }
 
-async fn serve_operations(settings: &Settings, plane: &Arc<Plane>, fleet: &Fleet) -> Result<(), StartError> {
+async fn serve_operations(
+    settings: &Settings,
+    plane: &Arc<Plane>,
+    fleet: &Fleet,
+    clamds: Option<Arc<Pool>>,
+) -> Result<(), StartError> {
     let Some(listen) = settings.telemetry.listen else { return Ok(()) };
     let metrics = telemetry::init_metrics().map_err(|error| StartError::Metrics(error.to_string()))?;
-    let gauges = Gauges { plane: Arc::clone(plane), budget: fleet.budget.clone() };
+    let gauges = Gauges { plane: Arc::clone(plane), budget: fleet.budget.clone(), clamds };
     health::serve(listen, metrics, gauges, fleet.shutdown.clone())
         .await
         .map_err(|error| StartError::Operations(listen, error))
@@ -183,12 +212,16 @@ async fn serve_operations(settings: &Settings, plane: &Arc<Plane>, fleet: &Fleet
 struct Gauges {
     plane: Arc<Plane>,
     budget: Budget,
+    clamds: Option<Arc<Pool>>,
 }
 
 #[async_trait::async_trait]
 impl AsyncRefresh for Gauges {
     async fn refresh(&self) {
         metric::bytes_in_flight(self.budget.held());
+        if let Some(clamds) = &self.clamds {
+            metric::scanner(&clamds.status(), self.plane.clock.now());
+        }
         for (stage, queues) in &self.plane.queues {
             for (name, queue) in [("work", &queues.work), ("dead", &queues.dead)] {
                 match queue.depth().await {
@@ -197,5 +230,13 @@ impl AsyncRefresh for Gauges {
                 }
             }
         }
+    }
+
+    /// A process that scans needs one clamd at least.
+    fn readiness(&self) -> Result<String, String> {
+        let Some(clamds) = &self.clamds else { return Ok(String::new()) };
+        let status = clamds.status();
+        let detail = status.iter().map(|status| format!("{status}\n")).collect();
+        if status.iter().any(|status| status.engine.is_some()) { Ok(detail) } else { Err(detail) }
     }
 }

@@ -1,17 +1,18 @@
 //! The jobs of the four stages, as they travel in an envelope.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use shared::{
     blobs::ETag,
     claim::Claim,
-    clamav::{EngineVersion, Verdict},
     ids::WorkId,
     outcome::{Failure, Hop},
     pii::Pii,
 };
 
-use crate::pipeline;
+use crate::{pipeline, scanning::ScanReport};
 
 /// The bucket's name where the store is a directory.
 pub const LOCAL_BUCKET: &str = "local";
@@ -112,29 +113,6 @@ pub struct ScanJob {
     pub parsed: Claim,
 }
 
-/// What the scan found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScanReport {
-    /// The worst verdict of the raw mail and its parts.
-    #[serde(flatten)]
-    pub verdict: Verdict,
-    /// What it was about: `raw` or `part N` (from 0). Empty for a clean mail.
-    pub place: String,
-    /// Which engine and signatures said so.
-    pub engine: EngineVersion,
-    /// Where the parts that somebody may want are stored: only of a clean mail.
-    pub stored: Vec<StoredPart>,
-}
-
-/// A part stored by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredPart {
-    /// Its position in the parsed mail's parts.
-    pub part: usize,
-    /// Its key.
-    pub key: String,
-}
-
 /// A scanned mail to be routed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RouteJob {
@@ -160,6 +138,9 @@ pub struct DeliverJob {
     pub rules: Vec<String>,
     /// Which version of all rules decided.
     pub rules_version: String,
+    /// The parts whose content a policy leaves out, by their position in the parsed mail's parts.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub withheld: BTreeSet<usize>,
 }
 
 /// Jobs that a stage can hand on.

@@ -4,6 +4,7 @@
 //! bytes, which run only in the children of the [`sandbox`].
 
 pub mod announce;
+pub mod auth;
 pub mod cli;
 pub mod containers;
 pub mod content;

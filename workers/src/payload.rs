@@ -7,8 +7,9 @@ use serde::Serialize;
 use shared::ids::{TenantId, WorkId, hex};
 
 use crate::{
-    jobs::{DeliverJob, Source, StoredPart},
-    mail::model::{Digest, Finding, Intent, Mailbox, ParsedMail},
+    jobs::{DeliverJob, Source},
+    mail::model::{Digest, Finding, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
+    scanning::{Item, Place, ScanReport},
 };
 
 /// A processed mail.
@@ -30,6 +31,7 @@ pub struct MailProcessed<'a> {
     attachments: Vec<Attachment<'a>>,
     raw: Raw<'a>,
     verdict: &'static str,
+    scan: Scan,
     findings: &'a [Finding],
     intent: Option<&'a Intent>,
     rules: &'a [String],
@@ -48,7 +50,21 @@ struct Attachment<'a> {
     content_id: Option<&'a str>,
     size: u64,
     sha256: String,
-    key: &'a str,
+    /// Where its content is; without one where a policy left it out.
+    key: Option<&'a str>,
+    /// The worst verdict on it and its members.
+    verdict: &'static str,
+}
+
+/// What the scan said, place by place.
+#[derive(Debug, Serialize)]
+struct Scan {
+    engine: String,
+    database: Option<String>,
+    /// Everything that is not clean.
+    items: Vec<Item>,
+    /// Positions of the parts whose content a policy left out, as the items have them.
+    withheld: Vec<usize>,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,6 +79,9 @@ impl<'a> MailProcessed<'a> {
     #[must_use]
     pub fn of(work: &'a WorkId, tenant: &'a TenantId, job: &'a DeliverJob, mail: &'a ParsedMail) -> Self {
         let envelope = &job.mail.envelope;
+        let scan = &job.mail.scan;
+        // Text and HTML are made of the body's parts.
+        let bodied = !job.withheld.iter().any(|i| mail.parts.get(*i).is_none_or(|part| part.role == PartRole::Body));
         Self {
             mail: work,
             tenant,
@@ -78,28 +97,47 @@ impl<'a> MailProcessed<'a> {
             subject: mail.subject.as_ref().map(|subject| subject.expose().as_str()),
             date: mail.date,
             message_id: mail.message_id.as_ref().map(|id| id.expose().as_str()),
-            text: mail.text.as_ref().map(|text| text.expose().as_str()),
-            html: mail.html.as_ref().map(|html| html.expose().as_str()),
-            attachments: job.mail.scan.stored.iter().filter_map(|stored| attachment(stored, mail)).collect(),
+            text: mail.text.as_ref().filter(|_| bodied).map(|text| text.expose().as_str()),
+            html: mail.html.as_ref().filter(|_| bodied).map(|html| html.expose().as_str()),
+            attachments: attachments(job, mail),
             raw: raw(&job.mail.source, mail.raw),
-            verdict: job.mail.scan.verdict.name(),
+            verdict: scan.verdict().name(),
+            scan: Scan {
+                engine: scan.engine.engine.clone(),
+                database: scan.engine.database.clone(),
+                items: scan.items(),
+                withheld: job.withheld.iter().copied().collect(),
+            },
             findings: &mail.findings,
-            intent: mail.intent.as_ref(),
+            intent: mail.intent.as_ref().filter(|intent| bodied || intent.source != IntentSource::Body),
             rules: &job.rules,
         }
     }
 }
 
-fn attachment<'a>(stored: &'a StoredPart, mail: &'a ParsedMail) -> Option<Attachment<'a>> {
-    let part = mail.parts.get(stored.part)?;
-    Some(Attachment {
+/// Every attachment and inline part, those too whose content is left out.
+fn attachments<'a>(job: &'a DeliverJob, mail: &'a ParsedMail) -> Vec<Attachment<'a>> {
+    let listed = mail.parts.iter().enumerate().filter(|(_, part)| part.role != PartRole::Body);
+    listed.map(|(i, part)| attachment(i, part, job)).collect()
+}
+
+fn attachment<'a>(i: usize, part: &'a Part, job: &'a DeliverJob) -> Attachment<'a> {
+    let stored = job.mail.scan.stored.iter().filter(|stored| stored.part == i && !job.withheld.contains(&i));
+    Attachment {
         name: part.name.as_ref().map(|name| name.expose().as_str()),
         content_type: &part.content_type,
         content_id: part.content_id.as_ref().map(|id| id.expose().as_str()),
         size: part.content.len,
         sha256: hex(&part.content.sha256),
-        key: &stored.key,
-    })
+        key: stored.map(|stored| stored.key.as_str()).next(),
+        verdict: verdict(i, &job.mail.scan),
+    }
+}
+
+/// The worst verdict on a part: its items come worst first.
+fn verdict(part: usize, scan: &ScanReport) -> &'static str {
+    let of_part = |place: &Place| place.part() == Some(part);
+    scan.items().iter().find(|item| of_part(&item.place)).map_or("clean", |item| item.verdict.name())
 }
 
 fn raw(source: &Source, digest: Digest) -> Raw<'_> {

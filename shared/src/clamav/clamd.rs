@@ -1,4 +1,4 @@
-//! A clamd over a Unix socket or TCP: one connection a command, an absolute deadline on all of it.
+//! A clamd over a Unix socket or TCP: one connection a command, and a deadline on every step of it.
 //!
 //! Of the crate `clamav-client` this uses the transports. Its commands have no deadline and no bound on the reply, its
 //! scan never reads the answer after a failed write, and its `clean()` looks for "OK" anywhere in it; so the
@@ -6,26 +6,48 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::{
-    EngineVersion, ScanError, Scanner, Verdict,
+    Content, EngineVersion, ScanError, Verdict,
     endpoint::{Connection, Endpoint},
     exchange, reply,
 };
-use crate::blobs::ByteStream;
+
+/// How long each step may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// To connect, and to answer a command that is no scan.
+    pub connect: Duration,
+    /// To take one chunk of at most 1 MiB.
+    pub write: Duration,
+    /// A whole scan, from the connection to the verdict.
+    pub scan: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), write: Duration::from_secs(30), scan: Duration::from_secs(120) }
+    }
+}
 
 /// One clamd.
 #[derive(Debug, Clone)]
 pub struct Clamd {
     endpoint: Endpoint,
+    deadlines: Deadlines,
+}
+
+/// A connection that nothing was sent on yet.
+pub(super) struct Connected {
+    connection: Box<dyn Connection>,
+    write: Duration,
 }
 
 impl Clamd {
     /// The clamd at `endpoint`; nothing is connected yet.
-    pub const fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint }
+    pub const fn new(endpoint: Endpoint, deadlines: Deadlines) -> Self {
+        Self { endpoint, deadlines }
     }
 
     /// Where it listens.
@@ -33,37 +55,68 @@ impl Clamd {
         &self.endpoint
     }
 
-    /// Whether it answers, within `deadline`. That it detects anything is for [`super::selftest::self_test`] to say.
+    /// How long its steps may take.
+    pub const fn deadlines(&self) -> Deadlines {
+        self.deadlines
+    }
+
+    /// Whether it answers. That it detects anything is for [`super::selftest::self_test`] to say.
     ///
     /// # Errors
-    /// As [`Scanner::version`].
-    pub async fn ping(&self, deadline: Duration) -> Result<(), ScanError> {
-        let reply = self.ask(b"zPING\0", deadline).await?;
+    /// [`ScanError::Unreachable`], [`ScanError::Unavailable`] or [`ScanError::Deadline`] without an answer,
+    /// [`ScanError::Garbled`] for another one.
+    pub async fn ping(&self) -> Result<(), ScanError> {
+        let reply = self.ask(b"zPING\0").await?;
         if reply == clamav_client::PONG { Ok(()) } else { Err(ScanError::Garbled) }
     }
 
-    async fn ask(&self, command: &[u8], deadline: Duration) -> Result<Vec<u8>, ScanError> {
-        within(deadline, async { exchange::ask(&mut self.connect().await?, command).await }).await
+    /// The engine's and the signatures' version.
+    ///
+    /// # Errors
+    /// As [`Clamd::ping`].
+    pub async fn version(&self) -> Result<EngineVersion, ScanError> {
+        reply::version(&self.ask(b"zVERSION\0").await?)
     }
 
-    async fn connect(&self) -> Result<Box<dyn Connection>, ScanError> {
-        let failed = |error| ScanError::Unreachable(format!("{}: {error}", self.endpoint));
-        self.endpoint.connect().await.map_err(failed)
+    /// Whether it takes streams of so many bytes. None of them is sent.
+    ///
+    /// # Errors
+    /// As [`Clamd::ping`].
+    pub async fn takes(&self, len: u32) -> Result<bool, ScanError> {
+        let mut connected = self.connect().await?;
+        let offer = exchange::offer(&mut connected.connection, len);
+        timeout(self.deadlines.connect, offer).await.unwrap_or(Err(ScanError::Deadline))
+    }
+
+    /// Streams the bytes to it and returns its verdict.
+    ///
+    /// # Errors
+    /// [`ScanError`].
+    pub async fn scan(&self, content: Content<'_>) -> Result<Verdict, ScanError> {
+        let scan = async { self.connect().await?.scan(content).await };
+        timeout(self.deadlines.scan, scan).await.unwrap_or(Err(ScanError::Deadline))
+    }
+
+    pub(super) async fn connect(&self) -> Result<Connected, ScanError> {
+        let failed = |error: &dyn std::fmt::Display| ScanError::Unreachable(format!("{}: {error}", self.endpoint));
+        match timeout(self.deadlines.connect, self.endpoint.connect()).await {
+            Ok(Ok(connection)) => Ok(Connected { connection, write: self.deadlines.write }),
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(elapsed) => Err(failed(&elapsed)),
+        }
+    }
+
+    async fn ask(&self, command: &[u8]) -> Result<Vec<u8>, ScanError> {
+        let mut connected = self.connect().await?;
+        let answer = exchange::ask(&mut connected.connection, command);
+        timeout(self.deadlines.connect, answer).await.unwrap_or(Err(ScanError::Deadline))
     }
 }
 
-#[async_trait]
-impl Scanner for Clamd {
-    async fn scan(&self, stream: ByteStream, deadline: Duration) -> Result<Verdict, ScanError> {
-        within(deadline, async { exchange::scan(&mut self.connect().await?, stream).await }).await
+impl Connected {
+    /// Past its caller's deadline the exchange is dropped, and the connection with it.
+    pub(super) async fn scan(mut self, content: Content<'_>) -> Result<Verdict, ScanError> {
+        let source = content.open.await?;
+        exchange::scan(&mut self.connection, source, self.write).await
     }
-
-    async fn version(&self, deadline: Duration) -> Result<EngineVersion, ScanError> {
-        reply::version(&self.ask(b"zVERSION\0", deadline).await?)
-    }
-}
-
-/// Past the deadline the exchange is dropped, and the connection with it.
-async fn within<T>(deadline: Duration, exchange: impl Future<Output = Result<T, ScanError>>) -> Result<T, ScanError> {
-    timeout(deadline, exchange).await.unwrap_or(Err(ScanError::Deadline))
 }

@@ -6,11 +6,11 @@ use clamav_client::tokio::{Socket, Tcp, TransportProtocol};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Where a clamd listens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {
     /// A Unix socket (`LocalSocket`).
     Unix(PathBuf),
-    /// A host and port (`TCPSocket`); the host is resolved at each connection.
+    /// A host and port (`TCPSocket`).
     Tcp(String),
 }
 
@@ -54,6 +54,14 @@ pub(super) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 impl Endpoint {
+    /// `host:port`, where the host is a name.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Tcp(address) if address.parse::<std::net::SocketAddr>().is_err() => Some(address),
+            Self::Tcp(_) | Self::Unix(_) => None,
+        }
+    }
+
     pub(super) async fn connect(&self) -> io::Result<Box<dyn Connection>> {
         Ok(match self {
             Self::Unix(path) => Box::new(Socket { socket_path: path }.connect().await?),

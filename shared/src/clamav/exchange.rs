@@ -1,13 +1,17 @@
 //! One command and its reply on one connection.
 //!
 //! A verdict is only asked for by the terminating empty chunk, and that is only sent after every byte of the
-//! source: clamd can never answer for a part. Memory is bounded by one frame and whatever the source hands out.
+//! source: clamd can never answer for a part. Memory is bounded by one frame and whatever the source hands out; the
+//! source is read no faster than clamd takes it.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::{Buf, BytesMut};
 use futures::StreamExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 
 use super::{ScanError, Verdict, endpoint::Connection, reply};
 use crate::blobs::{BlobError, ByteStream};
@@ -16,6 +20,9 @@ use crate::blobs::{BlobError, ByteStream};
 const JOIN: usize = 64 * 1024;
 /// Larger ones are split.
 const LARGEST: usize = 1024 * 1024;
+
+/// Begins a stream.
+const START: &[u8] = b"zINSTREAM\0";
 
 /// What clamd sent until it closed.
 struct Reply {
@@ -40,11 +47,31 @@ pub(super) async fn ask(connection: &mut impl Connection, command: &[u8]) -> Res
     }
 }
 
-/// Sends the stream and returns the verdict on it.
-pub(super) async fn scan(connection: &mut impl Connection, source: ByteStream) -> Result<Verdict, ScanError> {
-    match send(connection, source).await {
+/// Announces a chunk of so many bytes and sends none of it. clamd refuses one past `StreamMaxLength` by the number
+/// alone; one that it would take ends with our end of the stream, and no answer.
+pub(super) async fn offer(connection: &mut impl Connection, len: u32) -> Result<bool, ScanError> {
+    let offer = [START, &len.to_be_bytes()].concat();
+    connection.write_all(&offer).await.map_err(unavailable)?;
+    connection.shutdown().await.map_err(unavailable)?;
+    let reply = receive(connection).await?;
+    if reply.bytes.is_empty() {
+        return reply.broken.map_or(Ok(true), |error| Err(unavailable(error)));
+    }
+    reply::refusal(&reply.bytes).map(|_| false)
+}
+
+/// Sends the stream, each chunk within `write`, and returns the verdict on it.
+pub(super) async fn scan(
+    connection: &mut impl Connection,
+    source: ByteStream,
+    write: Duration,
+) -> Result<Verdict, ScanError> {
+    let mut sender = Sender { connection, write };
+    match sender.send(source).await {
         Ok(()) => judge(receive(connection).await?),
         Err(Cut::Source(error)) => Err(ScanError::Source(error)),
+        // It takes nothing, so it will not say anything either.
+        Err(Cut::Connection(error)) if error.kind() == io::ErrorKind::TimedOut => Err(unavailable(error)),
         // clamd says why it does not read on, then closes.
         Err(Cut::Connection(error)) => match receive(connection).await? {
             Reply { bytes, .. } if bytes.is_empty() => Err(unavailable(error)),
@@ -63,33 +90,46 @@ fn judge(reply: Reply) -> Result<Verdict, ScanError> {
     }
 }
 
-async fn send(connection: &mut impl Connection, mut source: ByteStream) -> Result<(), Cut> {
-    connection.write_all(b"zINSTREAM\0").await.map_err(Cut::Connection)?;
-    let mut joined = BytesMut::new();
-    while let Some(piece) = source.next().await {
-        let piece = piece.map_err(Cut::Source)?;
-        if joined.len() + piece.len() > JOIN {
-            send_chunks(connection, &joined).await?;
-            joined.clear();
-        }
-        if piece.len() >= JOIN {
-            send_chunks(connection, &piece).await?;
-        } else {
-            joined.extend_from_slice(&piece);
-        }
-    }
-    send_chunks(connection, &joined).await?;
-    connection.write_all(&[0; 4]).await.map_err(Cut::Connection)
+/// Writes to clamd, each write within a deadline.
+struct Sender<'c, C> {
+    connection: &'c mut C,
+    write: Duration,
 }
 
-/// Sends bytes as chunks; none for no bytes, since an empty chunk ends the stream.
-async fn send_chunks(connection: &mut impl Connection, bytes: &[u8]) -> Result<(), Cut> {
-    for chunk in bytes.chunks(LARGEST) {
-        #[expect(clippy::cast_possible_truncation, reason = "a chunk is at most 1 MiB")]
-        let len = (chunk.len() as u32).to_be_bytes();
-        connection.write_all_buf(&mut Buf::chain(&len[..], chunk)).await.map_err(Cut::Connection)?;
+impl<C: Connection> Sender<'_, C> {
+    async fn send(&mut self, mut source: ByteStream) -> Result<(), Cut> {
+        self.write(START).await?;
+        let mut joined = BytesMut::new();
+        while let Some(piece) = source.next().await {
+            let piece = piece.map_err(Cut::Source)?;
+            if joined.len() + piece.len() > JOIN {
+                self.chunks(&joined).await?;
+                joined.clear();
+            }
+            if piece.len() >= JOIN {
+                self.chunks(&piece).await?;
+            } else {
+                joined.extend_from_slice(&piece);
+            }
+        }
+        self.chunks(&joined).await?;
+        self.write(&[0; 4][..]).await
     }
-    Ok(())
+
+    /// Sends bytes as chunks; none for no bytes, since an empty chunk ends the stream.
+    async fn chunks(&mut self, bytes: &[u8]) -> Result<(), Cut> {
+        for chunk in bytes.chunks(LARGEST) {
+            #[expect(clippy::cast_possible_truncation, reason = "a chunk is at most 1 MiB")]
+            let len = (chunk.len() as u32).to_be_bytes();
+            self.write(Buf::chain(&len[..], chunk)).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, mut bytes: impl Buf) -> Result<(), Cut> {
+        let written = timeout(self.write, self.connection.write_all_buf(&mut bytes)).await;
+        written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(Cut::Connection)
+    }
 }
 
 /// Reads until clamd closes, as it does after each reply.

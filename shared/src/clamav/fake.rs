@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures::{StreamExt, stream};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -9,9 +11,9 @@ use tokio::{
 };
 
 use super::{
-    ScanError, Scanner, Verdict,
-    clamd::Clamd,
-    conformance::{self, AMPLE, STREAM_MAX, pieces},
+    ScanError, Verdict,
+    clamd::{Clamd, Deadlines},
+    conformance::{AMPLE, content as content_of, pieces},
     endpoint::Endpoint,
     selftest::{SelfTestError, self_test},
     testing::{Options, TestClamd},
@@ -43,7 +45,7 @@ async fn fake(steps: &'static [Step]) -> (Clamd, JoinHandle<Vec<u8>>) {
         }
         seen
     });
-    (Clamd::new(endpoint), served)
+    (Clamd::new(endpoint, AMPLE), served)
 }
 
 async fn perform(step: Step, client: &mut TcpStream, seen: &mut Vec<u8>) {
@@ -85,42 +87,29 @@ async fn real(options: Options) -> TestClamd {
     TestClamd::start(options).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_real_clamd_conforms_on_both_sockets() {
-    let clamd = real(Options { stream_max_length: STREAM_MAX as u64, ..Options::default() }).await;
-    for endpoint in [clamd.endpoint_unix(), clamd.endpoint_tcp()] {
-        conformance::all(&Clamd::new(endpoint)).await;
-    }
-}
-
 #[tokio::test]
 async fn a_clamd_without_eicar_fails_the_self_test() {
     let mut clamd = real(Options::default()).await;
-    let client = Clamd::new(clamd.endpoint_unix());
-    assert_eq!(self_test(&client, AMPLE).await, Ok(()));
-    let db = match clamd.endpoint_unix() {
-        Endpoint::Unix(socket) => socket.with_file_name("db"),
-        Endpoint::Tcp(_) => unreachable!(),
-    };
-    std::fs::remove_file(db.join("test.hsb")).unwrap();
-    std::fs::write(db.join("test.ndb"), "Other:0:0:00112233445566778899\n").unwrap();
+    let client = Clamd::new(clamd.endpoint_unix(), AMPLE);
+    assert_eq!(self_test(&client).await, Ok(()));
+    clamd.forget_eicar().unwrap();
     clamd.restart().await.unwrap();
-    assert_eq!(self_test(&client, AMPLE).await, Err(SelfTestError::Missed("clean")));
+    assert_eq!(self_test(&client).await, Err(SelfTestError::Missed("clean")));
 }
 
 #[tokio::test]
 async fn a_killed_clamd_is_unavailable_until_it_is_back() {
     let mut clamd = real(Options::default()).await;
-    let clients = [clamd.endpoint_unix(), clamd.endpoint_tcp()].map(Clamd::new);
+    let clients = [clamd.endpoint_unix(), clamd.endpoint_tcp()].map(|endpoint| Clamd::new(endpoint, AMPLE));
     clamd.kill().unwrap();
     assert_eq!(clamd.pid(), None);
     for client in &clients {
-        assert!(matches!(client.scan(pieces(b"x", 1), AMPLE).await, Err(ScanError::Unreachable(_))));
-        assert!(matches!(client.version(AMPLE).await, Err(ScanError::Unreachable(_))));
+        assert!(matches!(client.scan(pieces(b"x", 1)).await, Err(ScanError::Unreachable(_))));
+        assert!(matches!(client.version().await, Err(ScanError::Unreachable(_))));
     }
     clamd.restart().await.unwrap();
     for client in &clients {
-        assert_eq!(client.scan(pieces(b"x", 1), AMPLE).await, Ok(Verdict::Clean));
+        assert_eq!(client.scan(pieces(b"x", 1)).await, Ok(Verdict::Clean));
     }
 }
 
@@ -129,7 +118,7 @@ async fn an_exact_answer_to_the_whole_stream_is_believed() {
     let bytes = noise(1, 300_000);
     for piece in [1000, 70_000, 300_000] {
         let (client, served) = fake(&[Step::ReadStream, Step::Send(b"stream: OK\0")]).await;
-        assert_eq!(client.scan(pieces(&bytes, piece), AMPLE).await, Ok(Verdict::Clean));
+        assert_eq!(client.scan(pieces(&bytes, piece)).await, Ok(Verdict::Clean));
         assert!(content(&served.await.unwrap()).unwrap() == bytes, "pieces of {piece} arrived as they are");
     }
 }
@@ -148,7 +137,7 @@ async fn answers_that_are_not_exact_are_garbled() {
         &[Step::ReadStream, Step::Send(&[0; 100_000])],
     ] {
         let (client, _served) = fake(steps).await;
-        let verdict = client.scan(pieces(b"content", 3), AMPLE).await;
+        let verdict = client.scan(pieces(b"content", 3)).await;
         assert_eq!(verdict, Err(ScanError::Garbled), "{steps:?}");
     }
 }
@@ -157,7 +146,7 @@ async fn answers_that_are_not_exact_are_garbled() {
 async fn a_closed_connection_is_unavailable() {
     for steps in [&[][..], &[Step::Read(3)], &[Step::Read(14)], &[Step::Read(100_000)], &[Step::ReadStream]] {
         let (client, _served) = fake(steps).await;
-        let verdict = client.scan(pieces(&noise(1, 5_000_000), 65_536), AMPLE).await;
+        let verdict = client.scan(pieces(&noise(1, 5_000_000), 65_536)).await;
         assert!(matches!(verdict, Err(ScanError::Unavailable(_))), "{steps:?}: {verdict:?}");
     }
 }
@@ -167,17 +156,18 @@ async fn a_verdict_on_a_part_is_not_believed() {
     for reply in [b"stream: OK\0" as &[u8], b"stream: Eicar FOUND\0"] {
         let steps: &[Step] = vec![Step::Read(100_000), Step::Send(reply)].leak();
         let (client, _served) = fake(steps).await;
-        let verdict = client.scan(pieces(&noise(1, 50_000_000), 65_536), AMPLE).await;
+        let verdict = client.scan(pieces(&noise(1, 50_000_000), 65_536)).await;
         assert_eq!(verdict, Err(ScanError::Garbled), "{reply:?}");
     }
     let (client, _served) = fake(&[Step::Read(100_000), Step::Send(b"INSTREAM size limit exceeded. ERROR\0")]).await;
-    let verdict = client.scan(pieces(&noise(1, 50_000_000), 65_536), AMPLE).await;
+    let verdict = client.scan(pieces(&noise(1, 50_000_000), 65_536)).await;
     assert!(matches!(verdict, Ok(Verdict::LimitsExceeded { .. })), "{verdict:?}");
 }
 
 #[tokio::test]
-async fn silence_ends_at_the_deadline() {
-    let deadline = Duration::from_millis(300);
+async fn silence_ends_at_the_deadline_of_the_step() {
+    let short = Duration::from_millis(300);
+    let scan = Deadlines { scan: short, ..AMPLE };
     for (len, steps) in [
         // More than the buffers of a connection hold: it ends while it writes.
         (20_000_000, &[Step::Hang][..]),
@@ -185,25 +175,38 @@ async fn silence_ends_at_the_deadline() {
         (10, &[Step::ReadStream, Step::Send(b"stream: OK\0"), Step::Hang]),
     ] {
         let (client, served) = fake(steps).await;
-        let verdict = client.scan(pieces(&noise(1, len), 1 << 20), deadline).await;
+        let client = Clamd::new(client.endpoint().clone(), scan);
+        let verdict = client.scan(pieces(&noise(1, len), 1 << 20)).await;
         assert_eq!(verdict, Err(ScanError::Deadline), "{steps:?}");
         // The connection is closed, not left behind.
         served.await.unwrap();
     }
     let (client, served) = fake(&[Step::Hang]).await;
-    assert_eq!(client.version(deadline).await, Err(ScanError::Deadline));
+    let client = Clamd::new(client.endpoint().clone(), Deadlines { write: short, ..AMPLE });
+    let verdict = client.scan(pieces(&noise(1, 20_000_000), 1 << 20)).await;
+    assert!(matches!(verdict, Err(ScanError::Unavailable(_))), "{verdict:?}");
     served.await.unwrap();
+    let (client, served) = fake(&[Step::Hang]).await;
+    let client = Clamd::new(client.endpoint().clone(), Deadlines { connect: short, ..AMPLE });
+    assert_eq!(client.version().await, Err(ScanError::Deadline));
+    served.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stalled_source_meets_the_deadline() {
+    let (client, served) = fake(&[Step::ReadToEnd]).await;
+    let client = Clamd::new(client.endpoint().clone(), Deadlines { scan: Duration::from_millis(50), ..AMPLE });
+    let source = stream::iter([Ok(Bytes::from_static(b"some, but not all"))]).chain(stream::pending());
+    assert_eq!(client.scan(content_of(17, source.boxed())).await, Err(ScanError::Deadline));
+    assert!(content(&served.await.unwrap()).is_none());
 }
 
 #[tokio::test]
 async fn a_broken_source_never_sends_the_terminator() {
     let (client, served) = fake(&[Step::ReadToEnd]).await;
-    let source = futures::StreamExt::boxed(futures::stream::iter([
-        Ok(noise(1, 100_000)),
-        Ok(noise(2, 10)),
-        Err(BlobError::Damaged("truncated")),
-    ]));
-    assert_eq!(client.scan(source, AMPLE).await, Err(ScanError::Source(BlobError::Damaged("truncated"))));
+    let pieces = [Ok(noise(1, 100_000)), Ok(noise(2, 10)), Err(BlobError::Damaged("truncated"))];
+    let source = content_of(100_010, stream::iter(pieces).boxed());
+    assert_eq!(client.scan(source).await, Err(ScanError::Source(BlobError::Damaged("truncated"))));
     let seen = served.await.unwrap();
     assert!(seen.starts_with(b"zINSTREAM\0") && content(&seen).is_none());
 }
@@ -211,13 +214,13 @@ async fn a_broken_source_never_sends_the_terminator() {
 #[tokio::test]
 async fn versions_are_read_with_the_same_care() {
     let (client, served) = fake(&[Step::Read(9), Step::Send(b"ClamAV 1.4.3/27500/Mon Jan  6 09:42:49 2025\0")]).await;
-    let version = client.version(AMPLE).await.unwrap();
+    let version = client.version().await.unwrap();
     assert_eq!((version.engine.as_str(), version.database.as_deref()), ("ClamAV 1.4.3", Some("27500")));
     assert_eq!(served.await.unwrap(), b"zVERSION\0");
     for steps in
         [&[Step::Read(9), Step::Send(b"ClamAV 1.4.3")][..], &[Step::Read(9)], &[Step::Read(9), Step::Send(b"PONG\0")]]
     {
         let (client, _served) = fake(steps).await;
-        assert_eq!(client.version(AMPLE).await, Err(ScanError::Garbled), "{steps:?}");
+        assert_eq!(client.version().await, Err(ScanError::Garbled), "{steps:?}");
     }
 }

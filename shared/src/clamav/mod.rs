@@ -10,14 +10,20 @@ pub mod endpoint;
 mod exchange;
 #[cfg(test)]
 mod fake;
+pub mod pool;
+pub mod probes;
 pub mod reply;
 pub mod selftest;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod zip;
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::blobs::{BlobError, ByteStream};
@@ -35,13 +41,15 @@ pub enum Verdict {
     },
     /// The content is encrypted and could not be looked into.
     Encrypted {
-        /// What clamd calls it.
-        signature: String,
+        /// What clamd calls it, or what it is in our words.
+        #[serde(alias = "signature")]
+        reason: String,
     },
-    /// The content exceeds one of the scanner's limits: not all of it was scanned.
+    /// The content exceeds a limit of the scanner or of ours: not all of it was scanned.
     LimitsExceeded {
-        /// What clamd calls it.
-        signature: String,
+        /// What clamd calls it, or which limit of ours.
+        #[serde(alias = "signature")]
+        reason: String,
     },
     /// The content could not be scanned and will not be at another try.
     Unscannable {
@@ -61,6 +69,17 @@ impl Verdict {
             Self::Unscannable { .. } => "unscannable",
         }
     }
+
+    /// The signature's name, or the reason; empty for a clean one.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Clean => "",
+            Self::Infected { signature: detail }
+            | Self::Encrypted { reason: detail }
+            | Self::LimitsExceeded { reason: detail }
+            | Self::Unscannable { reason: detail } => detail,
+        }
+    }
 }
 
 /// Why there is no verdict.
@@ -69,8 +88,8 @@ pub enum ScanError {
     /// No connection: it says nothing about the content.
     #[error("scanner not reachable: {0}")]
     Unreachable(String),
-    /// It answers, and does not find what it should, or finds what is not there.
-    #[error("the scanner failed its self-test: {0}")]
+    /// It answers, and does not find what it should, finds what is not there, or is out of date.
+    #[error("the scanner is not fit: {0}")]
     Unfit(String),
     /// The connection broke while the content was with the scanner.
     #[error("scanner unavailable: {0}")]
@@ -96,15 +115,70 @@ pub struct EngineVersion {
     pub engine: String,
     /// The signature database's version; `None` where clamd reports none.
     pub database: Option<String>,
+    /// When the signature database was built; `None` where clamd reports no version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built: Option<Timestamp>,
 }
 
-/// A malware scanner.
+impl EngineVersion {
+    /// Orders versions, the oldest signatures first.
+    pub fn age(&self) -> (Option<u64>, String) {
+        (self.database.as_ref().and_then(|database| database.parse().ok()), self.engine.clone())
+    }
+}
+
+/// Bytes to scan. They are opened when a scanner is ready to read them, and once.
+pub struct Content<'a> {
+    len: u64,
+    open: BoxFuture<'a, Result<ByteStream, BlobError>>,
+}
+
+impl<'a> Content<'a> {
+    /// About `len` bytes (by which load is shared out), from what `open` gives.
+    pub fn new(len: u64, open: impl Future<Output = Result<ByteStream, BlobError>> + Send + 'a) -> Self {
+        Self { len, open: open.boxed() }
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(bytes: Bytes) -> Self {
+        Self::new(bytes.len() as u64, async move { Ok(stream::iter([Ok(bytes)]).boxed()) })
+    }
+
+    /// All of it, in memory.
+    ///
+    /// # Errors
+    /// When the bytes cannot be read.
+    pub async fn read(self) -> Result<Bytes, BlobError> {
+        let mut bytes = BytesMut::new();
+        let mut source = self.open.await?;
+        while let Some(piece) = source.next().await {
+            bytes.extend_from_slice(&piece?);
+        }
+        Ok(bytes.freeze())
+    }
+}
+
+impl fmt::Debug for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+/// A verdict and who gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// What was said.
+    pub verdict: Verdict,
+    /// The engine and the signatures that said it. They were known before the scan began, so they may be newer than this.
+    pub engine: EngineVersion,
+}
+
+/// A malware scanner that has proven that it finds something.
 #[async_trait]
 pub trait Scanner: Send + Sync + fmt::Debug {
-    /// Streams the bytes to the scanner and returns its verdict, within `deadline` for connecting, every write
-    /// and the answer together.
-    async fn scan(&self, stream: ByteStream, deadline: Duration) -> Result<Verdict, ScanError>;
+    /// Streams the bytes to the scanner and returns its verdict, or none: nothing is ever clean by default.
+    async fn scan(&self, content: Content<'_>) -> Result<Scan, ScanError>;
 
-    /// The engine's and the signatures' version, within `deadline`.
-    async fn version(&self, deadline: Duration) -> Result<EngineVersion, ScanError>;
+    /// The newest engine and signatures that scan now.
+    async fn engine(&self) -> Result<EngineVersion, ScanError>;
 }

@@ -4,6 +4,8 @@
 //! known reply with its terminating NUL; a truncated, longer, joined or unknown one is an error. See clamd(8),
 //! and `clamd/session.c` and `clamd/scanner.c` of ClamAV for the replies that it does not list.
 
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+
 use super::{EngineVersion, ScanError, Verdict};
 
 /// Longest reply that is read, in bytes. clamd's own are far shorter.
@@ -53,16 +55,27 @@ pub fn refusal(reply: &[u8]) -> Result<Verdict, ScanError> {
 pub fn version(reply: &[u8]) -> Result<EngineVersion, ScanError> {
     let text = printable(text(reply)?)?;
     let parts: Vec<&str> = text.split('/').collect();
-    let (engine, database) = match parts.as_slice() {
-        [engine] => (*engine, None),
-        [engine, database, _date] => (*engine, Some((*database).to_owned())),
+    let (engine, database, built) = match parts.as_slice() {
+        [engine] => (*engine, None, None),
+        [engine, database, date] => (*engine, Some((*database).to_owned()), Some(built(date)?)),
         _ => return Err(ScanError::Garbled),
     };
     let numbered = database.iter().all(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
     if !numbered || engine.strip_prefix("ClamAV ").is_none_or(str::is_empty) {
         return Err(ScanError::Garbled);
     }
-    Ok(EngineVersion { engine: engine.to_owned(), database })
+    Ok(EngineVersion { engine: engine.to_owned(), database, built })
+}
+
+/// The date of the database as `ctime(3)` writes it. It is in clamd's own time zone, which it does not name: taken as
+/// UTC it is off by less than a day, and it is compared with days.
+fn built(date: &str) -> Result<Timestamp, ScanError> {
+    let read = || -> Option<Timestamp> {
+        let [_weekday, month, day, time, year] = date.split_ascii_whitespace().collect::<Vec<_>>().try_into().ok()?;
+        let civil = DateTime::strptime("%b %d %H:%M:%S %Y", format!("{month} {day} {time} {year}")).ok()?;
+        TimeZone::UTC.to_timestamp(civil).ok()
+    };
+    read().ok_or(ScanError::Garbled)
 }
 
 /// The text of a reply to a `z` command: ASCII, one NUL at its end.
@@ -78,13 +91,13 @@ fn printable(text: &str) -> Result<&str, ScanError> {
 }
 
 fn found(name: &str) -> Result<Verdict, ScanError> {
-    let signature = name.to_owned();
+    let name_of = name.to_owned();
     Ok(if name.starts_with("Heuristics.Limits.Exceeded") {
-        Verdict::LimitsExceeded { signature }
+        Verdict::LimitsExceeded { reason: name_of }
     } else if name.starts_with("Heuristics.Encrypted") {
-        Verdict::Encrypted { signature }
+        Verdict::Encrypted { reason: name_of }
     } else {
-        Verdict::Infected { signature }
+        Verdict::Infected { signature: name_of }
     })
 }
 
@@ -94,7 +107,7 @@ fn failure(text: &str) -> Result<Verdict, ScanError> {
     }
     let error = text.strip_suffix(" ERROR").ok_or(ScanError::Garbled)?;
     match printable(error)?.trim_end_matches('.') {
-        SIZE_LIMIT => Ok(Verdict::LimitsExceeded { signature: SIZE_LIMIT.to_owned() }),
+        SIZE_LIMIT => Ok(Verdict::LimitsExceeded { reason: SIZE_LIMIT.to_owned() }),
         other => Err(ScanError::Scanner(other.to_owned())),
     }
 }

@@ -1,9 +1,10 @@
 //! A real clamd of a test's own, with its own signatures, sockets and folder.
 //!
-//! It listens on a Unix socket and on a free port of 127.0.0.1, finds the EICAR test file and nothing else unless told,
-//! and ends with its owner.
+//! It runs with the `clamd.conf` that we ship, but for where things are. It listens on a Unix socket and on a free port
+//! of 127.0.0.1, finds the EICAR test file and nothing else unless told, and ends with its owner.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io,
     net::TcpListener,
@@ -12,11 +13,23 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, sleep},
+};
 
-use super::{clamd::Clamd, endpoint::Endpoint, selftest::eicar};
+use super::{
+    clamd::{Clamd, Deadlines},
+    endpoint::Endpoint,
+    selftest::eicar,
+};
+
+/// The configuration that we ship.
+pub const SHIPPED: &str = include_str!("../../../k8s/clamav/clamd.conf");
 
 /// The name of the EICAR signature, as clamd reports it.
 pub const EICAR_NAME: &str = "Eicar-Test.UNOFFICIAL";
@@ -30,17 +43,18 @@ const START_ATTEMPTS: usize = 5;
 /// How to run a clamd.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `StreamMaxLength`, in bytes.
-    pub stream_max_length: u64,
-    /// More lines for the configuration, such as `MaxThreads 4`.
+    /// Lines for the configuration, such as `MaxThreads 4`, in place of those that we ship.
     pub settings: Vec<String>,
     /// More signature files: name (such as `more.ndb`) and content.
     pub signatures: Vec<(String, String)>,
+    /// The signature database's version, and when it was built; without them it has neither.
+    pub database: Option<(u32, Timestamp)>,
 }
 
 impl Default for Options {
+    /// A database of today.
     fn default() -> Self {
-        Self { stream_max_length: 100 << 20, settings: Vec::new(), signatures: Vec::new() }
+        Self { settings: Vec::new(), signatures: Vec::new(), database: Some((27_500, Timestamp::now())) }
     }
 }
 
@@ -113,6 +127,27 @@ impl TestClamd {
         child.wait().map(drop)
     }
 
+    /// Stops it where it is, as `kill -STOP`: it takes connections and does not answer.
+    ///
+    /// # Errors
+    /// If its process is not there.
+    pub fn pause(&self) -> io::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// If its process is not there.
+    pub fn resume(&self) -> io::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        let pid = self.pid().and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+        Ok(kill_process(pid.ok_or(io::ErrorKind::NotFound)?, signal)?)
+    }
+
     /// Ends it if it runs, and starts it on the same sockets.
     ///
     /// # Errors
@@ -136,8 +171,10 @@ impl TestClamd {
     /// Waits until it answers on both sockets.
     async fn answered(&mut self) -> Result<(), TestClamdError> {
         let end = Instant::now() + START_TIMEOUT;
-        for clamd in [self.endpoint_unix(), self.endpoint_tcp()].map(Clamd::new) {
-            while let Err(error) = clamd.ping(START_TIMEOUT).await {
+        let deadlines = Deadlines { connect: START_TIMEOUT, ..Deadlines::default() };
+        for endpoint in [self.endpoint_unix(), self.endpoint_tcp()] {
+            let clamd = Clamd::new(endpoint, deadlines);
+            while let Err(error) = clamd.ping().await {
                 if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
                     return Err(TestClamdError::Start(format!("it ended with {status}")));
                 }
@@ -152,19 +189,54 @@ impl TestClamd {
 
     fn config(&self) -> String {
         let dir = self.dir.path().display();
-        let mut lines = vec![
-            "Foreground yes".to_owned(),
+        let mut own = vec![
             format!("DatabaseDirectory {dir}/db"),
             format!("TemporaryDirectory {dir}"),
             format!("LocalSocket {dir}/clamd.sock"),
             "TCPAddr 127.0.0.1".to_owned(),
             format!("TCPSocket {}", self.port),
-            format!("StreamMaxLength {}", self.options.stream_max_length),
-            "AlertExceedsMax yes".to_owned(),
-            "AlertEncrypted yes".to_owned(),
         ];
-        lines.extend(self.options.settings.iter().cloned());
-        lines.join("\n") + "\n"
+        own.extend(self.options.settings.iter().cloned());
+        let shipped = SHIPPED.lines().filter(|line| !line.starts_with('#')).map(str::to_owned);
+        let named = shipped.chain(own).filter_map(|line| Some((line.split_once(' ')?.0.to_owned(), line)));
+        let last: BTreeMap<String, String> = named.collect();
+        last.into_values().collect::<Vec<_>>().join("\n") + "\n"
+    }
+
+    /// Takes EICAR out of its signatures, which the next start goes by.
+    ///
+    /// # Errors
+    /// When its files refuse.
+    pub fn forget_eicar(&self) -> io::Result<()> {
+        let db = self.dir.path().join("db");
+        for entry in fs::read_dir(&db)? {
+            fs::remove_file(entry?.path())?;
+        }
+        fs::write(db.join("other.ndb"), "Other:0:0:00112233445566778899\n")
+    }
+
+    /// Adds signature files, name and content, which the next [`TestClamd::update`] writes.
+    pub fn learn(&mut self, files: impl Iterator<Item = (String, String)>) {
+        self.options.signatures.extend(files);
+    }
+
+    /// Replaces its database by one of that version, and has it loaded.
+    ///
+    /// # Errors
+    /// When its files or its socket refuse.
+    pub async fn update(&mut self, version: u32, built: Timestamp) -> Result<(), TestClamdError> {
+        self.options.database = Some((version, built));
+        write_signatures(&self.dir.path().join("db"), &self.options)?;
+        let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await?;
+        socket.write_all(b"zRELOAD\0").await?;
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).await?;
+        if answer == b"RELOADING\0" { Ok(()) } else { Err(TestClamdError::Start("it does not reload".to_owned())) }
+    }
+
+    /// Changes its configuration, which the next start goes by.
+    pub fn set(&mut self, line: &str) {
+        self.options.settings.push(line.to_owned());
     }
 }
 
@@ -192,8 +264,53 @@ fn spawn(config: &Path, log: &Path) -> Result<Child, TestClamdError> {
 fn write_signatures(db: &Path, options: &Options) -> io::Result<()> {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let eicar = eicar();
-    fs::create_dir(db)?;
-    fs::write(db.join("test.hsb"), format!("{}:{}:Eicar-Test\n", hex(&Sha256::digest(&eicar)), eicar.len()))?;
-    fs::write(db.join("test.ndb"), format!("Eicar-Test:0:0:{}\n", hex(&eicar)))?;
+    let by_hash = format!("{}:{}:Eicar-Test\n", hex(&Sha256::digest(&eicar)), eicar.len());
+    let by_bytes = format!("Eicar-Test:0:0:{}\n", hex(&eicar));
+    fs::create_dir_all(db)?;
+    match options.database {
+        Some((version, built)) => {
+            let files = [("daily.hsb", by_hash.as_str()), ("daily.ndb", by_bytes.as_str())];
+            fs::write(db.join("daily.cud"), database(version, built, &files))?;
+        }
+        None => {
+            fs::write(db.join("test.hsb"), by_hash)?;
+            fs::write(db.join("test.ndb"), by_bytes)?;
+        }
+    }
     options.signatures.iter().try_for_each(|(name, content)| fs::write(db.join(name), content))
+}
+
+/// An unsigned database container with a version and a date (`.cud`): a header of 512 bytes, then a tar that is known for
+/// uncompressed by its first member.
+fn database(version: u32, built: Timestamp, files: &[(&str, &str)]) -> Vec<u8> {
+    let header = format!("ClamAV-VDB:-:{version}:2:90:X:X:test:{}", built.as_second());
+    let listed = files.iter().map(|(name, content)| {
+        let sha256: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{name}:{}:{sha256}\n", content.len())
+    });
+    let info = format!("{header}\n{}", listed.collect::<String>());
+    let all = [("COPYING", "-\n"), ("daily.info", info.as_str())];
+    let members = all.iter().chain(files).flat_map(|(name, content)| tar_member(name, content));
+    let mut database = header.into_bytes();
+    database.resize(512, b' ');
+    database.extend(members);
+    database.extend([0; 1024]);
+    database
+}
+
+/// A file in a tar (POSIX.1-1988 ustar).
+fn tar_member(name: &str, content: &str) -> Vec<u8> {
+    let mut header = vec![0; 512];
+    let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    put(0, name);
+    put(100, "0000644\0");
+    put(124, &format!("{:011o}\0", content.len()));
+    put(148, "        ");
+    put(156, "0");
+    put(257, "ustar\x0000");
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header.extend(content.as_bytes());
+    header.resize(header.len().div_ceil(512) * 512, 0);
+    header
 }

@@ -3,12 +3,19 @@
 //! Conventions: `mailtri_<what>_<unit>`, counters end in `_total`, times are seconds, sizes are bytes. Labels hold
 //! stage names, outcome and class names, verdicts: never an address, a tenant, a key or a mail id.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::ids::StageName;
+use crate::{
+    clamav::{EngineVersion, pool::EndpointStatus},
+    ids::StageName,
+};
 
 /// Bucket bounds of times, in seconds.
 pub const SECONDS: &[f64] = &[
@@ -31,8 +38,14 @@ pub fn describe() {
     describe_counter!("mailtri_settlement_failures_total", "Settlements that failed; the job comes back");
     describe_counter!("mailtri_events_total", "Events, by name");
     describe_counter!("mailtri_scan_verdicts_total", "Verdicts of the scanner, by kind of content and verdict");
+    describe_gauge!("mailtri_scanner_endpoints", "Endpoints of the scanner, by state: admitted, testing, out");
+    describe_gauge!("mailtri_scanner_versions", "Admitted endpoints, by engine and version of the signatures");
+    describe_gauge!("mailtri_scanner_signatures_age_seconds", "Age of the oldest signatures that scan");
+    describe_gauge!("mailtri_scanner_bytes_in_flight_bytes", "Bytes that are with the scanner");
+    describe_gauge!("mailtri_scanner_scans_in_flight", "Streams that are with the scanner");
     describe_counter!("mailtri_deliveries_total", "Delivery attempts, by result");
     describe_counter!("mailtri_sandbox_kills_total", "Sandbox children that were killed or died, by why");
+    describe_gauge!("mailtri_sandbox_restriction", "1 where a restriction of the sandbox is in force, else 0, by name");
     describe_counter!("mailtri_findings_total", "Findings about mails, by code");
     describe_gauge!("mailtri_visibility_chosen_seconds", "The visibility that a stage asks for, by stage");
     describe_gauge!("mailtri_bytes_in_flight_bytes", "Bytes of work held by the process");
@@ -81,14 +94,55 @@ pub(crate) fn event(name: &'static str) {
     counter!("mailtri_events_total", "event" => name).increment(1);
 }
 
-/// Counts a verdict; `content` is `raw` or `part`.
+/// Counts a verdict; `content` is `raw`, `part`, `walk` (of a container) or `remembered` (of a part).
 pub fn scanned(content: &'static str, verdict: &'static str) {
     counter!("mailtri_scan_verdicts_total", "content" => content, "verdict" => verdict).increment(1);
+}
+
+/// Says how the scanner's endpoints stand.
+pub fn scanner(endpoints: &[EndpointStatus], now: Timestamp) {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let set = |gauge: metrics::Gauge, value: u64| gauge.set(value as f64);
+    let admitted = endpoints.iter().filter(|endpoint| endpoint.engine.is_some()).count() as u64;
+    let out = endpoints.iter().filter(|endpoint| endpoint.why.is_some()).count() as u64;
+    let testing = endpoints.len() as u64 - admitted - out;
+    for (state, count) in [("admitted", admitted), ("testing", testing), ("out", out)] {
+        set(gauge!("mailtri_scanner_endpoints", "state" => state), count);
+    }
+    set(gauge!("mailtri_scanner_scans_in_flight"), endpoints.iter().map(|e| e.scans as u64).sum());
+    set(gauge!("mailtri_scanner_bytes_in_flight_bytes"), endpoints.iter().map(|e| e.bytes).sum());
+    let built = endpoints.iter().filter_map(|endpoint| endpoint.engine.as_ref()?.built).min();
+    if let Some(built) = built {
+        gauge!("mailtri_scanner_signatures_age_seconds").set(crate::clock::until(built, now));
+    }
+    versions(endpoints);
+}
+
+/// Versions that are gone are set to none.
+fn versions(endpoints: &[EndpointStatus]) {
+    static SEEN: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
+    let of = |engine: &EngineVersion| {
+        (engine.engine.clone(), engine.database.clone().unwrap_or_else(|| "unversioned".to_owned()))
+    };
+    let now: Vec<_> = endpoints.iter().filter_map(|endpoint| endpoint.engine.as_ref().map(of)).collect();
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.extend(now.iter().cloned());
+    for version in &*seen {
+        let count = u32::try_from(now.iter().filter(|other| *other == version).count()).unwrap_or(u32::MAX);
+        let (engine, database) = version.clone();
+        gauge!("mailtri_scanner_versions", "engine" => engine, "database" => database).set(count);
+    }
+    seen.retain(|version| now.contains(version));
 }
 
 /// Counts a delivery attempt.
 pub fn delivery(result: &'static str) {
     counter!("mailtri_deliveries_total", "result" => result).increment(1);
+}
+
+/// Whether a restriction of the sandbox's children is in force.
+pub fn sandbox_restriction(name: &'static str, is_on: bool) {
+    gauge!("mailtri_sandbox_restriction", "restriction" => name).set(if is_on { 1.0 } else { 0.0 });
 }
 
 /// Counts a sandbox child that was killed or died.

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use clap::Args;
 use serde::Serialize;
-use shared::{clamav::Verdict, ids::TenantId, pii::Pii};
+use shared::{ids::TenantId, pii::Pii};
 
 use super::{ConfigArg, boot, error::CommandError, output};
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     },
     rules::{Decision, Facts, Outcome},
     sandbox::SandboxError,
-    scanning::Scanned,
+    scanning::{Handling, ScanReport, Try},
     settings::Settings,
 };
 
@@ -70,11 +70,7 @@ struct Forecast {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum ScanResult {
-    Done {
-        #[serde(flatten)]
-        verdict: Verdict,
-        place: String,
-    },
+    Done(ScanReport),
     NotDone(String),
 }
 
@@ -111,7 +107,7 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
     let to = args.to.iter().cloned().map(Pii::new).collect();
     let envelope = SmtpEnvelope { from: args.from.clone().map(Pii::new), to };
     let tenant = settings.tenants.of(&envelope);
-    let sandbox = fleet::start_sandbox(settings).map_err(CommandError::failed)?;
+    let sandbox = fleet::start_sandbox(settings).await.map_err(CommandError::failed)?;
     let not_scanned = ScanResult::NotDone("the mail goes no further".to_owned());
     let quarantined = |why: String| Forecast { end: "quarantined", why };
     let mail = match sandbox.parse(raw.clone(), envelope.to.clone()).await {
@@ -132,26 +128,34 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
     }
     let scan = scan(settings, raw, &mail).await;
     let verdict = match &scan {
-        ScanResult::Done { verdict, .. } => verdict.name(),
+        ScanResult::Done(report) => report.verdict().name(),
         ScanResult::NotDone(_) => "error",
     };
     let decision = settings.rules.decide(&Facts::of(&mail, &envelope, verdict, tenant.as_str()));
-    let end = forecast(&decision.outcome, &scan);
+    let policy = settings.scan.policies.of(&tenant, decision.scan);
+    let end = match &scan {
+        ScanResult::Done(report) => forecast(&decision.outcome, Some(&Handling::of(report, &policy))),
+        ScanResult::NotDone(_) => forecast(&decision.outcome, None),
+    };
     Ok(Inspection { tenant, end, mail: Some(mail), scan, decision: Some(decision) })
 }
 
-fn forecast(outcome: &Outcome, scan: &ScanResult) -> Forecast {
-    let (end, why) = match (outcome, scan) {
+fn forecast(outcome: &Outcome, handling: Option<&Handling>) -> Forecast {
+    let (end, why) = match (outcome, handling) {
         (Outcome::Reject { reason }, _) => ("rejected", reason.clone()),
         (Outcome::Drop { reason }, _) => ("dropped", reason.clone()),
         (Outcome::Quarantine { reason }, _) => ("quarantined", reason.clone()),
-        (Outcome::Deliver(_), ScanResult::Done { verdict: Verdict::Clean, .. }) => ("delivered", destinations(outcome)),
-        (Outcome::Deliver(_), ScanResult::Done { verdict, place }) => {
-            ("quarantined", format!("{} in {place}", verdict.name()))
+        (Outcome::Deliver(_), Some(Handling::Deliver { withheld })) if withheld.is_empty() => {
+            ("delivered", destinations(outcome))
         }
-        (Outcome::Deliver(_), ScanResult::NotDone(_)) => {
-            ("delivered", format!("{}, if the scan finds it clean", destinations(outcome)))
+        (Outcome::Deliver(_), Some(Handling::Deliver { withheld })) => {
+            let parts: Vec<String> = withheld.iter().map(ToString::to_string).collect();
+            ("delivered", format!("{}, without part {}", destinations(outcome), parts.join(", ")))
         }
+        (Outcome::Deliver(_), Some(Handling::Defer(item))) => ("quarantined", format!("{item}, after some hours")),
+        (Outcome::Deliver(_), Some(Handling::Quarantine(item))) => ("quarantined", item.to_string()),
+        (Outcome::Deliver(_), Some(Handling::Reject(item))) => ("rejected", item.to_string()),
+        (Outcome::Deliver(_), None) => ("delivered", format!("{}, if the scan finds it clean", destinations(outcome))),
     };
     Forecast { end, why }
 }
@@ -163,8 +167,8 @@ fn destinations(outcome: &Outcome) -> String {
 }
 
 async fn scan(settings: &Settings, raw: Bytes, mail: &ParsedMail) -> ScanResult {
-    match fleet::scanning(settings).scan(&RawMail::Inline(raw), mail).await {
-        Ok(Scanned { verdict, place, .. }) => ScanResult::Done { verdict, place },
+    match fleet::scanning(settings, &fleet::clamds(settings)).scan(&RawMail::Inline(raw), mail, Try::default()).await {
+        Ok(report) => ScanResult::Done(report),
         Err(error) => ScanResult::NotDone(error.to_string()),
     }
 }

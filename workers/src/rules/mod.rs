@@ -19,7 +19,10 @@ pub use condition::{Condition, Field, Matcher};
 pub use facts::{Facts, VERDICTS};
 pub use glob::{Glob, LONGEST_PATTERN};
 
-use crate::names::{DestinationName, RuleName};
+use crate::{
+    names::{DestinationName, RuleName},
+    scanning::VerdictPolicy,
+};
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +33,8 @@ pub struct Rule {
     pub when: Condition,
     /// What happens to them.
     pub then: Action,
+    /// What becomes of them where something in them is not clean, as far as the rule speaks of it.
+    pub scan: VerdictPolicy,
 }
 
 /// What a rule, or the default, does.
@@ -66,6 +71,9 @@ pub struct Decision {
     pub rules: Vec<RuleName>,
     /// What happens to the mail.
     pub outcome: Outcome,
+    /// What the rules say about verdicts: the first one that speaks of a verdict decides about it.
+    #[serde(default, skip_serializing_if = "VerdictPolicy::is_silent")]
+    pub scan: VerdictPolicy,
 }
 
 /// What happens to a mail.
@@ -120,8 +128,10 @@ impl RuleSet {
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
         let mut rules = Vec::new();
         let mut destinations = Vec::new();
+        let mut scan = VerdictPolicy::default();
         for rule in self.rules.iter().filter(|rule| rule.when.matches(facts)) {
             rules.push(rule.name.clone());
+            scan = scan.or(rule.scan);
             match &rule.then {
                 Action::Deliver { to, stop } => {
                     add_new(&mut destinations, to);
@@ -129,13 +139,13 @@ impl RuleSet {
                         break;
                     }
                 }
-                action => return Decision { rules, outcome: action.outcome(&format!("rule {}", rule.name)) },
+                action => return Decision { rules, outcome: action.outcome(&format!("rule {}", rule.name)), scan },
             }
         }
         if rules.is_empty() {
-            return Decision { rules, outcome: self.default.outcome("no rule matched") };
+            return Decision { rules, outcome: self.default.outcome("no rule matched"), scan };
         }
-        Decision { rules, outcome: Outcome::Deliver(destinations) }
+        Decision { rules, outcome: Outcome::Deliver(destinations), scan }
     }
 }
 
@@ -176,8 +186,10 @@ fn add_new(destinations: &mut Vec<DestinationName>, more: &[DestinationName]) {
 }
 
 fn version(rules: &[Rule], default: &Action) -> String {
-    let rules: Vec<Value> =
-        rules.iter().map(|rule| json!([rule.name.as_str(), rule.when.canonical(), rule.then.canonical()])).collect();
+    let rules: Vec<Value> = rules
+        .iter()
+        .map(|rule| json!([rule.name.as_str(), rule.when.canonical(), rule.then.canonical(), rule.scan]))
+        .collect();
     let canonical = json!([rules, default.canonical()]).to_string();
     Sha256::digest(canonical).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -84,7 +84,12 @@ fn deliver(names: &str, stop: bool) -> Action {
 }
 
 fn rule(name: &str, tenant: &str, then: Action) -> Rule {
-    Rule { name: RuleName::parse(name).unwrap(), when: matcher(Field::Tenant, tenant), then }
+    Rule {
+        name: RuleName::parse(name).unwrap(),
+        when: matcher(Field::Tenant, tenant),
+        then,
+        scan: VerdictPolicy::default(),
+    }
 }
 
 fn decide(rules: Vec<Rule>, default: Action) -> (String, Outcome) {

@@ -55,6 +55,7 @@ fn check_mail(mail: &ParsedMail, raw_len: u64, limits: &Limits) -> Result<(), Un
         mail.parts.len() <= limits.parts + 1 && mail.parts.iter().all(|part| is_part(part, raw_len, limits)),
         "parts",
     )?;
+    holds(is_affordable(&mail.parts, raw_len, limits), "work")?;
     holds(mail.findings.len() <= MAX_FINDINGS && mail.findings.iter().all(is_finding), "findings")?;
     holds(mail.intent.as_ref().is_none_or(is_intent), "intent")
 }
@@ -72,6 +73,16 @@ fn is_field(field: &HeaderField, limits: &Limits) -> bool {
     name.len() <= MAX_FIELD_NAME
         && name.bytes().all(|b| b.is_ascii_graphic())
         && field.value.expose().len() <= limits.field
+}
+
+/// What reading all parts costs, each from its outermost range on. Leaves do not overlap, but for the rest of a mail
+/// whose parts the parser stopped counting; those inside encoded messages share what holds them.
+fn is_affordable(parts: &[Part], raw_len: u64, limits: &Limits) -> bool {
+    let cost = |are_inside: bool| {
+        let chosen = parts.iter().filter(|part| (part.address.0.len() > 1) == are_inside);
+        chosen.filter_map(|part| part.address.0.first()).fold(0_u64, |sum, outer| sum.saturating_add(outer.len()))
+    };
+    cost(false) <= raw_len.saturating_mul(2) && cost(true) <= limits.encoded_work
 }
 
 fn is_part(part: &Part, raw_len: u64, limits: &Limits) -> bool {
@@ -141,6 +152,16 @@ mod tests {
         }
         assert_eq!(verdict(|mail| mail.raw.len += 1), Err(Untrue("length")));
         assert_eq!(verdict(|mail| mail.parts = vec![mail.parts[0].clone(); 1_002]), Err(Untrue("parts")));
+        assert_eq!(verdict(|mail| mail.parts = vec![mail.parts[0].clone(); 900]), Err(Untrue("work")));
+        let inside = PartAddress(vec![segment(0, len), segment(0, 10)]);
+        let work = |mail: &mut ParsedMail, limit: u64| {
+            mail.parts[0].address = inside.clone();
+            mail.parts = vec![mail.parts[0].clone(); usize::try_from(limit / len).unwrap() + 1];
+        };
+        let limits = Limits { encoded_work: 900 * len, ..Limits::default() };
+        let mut mail = parse(RAW, &limits, &[]).unwrap();
+        work(&mut mail, limits.encoded_work);
+        assert_eq!(super::parse(Ok(&mail), len, &limits), Err(Untrue("work")), "inside an encoded message");
         assert_eq!(verdict(|mail| mail.parts[0].content_type = "a b@c".to_owned()), Err(Untrue("parts")));
         assert_eq!(verdict(|mail| mail.text = Some("x".repeat(2 << 20).into())), Err(Untrue("text")));
         assert_eq!(verdict(|mail| mail.html = Some("x".repeat(17 << 20).into())), Err(Untrue("html")));

@@ -6,6 +6,8 @@
 mod aws;
 mod destinations;
 mod rules;
+mod sandbox;
+mod scan;
 mod sections;
 mod stages;
 #[cfg(test)]
@@ -26,6 +28,8 @@ use shared::{
 pub use aws::{AwsSettings, PlaneSettings};
 use destinations::Bounds;
 pub use destinations::{Destination, NOT_DESTINATIONS};
+pub use sandbox::Sandbox;
+pub use scan::Scan;
 pub use sections::{Audit, Clamav, Data, Html, Limits, Shutdown, Telemetry, Tenants};
 
 use crate::{
@@ -50,10 +54,14 @@ pub struct Settings {
     pub data: Data,
     /// `[clamav]`.
     pub clamav: Clamav,
+    /// `[scan]`.
+    pub scan: Scan,
     /// `[stage.NAME]`, one entry for each stage.
     pub policies: BTreeMap<StageName, Policy>,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[sandbox]`.
+    pub sandbox: Sandbox,
     /// `[tenants]`.
     pub tenants: Tenants,
     /// `[html]`.
@@ -108,7 +116,7 @@ impl Settings {
         let audit = Audit::read(&root.section("audit"));
         let plane = aws::read(root, audit.key.is_some());
         let clamav = Clamav::read(&root.section("clamav"));
-        if policies.get(&SCAN).is_some_and(|policy| clamav.deadline > policy.deadline) {
+        if policies.get(&SCAN).is_some_and(|policy| clamav.deadlines.scan > policy.deadline) {
             root.section("clamav").reject("deadline", "must be at most stage.scan.deadline");
         }
         let deliver = policies.get(&DELIVER);
@@ -119,12 +127,15 @@ impl Settings {
             destinations: destinations.iter().map(|(name, _)| name.clone()).collect(),
             tenants: tenants.names().map(|tenant| tenant.as_str().to_owned()).collect::<BTreeSet<String>>(),
         };
+        let limits = Limits::read(&root.section("limits"));
         Self {
             plane,
             data: Data::read(&root.section("data")),
             clamav,
+            scan: Scan::read(&root.section("scan"), &tenants),
             policies,
-            limits: Limits::read(&root.section("limits")),
+            sandbox: Sandbox::read(&root.section("sandbox"), limits.max_mail),
+            limits,
             tenants,
             html: Html::read(&root.section("html")),
             rules: Arc::new(rules::read(root, &known)),

@@ -51,7 +51,11 @@ fn rule(section: &Reader<'_>, known: &Known, names: &mut BTreeSet<RuleName>) -> 
     }
     let then = action(section, known);
     let when = condition(&section.section("when"), known);
-    Some(Rule { name: name?, when, then: then? })
+    let scan = super::scan::verdict_policy(&section.section("scan"));
+    if section.is_set("action") && !scan.is_silent() {
+        section.reject("scan", "only a rule that delivers says what becomes of what is not clean");
+    }
+    Some(Rule { name: name?, when, then: then?, scan })
 }
 
 fn action(section: &Reader<'_>, known: &Known) -> Option<Action> {

@@ -5,14 +5,13 @@ use std::{
     net::SocketAddr,
     num::{NonZeroU32, NonZeroUsize},
     path::PathBuf,
-    thread::available_parallelism,
     time::Duration,
 };
 
 use secrecy::SecretString;
 use shared::{
-    clamav::endpoint::Endpoint,
-    config::{Reader, Size},
+    clamav::{clamd::Deadlines, endpoint::Endpoint},
+    config::{Reader, Setting, Size, units},
     ids::TenantId,
     telemetry::LogFormat,
 };
@@ -33,12 +32,14 @@ pub struct Data {
 /// `[clamav]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clamav {
-    /// Where clamd listens.
-    pub endpoint: Endpoint,
-    /// How long one scan may take, connecting included.
-    pub deadline: Duration,
-    /// Streams that are scanned at once, in one process.
+    /// Where clamds listen; at least one.
+    pub endpoints: Vec<Endpoint>,
+    /// How long their steps may take.
+    pub deadlines: Deadlines,
+    /// Streams that each scans at once, for one process.
     pub concurrency: NonZeroUsize,
+    /// How old signatures may be; `None` for any age.
+    pub max_signature_age: Option<Duration>,
 }
 
 /// `[limits]`.
@@ -50,10 +51,6 @@ pub struct Limits {
     pub max_parts: NonZeroU32,
     /// The longest HTML body that is sanitised, in bytes.
     pub max_html: u64,
-    /// Children that parse mail.
-    pub sandbox_processes: NonZeroUsize,
-    /// How long a child may take for one mail.
-    pub sandbox_wall: Duration,
     /// Bytes of mail held in memory at once, in one process.
     pub memory: u64,
 }
@@ -102,26 +99,67 @@ impl Data {
 
 impl Clamav {
     pub(super) fn read(section: &Reader<'_>) -> Self {
-        let socket = "/var/run/clamav/clamd.ctl";
-        let expected = "\"unix:/absolute/path\" or \"tcp:HOST:PORT\"";
-        let default = (&*format!("unix:{socket}"), Endpoint::Unix(socket.into()));
-        Self {
-            endpoint: section.parsed_or("endpoint", expected, default, |text| text.parse().ok()),
-            deadline: positive(section, "deadline", Duration::from_secs(120)),
-            concurrency: section.get_or("concurrency", NonZeroUsize::MIN.saturating_add(7)),
+        let default = Deadlines::default();
+        let deadlines = Deadlines {
+            connect: positive(section, "connect_timeout", default.connect),
+            write: positive(section, "write_timeout", default.write),
+            scan: positive(section, "deadline", default.scan),
+        };
+        for (key, step) in [("connect_timeout", deadlines.connect), ("write_timeout", deadlines.write)] {
+            if step > deadlines.scan {
+                section.reject(key, "must be at most clamav.deadline");
+            }
         }
+        Self {
+            endpoints: endpoints(section),
+            deadlines,
+            concurrency: section.get_or("concurrency", NonZeroUsize::MIN.saturating_add(7)),
+            max_signature_age: section.get_or("max_signature_age", MaxAge(Some(Duration::from_secs(7 * 86_400)))).0,
+        }
+    }
+}
+
+fn endpoints(section: &Reader<'_>) -> Vec<Endpoint> {
+    let mut endpoints = Vec::new();
+    for word in section.words_or("endpoint", "unix:/var/run/clamav/clamd.ctl") {
+        match word.parse() {
+            Ok(endpoint) if endpoints.contains(&endpoint) => {
+                section.reject("endpoint", "an endpoint stands there twice")
+            }
+            Ok(endpoint) => endpoints.push(endpoint),
+            Err(_) => {
+                section.reject("endpoint", "expected \"unix:/absolute/path\" or \"tcp:HOST:PORT\", or a list of them")
+            }
+        }
+    }
+    endpoints
+}
+
+/// A longest age, or none.
+#[derive(Clone, Copy)]
+struct MaxAge(Option<Duration>);
+
+impl Setting for MaxAge {
+    const EXPECTED: &'static str = "\"off\", or a duration with its unit, such as \"7d\"";
+
+    fn parse(text: &str) -> Option<Self> {
+        if text.trim() == "off" {
+            return Some(Self(None));
+        }
+        units::parse_duration(text).filter(|age| !age.is_zero()).map(|age| Self(Some(age)))
+    }
+
+    fn show(&self) -> toml::Value {
+        self.0.map_or_else(|| "off".into(), |age| age.show())
     }
 }
 
 impl Limits {
     pub(super) fn read(section: &Reader<'_>) -> Self {
-        let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let limits = Self {
             max_mail: bytes(section, "max_mail", 40_000_000),
             max_parts: section.get_or("max_parts", NonZeroU32::MIN.saturating_add(999)),
             max_html: bytes(section, "max_html", 1 << 20),
-            sandbox_processes: section.get_or("sandbox_processes", cores),
-            sandbox_wall: positive(section, "sandbox_wall", Duration::from_secs(10)),
             memory: bytes(section, "memory", 256 << 20),
         };
         if limits.memory < limits.max_mail {
@@ -148,6 +186,11 @@ impl Tenants {
     /// Every tenant that is named, some perhaps more than once.
     pub fn names(&self) -> impl Iterator<Item = &TenantName> {
         self.0.values()
+    }
+
+    /// Whether mail can belong to a tenant of that name.
+    pub(super) fn is_tenant(&self, name: &str) -> bool {
+        name == TenantId::default_tenant().as_str() || self.names().any(|tenant| tenant.as_str() == name)
     }
 
     pub(super) fn read(section: &Reader<'_>) -> Self {
@@ -208,7 +251,8 @@ pub(super) fn positive(section: &Reader<'_>, key: &str, default: Duration) -> Du
     duration
 }
 
-fn bytes(section: &Reader<'_>, key: &str, default: u64) -> u64 {
+/// A size that has to be more than nothing.
+pub(super) fn bytes(section: &Reader<'_>, key: &str, default: u64) -> u64 {
     let Size(bytes) = section.get_or(key, Size(default));
     if bytes == 0 {
         section.reject(key, "expected more than nothing");

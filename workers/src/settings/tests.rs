@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use shared::{
     clamav::endpoint::Endpoint,
     config::{Effective, Entry, Origin},
+    ids::TenantId,
     policy::AutoVisibility,
 };
 
@@ -13,6 +14,7 @@ use crate::{
     names::TenantName,
     pipeline::{PARSE, PIPELINE, SCAN},
     rules::{Facts, Outcome},
+    scanning::{Action, ScanRaw, VerdictPolicy},
     webhook::Schedule,
 };
 
@@ -69,7 +71,7 @@ fn the_example_as_shipped_changes_nothing() {
 fn every_key_of_the_example_loads_and_defaults_are_as_it_says() {
     let (settings, example) = Given::new(&example_in_force()).load(&[]).unwrap();
     let (_, empty) = Given::new("").load(&[]).unwrap();
-    for default in empty.entries().iter().filter(|entry| entry.value.is_some() && entry.key != "sandbox_processes") {
+    for default in empty.entries().iter().filter(|entry| entry.value.is_some() && entry.key != "processes") {
         let said = example.entries().iter().find(|e| e.section == default.section && e.key == default.key).unwrap();
         assert_eq!(said.value, default.value, "{}.{}", default.section, default.key);
     }
@@ -144,7 +146,7 @@ fn the_environment_overrides_any_section() {
     assert_eq!(erp.rate.unwrap().count.get(), 10);
     assert_eq!(erp.http.allow_cidrs.len(), 2);
     assert_eq!(settings.policies[&PARSE].visibility, Duration::from_secs(60));
-    assert_eq!(settings.clamav.endpoint, Endpoint::Tcp("[::1]:3310".to_owned()));
+    assert_eq!(settings.clamav.endpoints, [Endpoint::Tcp("[::1]:3310".to_owned())]);
     assert_eq!(settings.rules.decide(&Facts::default()).outcome, Outcome::Deliver(vec![name]));
 }
 
@@ -240,7 +242,7 @@ endpoint = "clamd.ctl"
   mailtri.toml:18: destination.Wrong_Name: expected a name of lower-case letters, digits and "-", at most 40 long
   mailtri.toml:20: destination.Wrong_Name.secret: a secret does not belong in the configuration; name it with secret_env or secret_file
   mailtri.toml:21: destination.drop: this word is an action of rules; give the destination another name
-  mailtri.toml:25: clamav.endpoint = "clamd.ctl": expected "unix:/absolute/path" or "tcp:HOST:PORT""#
+  mailtri.toml:25: clamav.endpoint = "clamd.ctl": expected "unix:/absolute/path" or "tcp:HOST:PORT", or a list of them"#
     );
 }
 
@@ -343,7 +345,7 @@ fn a_variable_that_is_no_key_is_an_error() {
         error,
         r#"2 errors in the configuration:
   environment MAILTRI_LIMITS__MAXMAIL: limits.maxmail: unknown key; did you mean "max_mail"?
-  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, aws, clamav, data, destination, html, limits, plane, redis, route, rule, shutdown, stage, telemetry, tenants"#
+  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, aws, clamav, data, destination, html, limits, plane, redis, route, rule, sandbox, scan, shutdown, stage, telemetry, tenants"#
     );
 }
 
@@ -365,4 +367,92 @@ fn a_misplaced_secret_is_never_shown() {
         let text = format!("{result:?} {}", result.as_ref().unwrap_err());
         assert!(!text.contains(CANARY), "{text}");
     }
+}
+
+#[test]
+fn what_becomes_of_what_is_not_clean_is_read_for_all_tenants_and_rules() {
+    let given = Given::new(
+        r#"
+[clamav]
+endpoint = ["unix:/run/a", "tcp:clamav:3310"]
+max_signature_age = "off"
+[tenants]
+"example.org" = "acme"
+[scan]
+raw = "findings"
+infected = "reject"
+[scan.tenant.acme]
+encrypted = "deliver_without"
+[destination.erp]
+url = "https://erp.example/"
+secret_env = "ERP_WEBHOOK_SECRET"
+[[rule]]
+name = "first"
+when = { recipient = "desk@*" }
+deliver = "erp"
+stop = false
+scan = { encrypted = "deliver" }
+[[rule]]
+name = "second"
+deliver = "erp"
+scan = { encrypted = "reject", unscannable = "defer" }
+"#,
+    );
+    let (settings, _) = given.load(&[]).unwrap();
+    assert_eq!((settings.clamav.endpoints.len(), settings.clamav.max_signature_age), (2, None));
+    assert_eq!(settings.scan.raw, ScanRaw::Findings);
+    let acme = TenantId::new("acme").unwrap();
+    let action = |recipient, tenant: &TenantId, verdict: &str| {
+        let facts = Facts { recipients: vec![recipient], ..Facts::default() };
+        let policy = settings.scan.policies.of(tenant, settings.rules.decide(&facts).scan);
+        let detail = if verdict == "infected" { "signature" } else { "reason" };
+        let named = serde_json::json!({ "verdict": verdict, detail: "x" });
+        policy.action(&serde_json::from_value(named).unwrap())
+    };
+    for (recipient, verdict, expected) in [
+        ("desk@a.example", "encrypted", Action::Deliver),
+        ("else@a.example", "encrypted", Action::Reject),
+        ("desk@a.example", "unscannable", Action::Defer),
+        ("desk@a.example", "infected", Action::Reject),
+        ("desk@a.example", "limits_exceeded", Action::Quarantine),
+    ] {
+        assert_eq!(action(recipient, &acme, verdict), expected, "{recipient} {verdict}");
+    }
+    let other = settings.scan.policies.of(&TenantId::default_tenant(), VerdictPolicy::default());
+    assert_eq!((other.encrypted, other.infected), (Some(Action::Quarantine), Some(Action::Reject)));
+    let without_rules = settings.scan.policies.of(&acme, VerdictPolicy::default());
+    assert_eq!(without_rules.encrypted, Some(Action::DeliverWithout));
+}
+
+#[test]
+fn what_is_not_clean_and_clamds_are_checked() {
+    let given = Given::new(
+        r#"
+[clamav]
+endpoint = ["unix:/run/a", "/run/a", "clamd"]
+connect_timeout = "3min"
+max_signature_age = "0s"
+[scan]
+raw = "sometimes"
+infected = "drop"
+[scan.tenant.nobody]
+infected = "reject"
+[[rule]]
+name = "a"
+action = "drop"
+scan = { infected = "deliver" }
+"#,
+    );
+    assert_eq!(
+        given.error(&[]),
+        r#"8 errors in the configuration:
+  mailtri.toml:3: clamav.endpoint = ["unix:/run/a", "/run/a", "clamd"]: an endpoint stands there twice
+  mailtri.toml:3: clamav.endpoint = ["unix:/run/a", "/run/a", "clamd"]: expected "unix:/absolute/path" or "tcp:HOST:PORT", or a list of them
+  mailtri.toml:4: clamav.connect_timeout = "3min": must be at most clamav.deadline
+  mailtri.toml:5: clamav.max_signature_age = "0s": expected "off", or a duration with its unit, such as "7d"
+  mailtri.toml:7: scan.raw = "sometimes": expected one of "always", "findings", "never"
+  mailtri.toml:8: scan.infected = "drop": expected one of "quarantine", "deliver", "deliver_without", "defer", "reject"
+  mailtri.toml:9: scan.tenant.nobody: no domain belongs to this tenant: see [tenants]
+  mailtri.toml:14: rule[0].scan = {…}: only a rule that delivers says what becomes of what is not clean"#
+    );
 }

@@ -1,13 +1,13 @@
-//! `route`: evaluates the rules and makes one job a destination. Nothing that is not clean goes on from here.
+//! `route`: evaluates the rules and makes one job a destination. Nothing that is not clean goes on from here but by a
+//! policy that says so.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use shared::{
     audit::Note,
     blobs::{self, Blobs, Condition, Put},
-    clamav::Verdict,
     outcome::{End, Event, Failure, Outcome},
     stage::{Context, Stage},
     state::State,
@@ -15,10 +15,12 @@ use shared::{
 
 use super::{from_json, parse::quarantine, parsed, store_failure};
 use crate::{
-    jobs::{DeliverJob, NextJob, RouteJob, ScanReport},
+    jobs::{DeliverJob, NextJob, RouteJob},
+    mail::model::{ParsedMail, PartRole},
     names::DestinationName,
     pipeline,
     rules::{Decision, Facts, Outcome as Decided, RuleSet},
+    scanning::{Handling, Item, Policies, ScanReport},
 };
 
 /// How long a decision is remembered: longer than a job can come back.
@@ -33,6 +35,8 @@ pub struct Route {
     pub state: Arc<dyn State>,
     /// The rules.
     pub rules: Arc<RuleSet>,
+    /// What becomes of what is not clean.
+    pub policies: Arc<Policies>,
 }
 
 /// A decision and the rules that it was made by.
@@ -56,7 +60,7 @@ impl Stage for Route {
 
     async fn run(&self, job: RouteJob, ctx: &Context) -> Result<Outcome, Failure> {
         let mail = parsed(&job.parsed, &*self.blobs, ctx).await?;
-        let facts = Facts::of(&mail, &job.envelope, job.scan.verdict.name(), ctx.tenant.as_str());
+        let facts = Facts::of(&mail, &job.envelope, job.scan.verdict().name(), ctx.tenant.as_str());
         let decided = Dated { version: self.rules.version().to_owned(), decision: self.rules.decide(&facts) };
         let Dated { version, decision } = self.settled(decided, ctx).await?;
         let rules: Vec<String> = decision.rules.iter().map(ToString::to_string).collect();
@@ -65,9 +69,20 @@ impl Stage for Route {
             Decided::Reject { reason } => ended("mail.rejected", End::Rejected { reason: reason.into() }),
             Decided::Drop { reason } => ended("mail.dropped", End::Dropped { reason: reason.into() }),
             Decided::Quarantine { reason } => quarantine("rule", reason),
-            Decided::Deliver(_) if job.scan.verdict != Verdict::Clean => quarantine_unclean(&job.scan),
             Decided::Deliver(destinations) => {
-                return fan_out(&job, &destinations, &rules, &version, note);
+                let policy = self.policies.of(&ctx.tenant, decision.scan);
+                match Handling::of(&job.scan, &policy) {
+                    Handling::Deliver { withheld } if all_stored(&job.scan, &mail, &withheld) => {
+                        let to = Fan { destinations: &destinations, rules: &rules, version: &version };
+                        return to.out(&job, &withheld, note);
+                    }
+                    Handling::Deliver { .. } => {
+                        quarantine("not_stored", "the policy changed since the scan".to_owned())
+                    }
+                    // The scan waited for as long as a mail may wait.
+                    Handling::Defer(item) | Handling::Quarantine(item) => unclean(&item),
+                    Handling::Reject(item) => ended("mail.rejected", End::Rejected { reason: item.to_string().into() }),
+                }
             }
         };
         Ok(outcome.with_note(note))
@@ -109,40 +124,49 @@ impl Route {
     }
 }
 
-fn fan_out(
-    job: &RouteJob,
-    destinations: &[DestinationName],
-    rules: &[String],
-    version: &str,
-    note: Note,
-) -> Result<Outcome, Failure> {
-    let names: Vec<&str> = destinations.iter().map(DestinationName::as_str).collect();
-    let note = note.with("destinations", names.join(" "));
-    let mut hops = destinations.iter().map(|destination| {
-        DeliverJob {
-            mail: job.clone(),
-            destination: destination.to_string(),
-            rules: rules.to_vec(),
-            rules_version: version.to_owned(),
-        }
-        .hop(destination.as_str())
-    });
-    let Some(first) = hops.next() else {
-        return Ok(quarantine("rule", "no destination was named".to_owned()).with_note(note));
-    };
-    let outcome = Outcome::hop(first?).with_note(note);
-    hops.try_fold(outcome, |outcome, hop| Ok(outcome.and_hop(hop?)))
+/// Where a mail goes, and by which rules.
+struct Fan<'a> {
+    destinations: &'a [DestinationName],
+    rules: &'a [String],
+    version: &'a str,
 }
 
-fn quarantine_unclean(scan: &ScanReport) -> Outcome {
-    let detail = match &scan.verdict {
-        Verdict::Clean => String::new(),
-        Verdict::Infected { signature } | Verdict::Encrypted { signature } | Verdict::LimitsExceeded { signature } => {
-            signature.clone()
+impl Fan<'_> {
+    /// One job a destination.
+    fn out(&self, job: &RouteJob, withheld: &BTreeSet<usize>, note: Note) -> Result<Outcome, Failure> {
+        let names: Vec<&str> = self.destinations.iter().map(DestinationName::as_str).collect();
+        let mut note = note.with("destinations", names.join(" "));
+        if !withheld.is_empty() {
+            let parts: Vec<String> = withheld.iter().map(ToString::to_string).collect();
+            note = note.with("withheld", parts.join(" "));
         }
-        Verdict::Unscannable { reason } => reason.clone(),
-    };
-    quarantine(scan.verdict.name(), format!("{detail} in {}", scan.place))
+        let mut hops = self.destinations.iter().map(|destination| {
+            DeliverJob {
+                mail: job.clone(),
+                destination: destination.to_string(),
+                rules: self.rules.to_vec(),
+                rules_version: self.version.to_owned(),
+                withheld: withheld.clone(),
+            }
+            .hop(destination.as_str())
+        });
+        let Some(first) = hops.next() else {
+            return Ok(quarantine("rule", "no destination was named".to_owned()).with_note(note));
+        };
+        let outcome = Outcome::hop(first?).with_note(note);
+        hops.try_fold(outcome, |outcome, hop| Ok(outcome.and_hop(hop?)))
+    }
+}
+
+/// Whether the scan stored every part that is to be delivered: it goes by the configuration of its own process.
+fn all_stored(scan: &ScanReport, mail: &ParsedMail, withheld: &BTreeSet<usize>) -> bool {
+    let stored: BTreeSet<usize> = scan.stored.iter().map(|stored| stored.part).collect();
+    let mut wanted = mail.parts.iter().enumerate().filter(|(_, part)| part.role != PartRole::Body);
+    wanted.all(|(i, _)| withheld.contains(&i) || stored.contains(&i))
+}
+
+fn unclean(item: &Item) -> Outcome {
+    quarantine(item.verdict.name(), format!("{} in {}", item.verdict.detail(), item.place))
 }
 
 fn ended(name: &'static str, end: End) -> Outcome {

@@ -1,12 +1,13 @@
 //! `scan`: streams the raw mail and every decoded part to the scanner; only what was scanned is stored and handed on.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use shared::{
     audit::Note,
     blobs::{BlobError, Blobs, Body, Condition},
-    clamav::{ScanError, Verdict},
+    clamav::ScanError,
+    clock::later,
     ids::hex,
     outcome::{Failure, Outcome},
     stage::{Context, Stage},
@@ -15,15 +16,19 @@ use shared::{
 use super::{claim_failure, outage, parsed, source_bucket, store_failure};
 use crate::{
     content::RawMail,
-    jobs::{NextJob, RouteJob, ScanJob, ScanReport, StoredPart},
+    jobs::{NextJob, RouteJob, ScanJob},
     mail::model::{ParsedMail, Part, PartRole},
     pipeline,
     plane::Sources,
-    scanning::{Scanned, Scanning},
+    rules::{Facts, RuleSet},
+    scanning::{Handling, Item, Policies, Scanning, StoredPart, Try},
 };
 
-/// Scans of one content that may run into their deadline: it occupies the scanner, which goes on with it.
-const LATE_SCANS: u32 = 2;
+/// How long a mail may wait for a scanner that knows more, and how soon to ask it again, first and at most.
+const DEFER: Duration = Duration::from_secs(4 * 3600);
+const ASK_AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(30 * 60));
+/// Items that the audit trail names.
+const NOTED: usize = 5;
 /// What a job holds in memory: a few chunks for each stream, and the parsed mail.
 const BYTES: u64 = 1 << 20;
 
@@ -36,6 +41,10 @@ pub struct Scan {
     pub sources: Sources,
     /// What scans.
     pub scanning: Scanning,
+    /// What becomes of what is not clean.
+    pub policies: Arc<Policies>,
+    /// The rules, which may say otherwise.
+    pub rules: Arc<RuleSet>,
 }
 
 #[async_trait]
@@ -58,27 +67,41 @@ impl Stage for Scan {
             }
             None => RawMail::Stored(Arc::clone(source_bucket(&self.sources, &job.source.bucket)?), job.source.clone()),
         };
-        let scanned = match ctx.opaque(ctx.remaining(), self.scanning.scan(&raw, &mail)).await {
-            Err(ScanError::Deadline) if ctx.attempt + 1 >= LATE_SCANS => self.scanning.gave_up().await,
-            other => other,
-        };
-        let Scanned { engine, verdict, place } = scanned.map_err(|error| failure(&error, ctx))?;
-        let stored = if verdict == Verdict::Clean { self.store(&raw, &mail, ctx).await? } else { Vec::new() };
+        let which = Try { failed: ctx.attempt, repeated: ctx.repeated };
+        let scanned = ctx.opaque(ctx.remaining(), self.scanning.scan(&raw, &mail, which)).await;
+        let mut scan = scanned.map_err(|error| failure(&error, ctx))?;
+        // What the rules make of the mail is for `route` to decide; here they say what may have to be delivered.
+        let facts = Facts::of(&mail, &job.envelope, scan.verdict().name(), ctx.tenant.as_str());
+        let policy = self.policies.of(&ctx.tenant, self.rules.decide(&facts).scan);
+        match Handling::of(&scan, &policy) {
+            Handling::Deliver { withheld } => scan.stored = self.store(&raw, &mail, &withheld, ctx).await?,
+            Handling::Defer(item) if later(ctx.first_seen, DEFER) > ctx.clock.now() => {
+                let at = ctx.look_again(ASK_AGAIN.0, ASK_AGAIN.1);
+                return Err(Failure::defer("verdict_deferred", item.to_string(), at));
+            }
+            Handling::Defer(_) | Handling::Quarantine(_) | Handling::Reject(_) => {}
+        }
         let note = Note::new("scanned")
-            .with("verdict", verdict.name())
-            .with("place", &place)
-            .with("engine", &engine.engine)
-            .with("database", engine.database.as_deref().unwrap_or("unknown"));
-        let scan = ScanReport { verdict, place, engine, stored };
+            .with("verdict", scan.verdict().name())
+            .with("found", scan.items().iter().take(NOTED).map(Item::to_string).collect::<Vec<_>>().join("; "))
+            .with("engine", &scan.engine.engine)
+            .with("database", scan.engine.database.as_deref().unwrap_or("unknown"));
         let next = RouteJob { source: job.source, envelope: job.envelope, parsed: job.parsed, scan };
         Ok(Outcome::hop(next.hop("")?).with_note(note))
     }
 }
 
 impl Scan {
-    /// Stores every attachment and inline part of a clean mail, by a second read.
-    async fn store(&self, raw: &RawMail, mail: &ParsedMail, ctx: &Context) -> Result<Vec<StoredPart>, Failure> {
-        let wanted = mail.parts.iter().enumerate().filter(|(_, part)| part.role != PartRole::Body);
+    /// Stores every attachment and inline part that may be delivered, by a second read.
+    async fn store(
+        &self,
+        raw: &RawMail,
+        mail: &ParsedMail,
+        withheld: &BTreeSet<usize>,
+        ctx: &Context,
+    ) -> Result<Vec<StoredPart>, Failure> {
+        let wanted = mail.parts.iter().enumerate();
+        let wanted = wanted.filter(|(i, part)| part.role != PartRole::Body && !withheld.contains(i));
         let mut stored = Vec::new();
         for (i, part) in wanted {
             let key = format!("attachments/{}/{}", ctx.work, hex(&part.content.sha256));

@@ -7,11 +7,11 @@ fn infected(name: &str) -> Result<Verdict, ScanError> {
 }
 
 fn limits(name: &str) -> Result<Verdict, ScanError> {
-    Ok(Verdict::LimitsExceeded { signature: name.to_owned() })
+    Ok(Verdict::LimitsExceeded { reason: name.to_owned() })
 }
 
 fn encrypted(name: &str) -> Result<Verdict, ScanError> {
-    Ok(Verdict::Encrypted { signature: name.to_owned() })
+    Ok(Verdict::Encrypted { reason: name.to_owned() })
 }
 
 fn scanner(text: &str) -> Result<Verdict, ScanError> {
@@ -103,7 +103,8 @@ fn a_stream_cut_short_has_no_verdict() {
 #[test]
 fn versions() {
     let known = |engine: &str, database: Option<&str>| {
-        Ok(EngineVersion { engine: engine.to_owned(), database: database.map(str::to_owned) })
+        let built = database.map(|_| "2025-01-06T09:42:49Z".parse().unwrap());
+        Ok(EngineVersion { engine: engine.to_owned(), database: database.map(str::to_owned), built })
     };
     for (reply, expected) in [
         ("ClamAV 1.4.3/27500/Mon Jan  6 09:42:49 2025\0", known("ClamAV 1.4.3", Some("27500"))),

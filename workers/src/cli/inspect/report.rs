@@ -5,9 +5,12 @@ use std::fmt::Write;
 use shared::pii::Pii;
 
 use super::{Inspection, ScanResult};
-use crate::mail::{
-    hex32,
-    model::{Mailbox, ParsedMail, Part},
+use crate::{
+    mail::{
+        hex32,
+        model::{Mailbox, ParsedMail, Part},
+    },
+    scanning::{Item, Place},
 };
 
 /// How much of the text is shown, in characters.
@@ -18,8 +21,10 @@ pub(super) fn text(inspection: &Inspection) -> String {
     out.line("end", &format!("{}: {}", inspection.end.end, inspection.end.why));
     out.line("tenant", inspection.tenant.as_str());
     match &inspection.scan {
-        ScanResult::Done { verdict, place } if place.is_empty() => out.line("scan", verdict.name()),
-        ScanResult::Done { verdict, place } => out.line("scan", &format!("{} in {place}", verdict.name())),
+        ScanResult::Done(report) => {
+            out.line("scan", report.verdict().name());
+            report.items().iter().for_each(|found| out.item(&item(found)));
+        }
         ScanResult::NotDone(why) => out.line("scan", &format!("not scanned: {why}")),
     }
     if let Some(decision) = &inspection.decision {
@@ -88,6 +93,13 @@ fn mailbox(mailbox: &Mailbox) -> String {
     match &mailbox.name {
         Some(name) => format!("{} <{}>", name.expose(), mailbox.address.expose()),
         None => mailbox.address.expose().clone(),
+    }
+}
+
+fn item(item: &Item) -> String {
+    match &item.place {
+        Place::Member { path, .. } => format!("{item}: {}", path.expose()),
+        _ => item.to_string(),
     }
 }
 

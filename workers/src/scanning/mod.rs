@@ -1,0 +1,210 @@
+//! Scans a whole mail: the raw bytes, every decoded part and what is in the containers among them.
+//!
+//! There is a report only if everything was looked at: what could not be scanned now is an error, never a verdict.
+
+mod memory;
+mod policy;
+mod report;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
+use shared::{
+    blobs::BlobError,
+    clamav::{Content, EngineVersion, Scan, ScanError, Scanner, Verdict},
+    telemetry::metric,
+};
+
+use memory::Failures;
+pub use memory::Memory;
+pub use policy::{Action, Handling, Policies, VerdictPolicy};
+pub use report::{Item, Place, ScanReport, StoredPart};
+pub use walk::{Found, Walk, WalkError};
+
+use crate::{
+    content::{NOT_AS_PARSED, RawMail},
+    mail::model::{Digest, ParsedMail, Part, PartRole, Severity},
+};
+
+/// Streams of one mail that are scanned at once.
+const AT_ONCE: usize = 4;
+
+/// When the raw mail is scanned beside its parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScanRaw {
+    /// Always.
+    Always,
+    /// Where the parser noticed damage: its reading of the mail may not be the only one.
+    Findings,
+    /// Never.
+    Never,
+}
+
+impl ScanRaw {
+    fn is_due(self, mail: &ParsedMail) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Findings => mail.findings.iter().any(|finding| finding.severity > Severity::Info),
+            Self::Never => false,
+        }
+    }
+}
+
+/// Which try at a mail it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Try {
+    /// Runs that failed before.
+    pub failed: u32,
+    /// Whether there was one before, whatever became of it.
+    pub repeated: bool,
+}
+
+/// What scans, and how.
+#[derive(Debug)]
+pub struct Scanning {
+    scanner: Arc<dyn Scanner>,
+    walk: Option<Arc<dyn Walk>>,
+    raw: ScanRaw,
+    memory: Option<Memory>,
+}
+
+/// A content and how it is known.
+struct Subject<'a> {
+    /// For the metric.
+    kind: &'static str,
+    digest: &'a Digest,
+    content: Content<'a>,
+    /// Whether its bytes are verified again before they are used: then a verdict on its SHA-256 holds for them.
+    verified_later: bool,
+}
+
+type Looked = Result<(Vec<Item>, Option<EngineVersion>), ScanError>;
+
+impl Scanning {
+    /// Uses a scanner.
+    #[must_use]
+    pub fn new(scanner: Arc<dyn Scanner>, raw: ScanRaw) -> Self {
+        Self { scanner, walk: None, raw, memory: None }
+    }
+
+    /// Looks into containers as well.
+    #[must_use]
+    pub fn walking(self, walk: Arc<dyn Walk>) -> Self {
+        Self { walk: Some(walk), ..self }
+    }
+
+    /// Remembers verdicts and failures.
+    #[must_use]
+    pub fn remembering(self, memory: Memory) -> Self {
+        Self { memory: Some(memory), ..self }
+    }
+
+    /// Scans the raw mail and all its parts.
+    ///
+    /// # Errors
+    /// When something of it could not be scanned: there is no verdict then.
+    pub async fn scan(&self, raw: &RawMail, mail: &ParsedMail, which: Try) -> Result<ScanReport, ScanError> {
+        let newest = self.scanner.engine().await?;
+        let mut looks: Vec<BoxFuture<'_, Looked>> = Vec::new();
+        if self.raw.is_due(mail) {
+            looks.push(self.whole(raw, mail, &newest, which).boxed());
+        }
+        for (i, part) in mail.parts.iter().enumerate() {
+            looks.push(self.part(raw, i, part, &newest, which).boxed());
+            if let Some(walk) = &self.walk {
+                looks.push(walked(&**walk, raw, i, part).boxed());
+            }
+        }
+        let looked: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
+        let (items, engines): (Vec<Vec<Item>>, Vec<Option<EngineVersion>>) = looked.into_iter().unzip();
+        let oldest = engines.into_iter().flatten().min_by_key(EngineVersion::age);
+        Ok(ScanReport::new(oldest.unwrap_or(newest), items.into_iter().flatten().collect()))
+    }
+
+    async fn whole(&self, raw: &RawMail, mail: &ParsedMail, newest: &EngineVersion, which: Try) -> Looked {
+        let content = Content::new(mail.raw.len, raw.whole(mail.raw));
+        let subject = Subject { kind: "raw", digest: &mail.raw, content, verified_later: false };
+        let Scan { verdict, engine } = self.one(subject, newest, which).await?;
+        Ok((vec![Item { place: Place::Raw, verdict }], Some(engine)))
+    }
+
+    async fn part(&self, raw: &RawMail, i: usize, part: &Part, newest: &EngineVersion, which: Try) -> Looked {
+        let content = Content::new(part.content.len, raw.part(part));
+        // What is stored is verified by the put. A body is not: its text came from the parse.
+        let verified_later = part.role != PartRole::Body;
+        let subject = Subject { kind: "part", digest: &part.content, content, verified_later };
+        let Scan { verdict, engine } = self.one(subject, newest, which).await?;
+        Ok((vec![Item { place: Place::Part { part: i }, verdict }], Some(engine)))
+    }
+
+    /// Scans one content, unless what is known of it says what there is to say.
+    async fn one(&self, subject: Subject<'_>, newest: &EngineVersion, which: Try) -> Result<Scan, ScanError> {
+        let Subject { kind, digest, content, verified_later } = subject;
+        let memory = self.memory.as_ref();
+        // A try that failed may have failed because the bytes turned out to be others.
+        if let Some(memory) = memory.filter(|_| verified_later && !which.repeated)
+            && let Some(known) = memory.verdict(digest, newest).await
+        {
+            metric::scanned("remembered", known.verdict.name());
+            return Ok(known);
+        }
+        if let Some(memory) = memory.filter(|_| verified_later || which.repeated)
+            && let Some(verdict) = memory.failures(digest).await.verdict()
+        {
+            metric::scanned(kind, verdict.name());
+            return Ok(Scan { verdict, engine: newest.clone() });
+        }
+        let scan = match self.scanner.scan(content).await {
+            Ok(scan) => scan,
+            Err(ScanError::Source(error)) => Scan { verdict: not_as_parsed(error)?, engine: newest.clone() },
+            Err(error) => Scan { verdict: self.failed(digest, error, which).await?, engine: newest.clone() },
+        };
+        metric::scanned(kind, scan.verdict.name());
+        if let Some(memory) = memory.filter(|_| verified_later) {
+            memory.remember(digest, &scan).await;
+        }
+        Ok(scan)
+    }
+
+    /// What a failed scan means for its content: another try, or that it cannot be scanned.
+    async fn failed(&self, digest: &Digest, error: ScanError, which: Try) -> Result<Verdict, ScanError> {
+        let mut failures = match &self.memory {
+            Some(memory) => memory.count(digest, &error).await,
+            None => Failures::default(),
+        };
+        if error == ScanError::Deadline {
+            // Also where nothing is remembered.
+            failures.late = failures.late.max(which.failed + 1);
+        }
+        failures.verdict().ok_or(error)
+    }
+}
+
+/// What the walk finds in a part.
+async fn walked(walk: &dyn Walk, raw: &RawMail, i: usize, part: &Part) -> Looked {
+    let found = match walk.walk(raw, part).await {
+        Ok(found) => found,
+        Err(WalkError::Unavailable(why)) => return Err(ScanError::Unreachable(why)),
+        Err(WalkError::Source(error)) => vec![Found { member: None, verdict: not_as_parsed(error)? }],
+    };
+    for found in &found {
+        metric::scanned("walk", found.verdict.name());
+    }
+    let place = |member| match member {
+        Some(path) => Place::Member { part: i, path },
+        None => Place::Part { part: i },
+    };
+    let items = found.into_iter().map(|Found { member, verdict }| Item { place: place(member), verdict });
+    Ok((items.collect(), None))
+}
+
+/// Bytes that are not those that the parse saw are nothing that can be scanned.
+fn not_as_parsed(error: BlobError) -> Result<Verdict, BlobError> {
+    match error {
+        BlobError::Damaged(NOT_AS_PARSED) => Ok(Verdict::Unscannable { reason: NOT_AS_PARSED.to_owned() }),
+        error => Err(error),
+    }
+}
