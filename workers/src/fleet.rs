@@ -16,10 +16,11 @@ use shared::{
 use tokio::task::JoinSet;
 
 use crate::{
+    containers::WalkLimits,
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
     sandbox::Sandbox,
-    scanning::{Memory, Scanning},
+    scanning::{Containers, Memory, Scanning},
     settings::Settings,
     stages::{
         deliver::{Deliver, Destination},
@@ -82,14 +83,22 @@ impl Running {
         };
         let clamds = stages.contains(&SCAN).then(|| clamds(settings));
         serve_operations(settings, plane, &fleet, clamds.clone()).await?;
+        let sandbox = match stages.iter().any(|stage| matches!(*stage, PARSE | SCAN)) {
+            true => Some(Arc::new(start_sandbox(settings).await?)),
+            false => None,
+        };
         let mut running = Self { runners: JoinSet::new() };
         for row in PIPELINE.iter().filter(|row| stages.contains(&row.stage)) {
             let policy = settings.policy(row);
             match row.stage {
-                PARSE => running.add(parse(settings, plane).await?, policy, plane, &fleet),
+                PARSE => {
+                    let Some(sandbox) = &sandbox else { continue };
+                    running.add(parse(settings, plane, sandbox), policy, plane, &fleet);
+                }
                 SCAN => {
-                    let Some(clamds) = &clamds else { continue };
-                    running.add(scan(settings, plane, fleet.key.clone(), clamds), policy, plane, &fleet);
+                    let Some((clamds, sandbox)) = clamds.as_ref().zip(sandbox.as_ref()) else { continue };
+                    let scanning = scanning(settings, clamds, sandbox);
+                    running.add(scan(settings, plane, fleet.key.clone(), scanning), policy, plane, &fleet);
                 }
                 ROUTE => running.add(route(settings, plane), policy, plane, &fleet),
                 DELIVER => running.add(deliver(settings, plane)?, policy, plane, &fleet),
@@ -116,15 +125,15 @@ impl Running {
     }
 }
 
-async fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
-    Ok(Parse {
+fn parse(settings: &Settings, plane: &Plane, sandbox: &Arc<Sandbox>) -> Parse {
+    Parse {
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
         tenants: settings.tenants.clone(),
         sources: plane.sources.clone(),
-        sandbox: Arc::new(start_sandbox(settings).await?),
+        sandbox: Arc::clone(sandbox),
         max_mail: settings.limits.max_mail,
-    })
+    }
 }
 
 /// Starts the children that look at untrusted bytes: this same program.
@@ -140,20 +149,24 @@ pub async fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     Sandbox::start(config).await.map_err(|e| failed(&e))
 }
 
-fn scan(settings: &Settings, plane: &Plane, key: AuditKey, clamds: &Arc<Pool>) -> Scan {
+fn scan(settings: &Settings, plane: &Plane, key: AuditKey, scanning: Scanning) -> Scan {
     Scan {
         blobs: Arc::clone(&plane.blobs),
         sources: plane.sources.clone(),
-        scanning: scanning(settings, clamds).remembering(Memory::new(Arc::clone(&plane.state), key)),
+        scanning: scanning.remembering(Memory::new(Arc::clone(&plane.state), key)),
         policies: Arc::new(settings.scan.policies.clone()),
         rules: Arc::clone(&settings.rules),
     }
 }
 
-/// What scans as configured, by these clamds.
+/// What scans as configured, by these clamds; containers are looked into in this sandbox.
 #[must_use]
-pub fn scanning(settings: &Settings, clamds: &Arc<Pool>) -> Scanning {
-    Scanning::new(Arc::clone(clamds) as _, settings.scan.raw)
+pub fn scanning(settings: &Settings, clamds: &Arc<Pool>, sandbox: &Arc<Sandbox>) -> Scanning {
+    let default = WalkLimits::default();
+    // A quarter of what a child may map: beside it are the content, and what grows while it is inflated.
+    let limits = WalkLimits { held: default.held.min(settings.sandbox.memory / 4), ..default };
+    let walk = Containers::new(Arc::clone(sandbox), limits, settings.scan.walk_wall);
+    Scanning::new(Arc::clone(clamds) as _, settings.scan.raw).walking(Arc::new(walk))
 }
 
 /// The configured clamds; their tests begin at once.

@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -24,7 +25,7 @@ use crate::{
         parse::Refusal,
     },
     rules::{Decision, Facts, Outcome},
-    sandbox::SandboxError,
+    sandbox::{Sandbox, SandboxError},
     scanning::{Handling, ScanReport, Try},
     settings::Settings,
 };
@@ -107,7 +108,7 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
     let to = args.to.iter().cloned().map(Pii::new).collect();
     let envelope = SmtpEnvelope { from: args.from.clone().map(Pii::new), to };
     let tenant = settings.tenants.of(&envelope);
-    let sandbox = fleet::start_sandbox(settings).await.map_err(CommandError::failed)?;
+    let sandbox = Arc::new(fleet::start_sandbox(settings).await.map_err(CommandError::failed)?);
     let not_scanned = ScanResult::NotDone("the mail goes no further".to_owned());
     let quarantined = |why: String| Forecast { end: "quarantined", why };
     let mail = match sandbox.parse(raw.clone(), envelope.to.clone()).await {
@@ -126,7 +127,7 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
         let end = quarantined(format!("ambiguous: {} in {}", finding.code.name(), finding.place));
         return Ok(Inspection { tenant, end, mail: Some(mail), scan: not_scanned, decision: None });
     }
-    let scan = scan(settings, raw, &mail).await;
+    let scan = scan(settings, &sandbox, raw, &mail).await;
     let verdict = match &scan {
         ScanResult::Done(report) => report.verdict().name(),
         ScanResult::NotDone(_) => "error",
@@ -166,8 +167,11 @@ fn destinations(outcome: &Outcome) -> String {
     format!("to {}", names.join(", "))
 }
 
-async fn scan(settings: &Settings, raw: Bytes, mail: &ParsedMail) -> ScanResult {
-    match fleet::scanning(settings, &fleet::clamds(settings)).scan(&RawMail::Inline(raw), mail, Try::default()).await {
+async fn scan(settings: &Settings, sandbox: &Arc<Sandbox>, raw: Bytes, mail: &ParsedMail) -> ScanResult {
+    match fleet::scanning(settings, &fleet::clamds(settings), sandbox)
+        .scan(&RawMail::Inline(raw), mail, Try::default())
+        .await
+    {
         Ok(report) => ScanResult::Done(report),
         Err(error) => ScanResult::NotDone(error.to_string()),
     }

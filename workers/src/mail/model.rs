@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 
 use super::decode::PartAddress;
+use crate::containers::Kind;
 
 /// Length and SHA-256 of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +90,9 @@ pub struct Part {
     pub content_id: Option<Pii<String>>,
     /// What it is to the mail.
     pub role: PartRole,
+    /// The kind of container that it looks like, by its bytes: then the scan looks into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Kind>,
 }
 
 /// What a part is to the mail.

@@ -7,6 +7,8 @@ use mail_parser::{Message, MessagePart, MessageRef, PartFlags, PartKind, PartRol
 use sha2::{Digest as _, Sha256};
 use shared::pii::Pii;
 
+use crate::containers::{Kind, Sniffer};
+
 use super::decode::{Damage, Decoder, Encoding, PartAddress, Segment};
 use super::fields::identifier;
 use super::findings::Findings;
@@ -32,10 +34,10 @@ pub(super) fn collect(message: &Message<'_>, limits: &Limits, findings: &mut Fin
         if !is_leaf && !is_encoded_message {
             continue;
         }
-        let (content, damage) = hasher.digest(part.raw_body(), encoding(&part));
+        let (seen, damage) = hasher.look(part.raw_body(), encoding(&part));
         note(&damage, &part, findings);
-        if is_leaf && content.len > 0 {
-            parts.push(describe(&part, address(message, &part), content, findings));
+        if is_leaf && seen.content.len > 0 {
+            parts.push(describe(&part, address(message, &part), seen, findings));
         }
     }
     if too_much {
@@ -95,14 +97,15 @@ fn note(damage: &Damage, part: &MessagePart<'_>, findings: &mut Findings) {
     }
 }
 
-fn describe(part: &MessagePart<'_>, address: PartAddress, content: Digest, findings: &mut Findings) -> Part {
+fn describe(part: &MessagePart<'_>, address: PartAddress, seen: Seen, findings: &mut Findings) -> Part {
     let (name, hidden) = part.attachment_name().map_or((None, false), file_name);
     if hidden {
         findings.add(FindingCode::ControlCharacters, Severity::Warning, place(part));
     }
     Part {
         address,
-        content,
+        content: seen.content,
+        container: seen.container,
         content_type: content_type(part),
         name: name.map(Pii::new),
         content_id: identifier(part.content_id()),
@@ -142,9 +145,11 @@ fn rest(message: &Message<'_>, hasher: &mut Hasher) -> Part {
     let start = message.root_part().offset_body() as usize;
     let body = message.raw().get(start..).unwrap_or_default();
     let segment = Segment { start: start as u64, end: (start + body.len()) as u64, encoding: Encoding::Identity };
+    let Seen { content, container } = hasher.look(body, Encoding::Identity).0;
     Part {
         address: PartAddress(vec![segment]),
-        content: hasher.digest(body, Encoding::Identity).0,
+        content,
+        container,
         content_type: BINARY.to_owned(),
         name: None,
         content_id: None,
@@ -152,28 +157,45 @@ fn rest(message: &Message<'_>, hasher: &mut Hasher) -> Part {
     }
 }
 
-/// Decodes and hashes, keeping its buffer.
+/// What a part's decoded bytes are.
+struct Seen {
+    content: Digest,
+    container: Option<Kind>,
+}
+
+/// Decodes, hashes and sniffs, keeping its buffers.
 #[derive(Default)]
-struct Hasher(Vec<u8>);
+struct Hasher {
+    decoded: Vec<u8>,
+    sniffer: Sniffer,
+}
 
 impl Hasher {
-    fn digest(&mut self, bytes: &[u8], encoding: Encoding) -> (Digest, Damage) {
-        if encoding == Encoding::Identity {
-            return (digest(bytes), Damage::default());
-        }
+    fn look(&mut self, bytes: &[u8], encoding: Encoding) -> (Seen, Damage) {
+        let Self { decoded, sniffer } = self;
         let (mut decoder, mut sha256, mut len) = (Decoder::new(encoding), Sha256::new(), 0);
-        let mut add = |decoded: &mut Vec<u8>| {
-            len += decoded.len() as u64;
-            sha256.update(&*decoded);
-            decoded.clear();
+        let mut add = |bytes: &[u8]| {
+            len += bytes.len() as u64;
+            sha256.update(bytes);
+            sniffer.push(bytes);
         };
+        let mut damage = Damage::default();
         for chunk in bytes.chunks(CHUNK) {
-            decoder.push(chunk, &mut self.0);
-            add(&mut self.0);
+            if encoding == Encoding::Identity {
+                add(chunk);
+            } else {
+                decoder.push(chunk, decoded);
+                add(decoded);
+                decoded.clear();
+            }
         }
-        let damage = decoder.finish(&mut self.0);
-        add(&mut self.0);
-        (Digest { len, sha256: sha256.finalize().into() }, damage)
+        if encoding != Encoding::Identity {
+            damage = decoder.finish(decoded);
+            add(decoded);
+            decoded.clear();
+        }
+        let content = Digest { len, sha256: sha256.finalize().into() };
+        (Seen { content, container: sniffer.finish() }, damage)
     }
 }
 
