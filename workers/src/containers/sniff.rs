@@ -19,19 +19,25 @@ pub struct Sniffer {
     head: Vec<u8>,
     tail: Vec<u8>,
     carries: bool,
+    ended: bool,
     finders: [Finder<'static>; 3],
 }
 
 impl Default for Sniffer {
     fn default() -> Self {
         let finders = [ZIP_END, RAR, SEVEN_ZIP].map(Finder::new);
-        Self { head: Vec::new(), tail: Vec::new(), carries: false, finders }
+        Self { head: Vec::new(), tail: Vec::new(), carries: false, ended: false, finders }
     }
 }
 
 impl Sniffer {
     /// Takes the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
+        if std::mem::take(&mut self.ended) {
+            self.head.clear();
+            self.tail.clear();
+            self.carries = false;
+        }
         let missing = HEAD - self.head.len();
         self.head.extend_from_slice(bytes.get(..missing).unwrap_or(bytes));
         // A signature may lie across two chunks.
@@ -44,18 +50,15 @@ impl Sniffer {
         self.tail.drain(..old);
     }
 
-    /// The first bytes, at most [`HEAD`] of them.
+    /// The first bytes, at most [`HEAD`] of them. After [`Sniffer::finish`] they are there until the next push.
     pub fn head(&self) -> &[u8] {
         &self.head
     }
 
-    /// Ends the content: what it looks like. After it, the sniffer is at the start of another one.
+    /// Ends the content: what it looks like. What is pushed next begins another one.
     pub fn finish(&mut self) -> Option<Kind> {
-        let kind = Kind::of(&self.head).or_else(|| self.at_the_end());
-        self.head.clear();
-        self.tail.clear();
-        self.carries = false;
-        kind
+        self.ended = true;
+        Kind::of(&self.head).or_else(|| self.at_the_end())
     }
 
     fn at_the_end(&self) -> Option<Kind> {

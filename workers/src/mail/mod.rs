@@ -14,3 +14,4 @@ pub(crate) mod parts;
 pub mod sanitise;
 mod structure;
 mod text;
+mod truth;

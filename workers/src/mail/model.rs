@@ -168,6 +168,24 @@ pub enum FindingCode {
     ControlCharacters,
     /// A text was cut at its limit.
     TextTruncated,
+    /// An attachment is a program, a library or an installer: by its name, its type or its bytes.
+    ExecutableAttachment,
+    /// An attachment is a script, or a document that runs one.
+    ScriptAttachment,
+    /// An attachment is a shortcut to elsewhere.
+    ShortcutAttachment,
+    /// An attachment is an Office document with macros, or an add-in.
+    MacroAttachment,
+    /// An attachment is a disk image.
+    DiskImageAttachment,
+    /// An attachment is HTML or SVG: a page of its own, which may hold scripts.
+    HtmlAttachment,
+    /// An attachment's name, declared type and first bytes speak of different formats.
+    TypeMismatch,
+    /// An attachment's name ends twice, the second time dangerously: `invoice.pdf.exe`.
+    DoubleExtension,
+    /// Some reader sees a dangerous extension that the shown name does not have.
+    HiddenExtension,
 }
 
 impl FindingCode {

@@ -16,6 +16,7 @@ use super::limits::Limits;
 use super::model::{Digest, FindingCode, Part, PartRole, Severity};
 use super::names::file_name;
 use super::structure::{place, stopped_at_parts};
+use super::truth;
 
 /// How much is decoded before it is hashed: small enough to stay in the cache.
 const CHUNK: usize = 64 * 1024;
@@ -37,7 +38,9 @@ pub(super) fn collect(message: &Message<'_>, limits: &Limits, findings: &mut Fin
         let (seen, damage) = hasher.look(part.raw_body(), encoding(&part));
         note(&damage, &part, findings);
         if is_leaf && seen.content.len > 0 {
-            parts.push(describe(&part, address(message, &part), seen, findings));
+            let described = describe(&part, address(message, &part), seen, findings);
+            truth::check(&part, &described, hasher.sniffer.head(), findings);
+            parts.push(described);
         }
     }
     if too_much {
