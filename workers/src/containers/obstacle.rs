@@ -74,6 +74,10 @@ pub enum Code {
     Hidden,
     /// One volume of several.
     Split,
+    /// Written in a way that other readers understand and the scanner does not: it sees no such member. (Tried with
+    /// clamd 1.4: members of a zip whose lengths only zip64 gives; in a tar, sizes that are no octal numbers, members
+    /// without a name, of a type of their own, or with another magic than the first.)
+    OutOfReach,
 }
 
 impl Code {
@@ -91,7 +95,8 @@ impl Code {
             | Self::Overlapping
             | Self::RepeatedName
             | Self::Hidden
-            | Self::Split => Class::Unscannable,
+            | Self::Split
+            | Self::OutOfReach => Class::Unscannable,
         }
     }
 
@@ -112,6 +117,7 @@ impl Code {
             Self::RepeatedName => "repeated_name",
             Self::Hidden => "hidden",
             Self::Split => "split",
+            Self::OutOfReach => "out_of_reach",
         }
     }
 }

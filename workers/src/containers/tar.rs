@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use tar::{Archive, EntryType, PaxExtensions};
+use tar::{Archive, EntryType, Header, PaxExtensions};
 
 use super::bytes::{position, slice};
 use super::obstacle::Code;
@@ -52,7 +52,10 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
             EntryType::XHeader | EntryType::XGlobalHeader => ahead.size = extended(data)?.or(ahead.size),
             // What is left out of a sparse file is not in the archive, and its map can be written in three ways.
             EntryType::GNUSparse => return Err(Code::MethodUnknown),
-            _ => {
+            kind => {
+                if !is_in_reach(kind, entry.header(), size, bytes) {
+                    walker.note(Code::OutOfReach)?;
+                }
                 let ahead = std::mem::take(&mut ahead);
                 // The size that an extended header gives wins for some readers (POSIX), the header's for others.
                 if ahead.size.is_some_and(|other| other != size) {
@@ -69,6 +72,16 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
     // Readers stop at the first block of zeros, or read on behind it.
     let rest = bytes.get(end..).unwrap_or_default();
     if rest.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(Code::Hidden) }
+}
+
+/// Whether a scanner finds a member that has content.
+fn is_in_reach(kind: EntryType, header: &Header, size: u64, archive: &[u8]) -> bool {
+    let magic = |block: &[u8]| slice(block, 257, 5) == Some(b"ustar");
+    let is_file = matches!(kind, EntryType::Regular | EntryType::Continuous);
+    // A size may also be written as a binary number, marked by the highest bit.
+    let is_octal = header.as_old().size.first().is_some_and(u8::is_ascii);
+    let has_name = header.as_old().name.first().is_some_and(|byte| *byte != 0);
+    size == 0 || is_file && is_octal && has_name && magic(header.as_bytes()) == magic(archive)
 }
 
 /// The size in an extended header.

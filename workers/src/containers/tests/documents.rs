@@ -109,6 +109,35 @@ fn damaged_containers_are_never_clean() {
 }
 
 #[test]
+fn members_of_a_tar_that_a_scanner_does_not_find_are_out_of_reach() {
+    let changed = |change: fn(&mut tar::Header)| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(4);
+        header.set_path("a").unwrap();
+        change(&mut header);
+        header.set_cksum();
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut first = tar::Header::new_ustar();
+        first.set_size(1);
+        builder.append_data(&mut first, "first", &b"x"[..]).unwrap();
+        builder.append(&header, &b"text"[..]).unwrap();
+        codes(&builder.into_inner().unwrap())
+    };
+    assert_eq!(changed(|_| {}), []);
+    let changes: [fn(&mut tar::Header); 6] = [
+        |header| header.as_old_mut().size = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4],
+        |header| header.as_old_mut().name = [0; 100],
+        |header| header.set_entry_type(tar::EntryType::Symlink),
+        |header| header.set_entry_type(tar::EntryType::Directory),
+        |header| header.set_entry_type(tar::EntryType::new(b'A')),
+        |header| header.as_mut_bytes()[257..265].fill(0),
+    ];
+    for (i, change) in changes.into_iter().enumerate() {
+        assert_eq!(changed(change), [Code::OutOfReach], "{i}");
+    }
+}
+
+#[test]
 fn a_tar_whose_headers_give_two_sizes_is_contradictory() {
     let mut builder = tar::Builder::new(Vec::new());
     builder.append_pax_extensions([("size", &b"7"[..])]).unwrap();

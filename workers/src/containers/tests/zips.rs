@@ -136,6 +136,41 @@ fn members_over_each_other_and_names_that_stand_twice_are_obstacles() {
 }
 
 #[test]
+fn members_that_only_a_reader_of_zip64_finds_are_out_of_reach() {
+    let wide = |local: bool, central: bool, flags: u16| {
+        let plain = Member { flags, ..Member::stored("a.txt", TEXT) };
+        let (len, mut wide) = (u64::from(plain.len).to_le_bytes(), plain.clone());
+        wide.extra = [&b"\x01\0\x10\0"[..], &len, &len].concat();
+        (wide.len, wide.packed) = (u32::MAX, u32::MAX);
+        let choose = |is_wide| if is_wide { wide.clone() } else { plain.clone() };
+        let mut local = choose(local);
+        if flags != 0 {
+            local.data.extend([&b"PK\x07\x08"[..], &plain.crc.to_le_bytes(), &len, &len].concat());
+        }
+        codes(&forged(&[local], &[choose(central)]))
+    };
+    assert_eq!(wide(false, false, 0), []);
+    for (local, central) in [(true, false), (false, true), (true, true)] {
+        assert_eq!(wide(local, central, 0), [Code::OutOfReach], "{local} {central}");
+    }
+    // Lengths behind the data: the directory has them.
+    assert_eq!(wide(true, false, 1 << 3), []);
+    assert_eq!(wide(true, true, 1 << 3), [Code::OutOfReach]);
+    // An end that says nothing itself.
+    let members = [Member::stored("a.txt", TEXT)];
+    let plain = forged(&members, &members);
+    let (body, directory) = (35 + TEXT.len(), 51);
+    let numbers = [1, 1, directory, body].map(|n| u64::try_from(n).unwrap().to_le_bytes()).concat();
+    let end_64 = [&b"PK\x06\x06\x2c\0\0\0\0\0\0\0\x2d\0\x2d\0\0\0\0\0\0\0\0\0"[..], &numbers].concat();
+    let at = u64::try_from(body + directory).unwrap().to_le_bytes();
+    let locator = [&b"PK\x06\x07\0\0\0\0"[..], &at, &[1, 0, 0, 0]].concat();
+    let with = |end: &[u8]| [&plain[..plain.len() - 22], &end_64, &locator, end].concat();
+    assert_eq!(codes(&with(&plain[plain.len() - 22..])), []);
+    assert_eq!(codes(&with(&end(0xffff, 0xffff_ffff, 0xffff_ffff, b""))), [Code::OutOfReach]);
+    assert_eq!(codes(&with(&end(2, directory, body, b""))), [Code::Contradictory]);
+}
+
+#[test]
 fn a_volume_of_several_is_an_obstacle() {
     let members = [Member::stored("a.txt", TEXT)];
     let mut content = forged(&members, &members);

@@ -29,6 +29,8 @@ pub(super) struct End {
     pub(super) records: Range<usize>,
     /// How many entries the directory has.
     pub(super) entries: u64,
+    /// Whether only the zip64 record says some of it.
+    pub(super) is_wide: bool,
 }
 
 /// What an end record says.
@@ -75,11 +77,12 @@ pub(super) fn find(bytes: &[u8], around: Around) -> Result<End, Code> {
     }
     let wide = |at| u32_at(record, at).map(u64::from).ok_or(Code::Damaged);
     let said = Said { entries: entries.into(), len: wide(12)?, offset: wide(16)? };
+    let is_wide = said.entries == 0xffff || said.len == 0xffff_ffff || said.offset == 0xffff_ffff;
     let (said, records) = match zip64(bytes, at)? {
         Some((wide, records)) => (agreed(&said, wide)?, records),
         None => (said, at),
     };
-    place(bytes, said, records..end)
+    Ok(End { is_wide, ..place(bytes, said, records..end)? })
 }
 
 /// Checks that the directory lies right before the end records, where its offset says. Two zips in a row, or a second
@@ -88,7 +91,7 @@ fn place(bytes: &[u8], said: Said, records: Range<usize>) -> Result<End, Code> {
     let directory = (records.start as u64).checked_sub(said.len).ok_or(Code::Damaged)?;
     let start = directory.checked_sub(said.offset).ok_or(Code::Contradictory)?;
     let (start, directory) = (bounded(start, bytes)?, bounded(directory, bytes)?);
-    Ok(End { start, directory: directory..records.start, records, entries: said.entries })
+    Ok(End { start, directory: directory..records.start, records, entries: said.entries, is_wide: false })
 }
 
 /// The zip64 end record, if there is one: its locator stands right before the end record.

@@ -30,6 +30,8 @@ pub(super) struct Entry<'b> {
     /// Where the local header is, from the start of the zip. Zero in the local header itself.
     pub(super) offset: u64,
     has_encryption_field: bool,
+    /// Whether some of these numbers were too large for the header, or said to be.
+    is_wide: bool,
 }
 
 /// How a member is compressed, of the methods that are opened.
@@ -53,6 +55,7 @@ impl<'b> Entry<'b> {
             len: wide(16)?.into(),
             offset: offset.unwrap_or_default().into(),
             has_encryption_field: false,
+            is_wide: false,
         };
         for (id, field) in extras(extra) {
             match id {
@@ -67,16 +70,28 @@ impl<'b> Entry<'b> {
     /// Takes what the zip64 field holds: only what is missing in the header is in there, in this order.
     fn widen(&mut self, field: &[u8], offset: Option<u32>) -> Result<(), Code> {
         let mut at = 0;
+        let mut is_wide = false;
         let mut next = |value: &mut u64| {
             if *value == u64::from(ELSEWHERE) {
                 *value = u64_at(field, at).ok_or(Code::Damaged)?;
                 at += 8;
+                is_wide = true;
             }
             Ok(())
         };
         next(&mut self.len)?;
         next(&mut self.packed)?;
-        if offset.is_some() { next(&mut self.offset) } else { Ok(()) }
+        if offset.is_some() {
+            next(&mut self.offset)?;
+        }
+        self.is_wide |= is_wide;
+        Ok(())
+    }
+
+    /// Whether a reader that does not know zip64 finds the member: by the local header, or by the directory where the
+    /// local header says that the lengths are behind the data.
+    pub(super) fn is_in_reach(&self, local: &Self) -> bool {
+        !self.is_wide && (!local.is_wide || local.has_descriptor())
     }
 
     /// How it is compressed.

@@ -22,6 +22,8 @@ pub(super) struct Local {
     pub(super) whole: Range<usize>,
     /// Its compressed data.
     pub(super) data: Range<usize>,
+    /// Whether a scanner finds it.
+    pub(super) is_in_reach: bool,
 }
 
 /// Finds each entry's local header, which has to say what the entry says.
@@ -53,7 +55,8 @@ fn read(bytes: &[u8], end: &End, entry: &Entry<'_>) -> Result<Local, Code> {
             return Err(Code::Contradictory);
         }
     }
-    Ok(Local { whole: start..data_end + descriptor, data: data..data_end })
+    let is_in_reach = entry.is_in_reach(&local);
+    Ok(Local { whole: start..data_end + descriptor, data: data..data_end, is_in_reach })
 }
 
 /// How long the descriptor is: with or without signature, with narrow or wide lengths.

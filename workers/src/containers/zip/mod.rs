@@ -37,6 +37,9 @@ const ODF_MANIFEST: &[u8] = b"META-INF/manifest.xml";
 pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8], around: Around) -> Result<(), Code> {
     let end = end::find(bytes, around)?;
     walker.budget.can_take(end.entries)?;
+    if end.is_wide {
+        walker.note(Code::OutOfReach)?;
+    }
     let entries = directory::read(bytes, &end)?;
     // Whatever is wrong with the rest, this is known.
     if let Some(entry) = entries.iter().find(|entry| entry.is_encrypted()) {
@@ -46,7 +49,12 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8], around: Around) -> Res
     layout::check(bytes, &end, &entries, &locals).or_else(|code| walker.note(code))?;
     for (entry, local) in entries.iter().zip(&locals).filter(|(entry, _)| !entry.is_encrypted()) {
         let data = bytes.get(local.data.clone()).ok_or(Code::Damaged)?;
-        walker.member(entry.name, |walker| member(walker, entry, data))?;
+        walker.member(entry.name, |walker| {
+            if !local.is_in_reach {
+                walker.note(Code::OutOfReach)?;
+            }
+            member(walker, entry, data)
+        })?;
     }
     Ok(())
 }
