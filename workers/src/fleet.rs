@@ -16,6 +16,7 @@ use shared::{
 use tokio::task::JoinSet;
 
 use crate::{
+    admission::Admission,
     containers::WalkLimits,
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
@@ -130,6 +131,7 @@ fn parse(settings: &Settings, plane: &Plane, sandbox: &Arc<Sandbox>) -> Parse {
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
         tenants: settings.tenants.clone(),
+        admission: Arc::new(Admission::new(settings)),
         sources: plane.sources.clone(),
         sandbox: Arc::clone(sandbox),
         max_mail: settings.limits.max_mail,

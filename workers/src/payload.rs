@@ -8,7 +8,7 @@ use shared::ids::{TenantId, WorkId, hex};
 
 use crate::{
     jobs::{DeliverJob, Source},
-    mail::model::{Digest, Finding, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
+    mail::model::{Digest, Finding, FindingCode, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
     scanning::{Item, Place, ScanReport},
 };
 
@@ -33,6 +33,7 @@ pub struct MailProcessed<'a> {
     verdict: &'static str,
     scan: Scan,
     findings: &'a [Finding],
+    tags: &'a [FindingCode],
     intent: Option<&'a Intent>,
     rules: &'a [String],
 }
@@ -109,6 +110,7 @@ impl<'a> MailProcessed<'a> {
                 withheld: job.withheld.iter().copied().collect(),
             },
             findings: &mail.findings,
+            tags: &mail.tags,
             intent: mail.intent.as_ref().filter(|intent| bodied || intent.source != IntentSource::Body),
             rules: &job.rules,
         }

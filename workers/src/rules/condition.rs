@@ -47,6 +47,8 @@ pub enum Field {
     Tenant,
     /// The code of each finding.
     Finding,
+    /// The code of each finding that the policy does not simply accept.
+    Tag,
 }
 
 impl Condition {
@@ -88,6 +90,7 @@ impl Matcher {
             Field::Intent => facts.intent.is_some_and(fits),
             Field::Tenant => fits(facts.tenant),
             Field::Finding => facts.findings.iter().any(|text| fits(text)),
+            Field::Tag => facts.tags.iter().any(|text| fits(text)),
         }
     }
 }
@@ -106,6 +109,7 @@ impl Field {
             Self::Intent => "intent",
             Self::Tenant => "tenant",
             Self::Finding => "finding",
+            Self::Tag => "tag",
         }
     }
 

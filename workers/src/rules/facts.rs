@@ -28,6 +28,8 @@ pub struct Facts<'a> {
     pub intent: Option<&'a str>,
     /// Codes of the findings.
     pub findings: Vec<String>,
+    /// Codes of the findings that the policy has for worth telling.
+    pub tags: Vec<String>,
     /// What the scan said: one of [`VERDICTS`].
     pub verdict: &'a str,
     /// Whose mail it is.
@@ -54,6 +56,7 @@ impl<'a> Facts<'a> {
             attachment_types: attachments.map(|part| part.content_type.as_str()).collect(),
             intent: mail.intent.as_ref().map(|intent| intent.command.as_str()),
             findings: mail.findings.iter().map(|finding| finding.code.name()).collect(),
+            tags: mail.tags.iter().map(|code| code.name()).collect(),
             verdict,
             tenant,
         }
@@ -91,7 +94,9 @@ mod tests {
             text: None,
             html: None,
             parts: vec![],
+            structure: vec![],
             findings: vec![],
+            tags: vec![],
             intent: None,
         }
     }

@@ -14,7 +14,8 @@ fn facts() -> Facts<'static> {
         headers: vec![("X-Foo", "one"), ("x-foo", "two words"), ("List-Id", "<news.example>")],
         attachment_types: vec!["image/png", "application/pdf"],
         intent: Some("task"),
-        findings: vec!["boundary_damaged".to_owned()],
+        findings: vec!["boundary_damaged".to_owned(), "date_missing".to_owned()],
+        tags: vec!["boundary_damaged".to_owned()],
         verdict: "clean",
         tenant: "acme",
     }
@@ -44,6 +45,8 @@ fn each_field_is_matched() {
         (Field::Tenant, "default", false),
         (Field::Finding, "boundary_damaged", true),
         (Field::Finding, "from_missing", false),
+        (Field::Tag, "boundary_damaged", true),
+        (Field::Tag, "date_missing", false),
     ] {
         let key = field.key();
         assert_eq!(matcher(field, pattern).matches(&facts()), expected, "{key} {pattern}");

@@ -5,10 +5,12 @@
 
 mod aws;
 mod destinations;
+mod findings;
 mod rules;
 mod sandbox;
 mod scan;
 mod sections;
+mod senders;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -37,6 +39,7 @@ use crate::{
     names::DestinationName,
     pipeline::{DELIVER, Row, SCAN, StageName},
     rules::RuleSet,
+    senders::{Recipients, Senders},
 };
 
 /// Every variable that starts so overrides a key: `MAILTRI_LIMITS__MAX_MAIL=25MB`.
@@ -64,6 +67,12 @@ pub struct Settings {
     pub sandbox: Sandbox,
     /// `[tenants]`.
     pub tenants: Tenants,
+    /// `[findings]`.
+    pub findings: crate::findings::Policy,
+    /// `[senders]`.
+    pub senders: Senders,
+    /// `[recipients]`.
+    pub recipients: Recipients,
     /// `[html]`.
     pub html: Html,
     /// `[destination.NAME]`.
@@ -136,6 +145,9 @@ impl Settings {
             policies,
             sandbox: Sandbox::read(&root.section("sandbox"), limits.max_mail),
             limits,
+            findings: findings::read(root, &tenants),
+            senders: senders::read(root, &tenants),
+            recipients: senders::recipients(root, &tenants),
             tenants,
             html: Html::read(&root.section("html")),
             rules: Arc::new(rules::read(root, &known)),

@@ -122,6 +122,7 @@ fn condition(when: &Reader<'_>, known: &Known) -> Condition {
         Field::Intent,
         Field::Tenant,
         Field::Finding,
+        Field::Tag,
     ];
     let mut all: Vec<Condition> = plain
         .into_iter()
@@ -146,7 +147,7 @@ fn any(when: &Reader<'_>, key: &str, read: impl Fn(&str) -> Result<Matcher, Stri
 fn matcher(field: Field, word: &str, known: &Known) -> Result<Matcher, String> {
     match field {
         Field::Verdict if !VERDICTS.contains(&word) => Err(format!("expected one of {}", VERDICTS.join(", "))),
-        Field::Finding => finding(word),
+        Field::Finding | Field::Tag => finding(word),
         Field::Tenant if !is_known_tenant(word, known) => Err(format!(
             "no tenant is called {word:?}; there is {}",
             [DEFAULT_TENANT].into_iter().chain(known.tenants.iter().map(String::as_str)).collect::<Vec<_>>().join(", ")

@@ -183,6 +183,11 @@ impl Tenants {
         known.and_then(|name| TenantId::new(name.as_str()).ok()).unwrap_or_else(TenantId::default_tenant)
     }
 
+    /// Every domain that belongs to a tenant, in lower case.
+    pub fn domains(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Every tenant that is named, some perhaps more than once.
     pub fn names(&self) -> impl Iterator<Item = &TenantName> {
         self.0.values()

@@ -1,4 +1,4 @@
-//! `parse`: fetches the raw mail, has it parsed in the sandbox, quarantines what can be read in two ways.
+//! `parse`: fetches the raw mail, has it parsed in the sandbox, and lets in what the policy lets in.
 
 use std::sync::Arc;
 
@@ -19,12 +19,10 @@ use shared::{
 
 use super::{claim_failure, outage, source_bucket, store_failure};
 use crate::{
+    admission::{Admission, Arrival, Stop},
     announce::{self, Announcement},
-    jobs::{Announced, NextJob, ParseJob, ScanJob, SmtpEnvelope, Source, mail_id},
-    mail::{
-        model::{ParsedMail, Severity},
-        parse::Refusal,
-    },
+    jobs::{Announced, NextJob, ParseJob, ScanJob, Source, mail_id},
+    mail::model::{Finding, ParsedMail},
     pipeline,
     plane::Sources,
     sandbox::{Sandbox, SandboxError},
@@ -45,6 +43,8 @@ pub struct Parse {
     pub sources: Sources,
     /// Whose mail it is.
     pub tenants: Tenants,
+    /// Who and what is let in.
+    pub admission: Arc<Admission>,
     /// Where untrusted bytes are looked at.
     pub sandbox: Arc<Sandbox>,
     /// Longest mail, in bytes; a longer one is quarantined unread.
@@ -70,6 +70,11 @@ impl Stage for Parse {
     }
 
     async fn run(&self, job: ParseJob, ctx: &Context) -> Result<Outcome, Failure> {
+        let arrival = self.admission.arrive(ctx.tenant.as_str(), job.envelope);
+        if let Some(stop) = &arrival.refused {
+            note_findings(&arrival.findings);
+            return Ok(stopped(stop));
+        }
         let too_large = || quarantine("too_large", format!("the mail is larger than {} bytes", self.max_mail));
         if job.mail.size().is_some_and(|size| size > self.max_mail) {
             return Ok(too_large());
@@ -77,7 +82,7 @@ impl Stage for Parse {
         match self.fetch(job.mail, ctx).await {
             Ok((source, raw)) => {
                 let mail = source.mail_id();
-                Ok(self.look_at(source, job.envelope, raw, ctx).await?.identified_as(mail))
+                Ok(self.look_at(source, arrival, raw, ctx).await?.identified_as(mail))
             }
             Err(Unfetched::TooLarge) => Ok(too_large()),
             Err(Unfetched::Failed(failure)) => Err(failure),
@@ -148,57 +153,72 @@ impl Parse {
         Ok((Source { bucket, key, etag: meta.etag, version: meta.version, size: meta.len }, raw))
     }
 
-    async fn look_at(
-        &self,
-        source: Source,
-        envelope: SmtpEnvelope,
-        raw: Bytes,
-        ctx: &Context,
-    ) -> Result<Outcome, Failure> {
+    async fn look_at(&self, source: Source, arrival: Arrival, raw: Bytes, ctx: &Context) -> Result<Outcome, Failure> {
         ctx.progress();
         abort_for_tests(&raw);
-        let parsing = self.sandbox.parse(raw.clone(), envelope.to.clone());
-        let parsed = match ctx.opaque(ctx.remaining(), parsing).await {
+        let parsing = self.sandbox.parse(raw.clone(), arrival.envelope.to.clone());
+        let mut parsed = match ctx.opaque(ctx.remaining(), parsing).await {
             Ok(Ok(parsed)) => parsed,
-            Ok(Err(Refusal { code, .. })) => {
-                return Ok(quarantine("refused", format!("not a mail that can be read: {code}")));
-            }
-            Err(error @ SandboxError::Poisoned { .. }) => return Ok(quarantine("poisoned", error.to_string())),
+            Ok(Err(refusal)) => return Ok(stopped(&Stop::refused(&refusal))),
             Err(error @ SandboxError::Spawn(_)) => return Err(outage("sandbox_unavailable", &error, ctx)),
-            Err(error) => return Err(Failure::permanent("sandbox", error.to_string())),
+            Err(error) => {
+                let poisoned = Stop::poisoned(&error).map(|stop| stopped(&stop));
+                return poisoned.ok_or_else(|| Failure::permanent("sandbox", error.to_string()));
+            }
         };
-        for finding in &parsed.findings {
-            metric::finding(finding.code.name());
+        let stop = self.admission.rule(ctx.tenant.as_str(), &arrival, &mut parsed, None);
+        note_findings(&parsed.findings);
+        match stop {
+            Some(stop) => Ok(stopped(&stop).with_note(note(&parsed, &arrival))),
+            None => self.hand_on(source, arrival, raw, &parsed, ctx).await,
         }
-        if let Some(finding) = parsed.findings.iter().find(|f| f.severity == Severity::Ambiguous) {
-            let (code, place) = (finding.code.name(), &finding.place);
-            return Ok(quarantine("ambiguous", format!("{code} in {place}")));
-        }
-        self.hand_on(source, envelope, raw, &parsed, ctx).await
     }
 
     async fn hand_on(
         &self,
         source: Source,
-        envelope: SmtpEnvelope,
+        arrival: Arrival,
         raw: Bytes,
         parsed: &ParsedMail,
         ctx: &Context,
     ) -> Result<Outcome, Failure> {
         let json = serde_json::to_vec(parsed)
             .map_err(|_| Failure::permanent("encoding", "the parsed mail has no JSON form"))?;
-        let note = Note::new("parsed")
-            .with("bytes", parsed.raw.len)
-            .with("parts", parsed.parts.len())
-            .with("findings", parsed.findings.len());
+        let note = note(parsed, &arrival);
         let parsed = if json.len() <= INLINE {
             Claim::inline(&json)
         } else {
             Claim::store(&*self.blobs, parsed_key(ctx, &json), json.into()).await.map_err(|e| store_failure(&e, ctx))?
         };
         let raw = (raw.len() <= INLINE).then(|| Claim::inline(&raw));
-        Ok(Outcome::hop(ScanJob { source, envelope, raw, parsed }.hop("")?).with_note(note))
+        Ok(Outcome::hop(ScanJob { source, envelope: arrival.envelope, raw, parsed }.hop("")?).with_note(note))
     }
+}
+
+/// The outcome of a mail that goes no further.
+fn stopped(stop: &Stop) -> Outcome {
+    match stop {
+        Stop::Quarantine { class, reason } => quarantine(class, reason.clone()),
+        Stop::Reject { reason } => {
+            let event = Event { name: "mail.rejected", detail: [("class", "finding".to_owned())].into() };
+            Outcome::end(End::Rejected { reason: reason.clone().into() }).with_event(event)
+        }
+    }
+}
+
+fn note_findings(findings: &[Finding]) {
+    findings.iter().for_each(|finding| metric::finding(finding.code.name()));
+}
+
+/// What the trail keeps of a parse.
+fn note(parsed: &ParsedMail, arrival: &Arrival) -> Note {
+    let tags: Vec<String> = parsed.tags.iter().map(|code| code.name()).collect();
+    Note::new("parsed")
+        .with("bytes", parsed.raw.len)
+        .with("parts", parsed.parts.len())
+        .with("findings", parsed.findings.len())
+        .with("tags", tags.join(" "))
+        .with("recipients_left_out", arrival.left_out)
 }
 
 /// Named by its content: a repeat under other settings does not overwrite what an earlier job refers to.
