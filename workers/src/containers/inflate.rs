@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn only_what_is_declared_comes_out() {
         for len in [0, 1, 100, FIRST - 1, FIRST, FIRST + 1, 3 * FIRST, 1_000_000] {
-            let content: Vec<u8> = (0..len).map(|i| (i * i % 251) as u8).collect();
+            let content: Vec<u8> = (0..len).map(|i| (i * i % 251).to_le_bytes()[0]).collect();
             let (packed, len) = (deflate(&content), len as u64);
             assert_eq!(inflate(&packed, len), Ok(content));
             assert_eq!(inflate(&packed, len + 1), Err(Code::Contradictory));

@@ -115,7 +115,7 @@ impl Scanning {
             looks.push(self.whole(raw, mail, &newest, which).boxed());
         }
         for (i, part) in mail.parts.iter().enumerate() {
-            looks.push(self.into_part(raw, i, part, &newest, which).boxed());
+            looks.push(self.part_and_members(raw, i, part, &newest, which).boxed());
         }
         let looked: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
         let (items, engines): (Vec<Vec<Item>>, Vec<Option<EngineVersion>>) = looked.into_iter().unzip();
@@ -131,7 +131,14 @@ impl Scanning {
     }
 
     /// Scans a part, and looks into it unless it is known to be infected.
-    async fn into_part(&self, raw: &RawMail, i: usize, part: &Part, newest: &EngineVersion, which: Try) -> Looked {
+    async fn part_and_members(
+        &self,
+        raw: &RawMail,
+        i: usize,
+        part: &Part,
+        newest: &EngineVersion,
+        which: Try,
+    ) -> Looked {
         let (mut items, engine) = self.part(raw, i, part, newest, which).await?;
         let is_infected = items.iter().any(|item| matches!(item.verdict, Verdict::Infected { .. }));
         if let Some(walk) = self.walk.as_ref().filter(|_| !is_infected) {

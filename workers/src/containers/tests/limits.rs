@@ -50,7 +50,7 @@ fn what_is_held_at_once_is_bounded() {
     let limits = WalkLimits { held: 5_000_000, ratio: 1_000, ..WalkLimits::default() };
     let inner = Member::deflated("text", &vec![0; 3_000_000]);
     // The middle one is compressed, and stays large: both are held while the inner one is looked at.
-    let noise: Vec<u8> = (0..3_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let noise: Vec<u8> = (0..3_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect();
     let middle = forged(&[Member::stored("noise", &noise), inner.clone()], &[Member::stored("noise", &noise), inner]);
     let outer = forged(&[Member::deflated("m", &middle)], &[Member::deflated("m", &middle)]);
     assert_eq!(walk(&outer, &limits).obstacles[0].code, Code::TooLarge);

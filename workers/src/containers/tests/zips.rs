@@ -6,6 +6,8 @@ use crate::containers::{Class, Code};
 
 const TEXT: &[u8] = b"one two three four five six seven eight nine ten eleven twelve thirteen";
 
+type Change = fn(&mut Member);
+
 fn member(change: impl FnOnce(&mut Member)) -> Vec<u8> {
     let plain = Member::stored("a.txt", TEXT);
     let mut other = plain.clone();
@@ -15,7 +17,7 @@ fn member(change: impl FnOnce(&mut Member)) -> Vec<u8> {
 
 #[test]
 fn headers_that_differ_are_contradictory() {
-    let changes: [(&str, fn(&mut Member)); 6] = [
+    let changes: [(&str, Change); 6] = [
         ("name", |member| member.name = b"b.exe".to_vec()),
         ("method", |member| member.method = 8),
         ("checksum", |member| member.crc ^= 1),
@@ -30,12 +32,12 @@ fn headers_that_differ_are_contradictory() {
 
 #[test]
 fn a_member_that_is_not_what_its_headers_say_is_an_obstacle() {
-    let both = |change: fn(&mut Member)| {
+    let both = |change: Change| {
         let mut member = Member::deflated("a.txt", TEXT);
         change(&mut member);
         forged(&[member.clone()], &[member])
     };
-    let cases: [(fn(&mut Member), Code); 7] = [
+    let cases: [(Change, Code); 7] = [
         (|member| member.crc ^= 1, Code::Damaged),
         (|member| member.len -= 1, Code::Contradictory),
         (|member| member.len += 1, Code::Contradictory),
@@ -57,12 +59,12 @@ fn a_member_that_is_not_what_its_headers_say_is_an_obstacle() {
 
 #[test]
 fn every_mark_of_encryption_counts() {
-    let both = |change: fn(&mut Member)| {
+    let both = |change: Change| {
         let mut member = Member::stored("a.txt", TEXT);
         change(&mut member);
         forged(&[member.clone()], &[member])
     };
-    let marks: [fn(&mut Member); 5] = [
+    let marks: [Change; 5] = [
         |member| member.flags = 1,
         |member| member.flags = 1 | 1 << 6,
         |member| member.flags = 1 << 13,
@@ -106,16 +108,16 @@ fn two_zips_in_a_row_are_never_clean() {
     let members = [Member::stored("a.txt", TEXT)];
     let plain = forged(&members, &members);
     let mut commented = plain[..plain.len() - 22].to_vec();
-    commented.extend(end(1, plain.len() - 22 - 35 - TEXT.len() - 0, 35 + TEXT.len(), &second));
+    commented.extend(end(1, plain.len() - 22 - 35 - TEXT.len(), 35 + TEXT.len(), &second));
     assert_eq!(classes(&commented), [Class::Unscannable]);
 }
 
 #[test]
 fn what_only_a_reader_of_local_headers_sees_is_hidden() {
     let (seen, unseen) = (Member::stored("a.txt", TEXT), Member::stored("b.exe", TEXT));
-    assert_eq!(codes(&forged(&[seen.clone(), unseen.clone()], &[seen.clone()])), [Code::Hidden]);
+    assert_eq!(codes(&forged(&[seen.clone(), unseen.clone()], std::slice::from_ref(&seen))), [Code::Hidden]);
     // Before the first, with offsets that count from the first.
-    let plain = forged(&[seen.clone()], &[seen.clone()]);
+    let plain = forged(std::slice::from_ref(&seen), std::slice::from_ref(&seen));
     assert_eq!(codes(&[unseen.local(), plain.clone()].concat()), [Code::Hidden]);
     // Bytes behind the end, no end, a cut.
     assert_eq!(codes(&[&plain[..], b"more"].concat()), [Code::Hidden]);
