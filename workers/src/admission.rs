@@ -4,8 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::{
-    auth::domain::Domain,
+    announce::SesVerdicts,
+    auth::{Domain, Gate, policy::Decision},
     findings::{Action, Policy},
     jobs::SmtpEnvelope,
     mail::{
@@ -13,7 +16,7 @@ use crate::{
         parse::Refusal,
     },
     names::TenantName,
-    sandbox::SandboxError,
+    sandbox::{Sandbox, SandboxError},
     senders::{Protected, Recipients, Senders, pattern::split},
     settings::Settings,
 };
@@ -54,12 +57,25 @@ pub enum Stop {
 pub struct Arrival {
     /// The envelope, without recipients that are left out.
     pub envelope: SmtpEnvelope,
+    /// What SES says of the mail, where it announced it.
+    pub receipt: Option<SesVerdicts>,
     /// How many recipients were left out.
     pub left_out: usize,
     /// What was found about it.
     pub findings: Vec<Finding>,
     /// Why the mail is refused already; there is no need to read it then.
     pub refused: Option<Stop>,
+}
+
+/// What becomes of a mail that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// It goes on.
+    Admitted,
+    /// DNS did not tell who the sender is: it waits.
+    Deferred,
+    /// It goes no further.
+    Stopped(Stop),
 }
 
 impl Admission {
@@ -83,7 +99,7 @@ impl Admission {
 
     /// Looks at the envelope. Only its recipients count, never those in the header, which a hidden one is not among.
     #[must_use]
-    pub fn arrive(&self, tenant: &str, mut envelope: SmtpEnvelope) -> Arrival {
+    pub fn arrive(&self, tenant: &str, mut envelope: SmtpEnvelope, receipt: Option<SesVerdicts>) -> Arrival {
         let mut findings = Vec::new();
         let mut note = |code, severity| findings.push(Finding { code, severity, place: ENVELOPE.to_owned() });
         if envelope.from.as_ref().is_some_and(|from| self.senders.block(tenant, from.expose())) {
@@ -102,7 +118,35 @@ impl Admission {
             note(FindingCode::RecipientLeftOut, Severity::Info);
         }
         let refused = self.ruling(tenant, &findings).0.filter(|stop| matches!(stop, Stop::Reject { .. }));
-        Arrival { envelope, left_out, findings, refused }
+        Arrival { envelope, receipt, left_out, findings, refused }
+    }
+
+    /// Decides about a mail that was read: authenticates it, then rules on all that is known of it. What is wrong with
+    /// the mail itself, whoever sent it, stops it without asking DNS.
+    ///
+    /// # Errors
+    /// Those of the sandbox.
+    pub async fn enter(
+        &self,
+        tenant: &str,
+        arrival: &Arrival,
+        (raw, mail): (&Bytes, &mut ParsedMail),
+        gate: &Gate,
+        sandbox: &Sandbox,
+    ) -> Result<Entry, SandboxError> {
+        let decision = match self.ruling(tenant, &mail.findings).0 {
+            Some(_) => Decision::Accept,
+            None => gate.pass(mail, raw, &arrival.envelope, arrival.receipt.as_ref(), sandbox).await?,
+        };
+        if decision == Decision::Defer {
+            return Ok(Entry::Deferred);
+        }
+        let verified = mail.authentication.as_ref().and_then(|results| results.aligned_domain()).cloned();
+        let stop = self.rule(tenant, arrival, mail, verified.as_ref()).or(match decision {
+            Decision::Quarantine(class, reason) => Some(Stop::Quarantine { class, reason: reason.to_owned() }),
+            Decision::Accept | Decision::Defer => None,
+        });
+        Ok(stop.map_or(Entry::Admitted, Entry::Stopped))
     }
 
     /// Rules on a mail that was read: adds what was found about its senders and the tags that the policy gives it.

@@ -17,7 +17,9 @@ use tokio::task::JoinSet;
 
 use crate::{
     admission::Admission,
+    auth::{Gate, dns::DnsError},
     containers::WalkLimits,
+    limiting::Limiting,
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
     sandbox::Sandbox,
@@ -52,6 +54,9 @@ pub enum StartError {
         /// Why.
         error: BuildError,
     },
+    /// DNS.
+    #[error("authentication: {0}")]
+    Dns(#[from] DnsError),
     /// The sandbox's own program.
     #[error("the sandbox cannot be started: {0}")]
     Sandbox(String),
@@ -84,6 +89,7 @@ impl Running {
         };
         let clamds = stages.contains(&SCAN).then(|| clamds(settings));
         serve_operations(settings, plane, &fleet, clamds.clone()).await?;
+        let limiting = Arc::new(Limiting::open(settings, plane)?);
         let sandbox = match stages.iter().any(|stage| matches!(*stage, PARSE | SCAN)) {
             true => Some(Arc::new(start_sandbox(settings).await?)),
             false => None,
@@ -94,15 +100,15 @@ impl Running {
             match row.stage {
                 PARSE => {
                     let Some(sandbox) = &sandbox else { continue };
-                    running.add(parse(settings, plane, sandbox), policy, plane, &fleet);
+                    running.add(parse(settings, plane, sandbox, &limiting)?, policy, plane, &fleet);
                 }
                 SCAN => {
                     let Some((clamds, sandbox)) = clamds.as_ref().zip(sandbox.as_ref()) else { continue };
                     let scanning = scanning(settings, clamds, sandbox);
                     running.add(scan(settings, plane, fleet.key.clone(), scanning), policy, plane, &fleet);
                 }
-                ROUTE => running.add(route(settings, plane), policy, plane, &fleet),
-                DELIVER => running.add(deliver(settings, plane)?, policy, plane, &fleet),
+                ROUTE => running.add(route(settings, plane, &limiting), policy, plane, &fleet),
+                DELIVER => running.add(deliver(settings, plane, &limiting)?, policy, plane, &fleet),
                 other => tracing::error!(stage = %other, "a row of the pipeline has no stage"),
             }
         }
@@ -126,16 +132,23 @@ impl Running {
     }
 }
 
-fn parse(settings: &Settings, plane: &Plane, sandbox: &Arc<Sandbox>) -> Parse {
-    Parse {
+fn parse(
+    settings: &Settings,
+    plane: &Plane,
+    sandbox: &Arc<Sandbox>,
+    limiting: &Arc<Limiting>,
+) -> Result<Parse, StartError> {
+    Ok(Parse {
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
         tenants: settings.tenants.clone(),
         admission: Arc::new(Admission::new(settings)),
         sources: plane.sources.clone(),
         sandbox: Arc::clone(sandbox),
+        gate: Gate::new(&settings.authentication)?,
         max_mail: settings.limits.max_mail,
-    }
+        limiting: Arc::clone(limiting),
+    })
 }
 
 /// Starts the children that look at untrusted bytes: this same program.
@@ -147,7 +160,8 @@ pub async fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     // The running program itself, also when its file has been replaced meanwhile.
     let this = PathBuf::from("/proc/self/exe");
     let program = if this.exists() { this } else { std::env::current_exe().map_err(|e| failed(&e))? };
-    let config = settings.sandbox.config(program, settings.parse_limits());
+    let mut config = settings.sandbox.config(program, settings.parse_limits());
+    config.trust = settings.authentication.trust.clone();
     Sandbox::start(config).await.map_err(|e| failed(&e))
 }
 
@@ -185,16 +199,17 @@ pub fn clamds(settings: &Settings) -> Arc<Pool> {
     Arc::new(Pool::start(PoolConfig { terms, ..config }))
 }
 
-fn route(settings: &Settings, plane: &Plane) -> Route {
+fn route(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Route {
     Route {
         blobs: Arc::clone(&plane.blobs),
         state: Arc::clone(&plane.state),
         rules: Arc::clone(&settings.rules),
         policies: Arc::new(settings.scan.policies.clone()),
+        limiting: Arc::clone(limiting),
     }
 }
 
-fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
+fn deliver(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Result<Deliver, StartError> {
     let mut destinations = BTreeMap::new();
     for (name, destination) in &settings.destinations {
         let ready =
@@ -204,7 +219,7 @@ fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
     Ok(Deliver {
         blobs: Arc::clone(&plane.blobs),
         state: Arc::clone(&plane.state),
-        limiter: Arc::clone(&plane.limiter),
+        limiting: Arc::clone(limiting),
         destinations,
     })
 }

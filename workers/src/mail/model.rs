@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use shared::pii::Pii;
 
 use super::decode::PartAddress;
+use crate::auth::{Authentication, Evidence};
 use crate::containers::Kind;
 
 /// Length and SHA-256 of some bytes.
@@ -61,6 +62,12 @@ pub struct ParsedMail {
     pub tags: Vec<FindingCode>,
     /// The command that the mail carries, if it carries one.
     pub intent: Option<Intent>,
+    /// What authentication starts from. Only between the child and the parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Box<Evidence>>,
+    /// Who the sender is, as far as that is known. Written by the parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Box<Authentication>>,
 }
 
 /// An address with its display name.

@@ -9,10 +9,11 @@ use shared::pii::Pii;
 use super::budget::Budget;
 use super::check::{self, Untrue};
 use super::frame;
+use crate::auth::{evidence::Trust, verify::Verify};
 use crate::containers::{WalkLimits, Walked, walk};
 use crate::mail::limits::Limits;
 use crate::mail::model::ParsedMail;
-use crate::mail::parse::{Refusal, parse};
+use crate::mail::parse::{Refusal, parse_trusting};
 use crate::mail::sanitise::MAX_GROWTH;
 
 /// The longest request without its bytes, in bytes.
@@ -60,6 +61,8 @@ pub enum Request {
     Parse(Parse),
     /// To open a container.
     Walk(Walk),
+    /// To verify a mail's signatures.
+    Verify(Verify),
 }
 
 impl Request {
@@ -68,6 +71,7 @@ impl Request {
         match self {
             Self::Parse(task) => task.max_body(),
             Self::Walk(task) => task.max_body(),
+            Self::Verify(task) => task.max_body(),
         }
     }
 
@@ -79,6 +83,7 @@ impl Request {
         match self {
             Self::Parse(task) => serde_json::to_vec(&task.run(body)),
             Self::Walk(task) => serde_json::to_vec(&task.run(body)),
+            Self::Verify(task) => serde_json::to_vec(&task.run(body)),
         }
     }
 
@@ -106,6 +111,9 @@ pub struct Parse {
     pub limits: Limits,
     /// The envelope's recipients.
     pub recipients: Vec<Pii<String>>,
+    /// Whose words in the header are believed.
+    #[serde(default)]
+    pub trust: Trust,
 }
 
 impl Task for Parse {
@@ -128,7 +136,7 @@ impl Task for Parse {
     }
 
     fn run(&self, body: &[u8]) -> Self::Answer {
-        parse(body, &self.limits, &self.recipients)
+        parse_trusting(body, &self.limits, &self.recipients, &self.trust)
     }
 
     fn check(&self, answer: &Self::Answer, body_len: u64) -> Result<(), Untrue> {
@@ -180,7 +188,11 @@ mod tests {
 
     #[test]
     fn a_task_is_read_back_as_its_request() {
-        let parse = Parse { limits: Limits::default(), recipients: vec![Pii::new("a@b.example".to_owned())] };
+        let parse = Parse {
+            limits: Limits::default(),
+            recipients: vec![Pii::new("a@b.example".to_owned())],
+            trust: Trust::default(),
+        };
         let read: Request = serde_json::from_slice(&Request::write(&parse).unwrap()).unwrap();
         assert_eq!(read, Request::Parse(parse));
     }

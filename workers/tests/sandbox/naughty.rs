@@ -39,9 +39,13 @@ fn answer(request: &Request, raw: &[u8]) -> serde_json::Result<Vec<u8>> {
         return request.answer(raw);
     };
     let (verb, rest) = order.split_once(' ').unwrap_or((order, ""));
-    let Request::Parse(task) = request else {
-        act(verb, rest);
-        return request.answer(raw);
+    let task = match request {
+        Request::Parse(task) => task,
+        Request::Walk(_) => {
+            act(verb, rest);
+            return request.answer(raw);
+        }
+        Request::Verify(_) => return request.answer(raw),
     };
     let mut mail = parse(raw, &task.limits, &task.recipients).unwrap();
     match verb {

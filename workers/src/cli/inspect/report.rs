@@ -5,6 +5,10 @@ use std::fmt::Write;
 use shared::pii::Pii;
 
 use super::{Inspection, Judged, ScanResult, forecast, tree};
+use crate::auth::{
+    Authentication, Domain,
+    results::{DkimResult, DmarcResult, SpfResult, Why},
+};
 use crate::{
     cli::table::Table,
     mail::{
@@ -111,6 +115,9 @@ impl Report {
             };
             self.line("command", &format!("{} {argument:?}, from {source}", intent.command));
         }
+        if let Some(results) = &mail.authentication {
+            self.authentication(results);
+        }
         self.line("size", &tree::size(mail.raw.len));
         self.line("sha256", &hex32::encode(&mail.raw.sha256));
     }
@@ -130,6 +137,30 @@ impl Report {
             table.row([action.name().to_owned(), severity, finding.place.clone(), finding.code.name(), what]);
         }
         table.to_string().lines().for_each(|line| self.item(line));
+    }
+
+    fn authentication(&mut self, results: &Authentication) {
+        let name = |domain: &Option<Domain>| domain.as_ref().map_or(String::new(), |d| format!(" {}", d.expose()));
+        let because = |why: Option<Why>| why.map_or(String::new(), |why| format!(" ({})", why.name()));
+        let Authentication { spf, dkim, dmarc, arc, .. } = results;
+        self.line("sender", results.aligned_domain().map_or("not authenticated", |domain| domain.expose()));
+        self.item(&format!("spf {}{}{}", spf.result.name(), name(&spf.domain), because(spf.why)));
+        for dkim in dkim {
+            self.item(&format!("dkim {}{}{}", dkim.result.name(), name(&dkim.domain), because(dkim.why)));
+        }
+        let policy = dmarc.policy.map_or(String::new(), |policy| format!(", its policy is {}", policy.name()));
+        self.item(&format!("dmarc {}{}{}{policy}", dmarc.result.name(), name(&results.author), because(dmarc.why)));
+        self.item(&format!("arc {}{}{}", arc.result.name(), name(&arc.sealer), because(arc.why)));
+        if let Some(reported) = &results.reported {
+            let word =
+                |method: &str, word: Option<&str>| word.map_or(String::new(), |word| format!(" {method}={word}"));
+            let results = [
+                word("spf", reported.spf.map(SpfResult::name)),
+                word("dkim", reported.dkim.map(DkimResult::name)),
+                word("dmarc", reported.dmarc.map(DmarcResult::name)),
+            ];
+            self.item(&format!("reported by {}:{}", reported.by, results.concat()));
+        }
     }
 
     fn body(&mut self, name: &str, body: Option<&Pii<String>>) {

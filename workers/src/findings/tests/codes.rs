@@ -31,7 +31,7 @@ fn found(example: &Example) -> Vec<Finding> {
     let to = example.to.iter().map(pii).collect();
     let envelope = SmtpEnvelope { from: example.from.as_ref().map(pii), to };
     let admission = admission();
-    let arrival = admission.arrive("default", envelope);
+    let arrival = admission.arrive("default", envelope, None);
     let mut mail: ParsedMail = parse(&example.raw, &Limits::default(), &arrival.envelope.to).unwrap();
     let _ = admission.rule("default", &arrival, &mut mail, None);
     mail.findings

@@ -24,7 +24,7 @@ pub(super) fn admission() -> Admission {
 
 pub(super) fn stopped(admission: &Admission, raw: &[u8]) -> (Option<Stop>, Vec<FindingCode>) {
     let envelope = SmtpEnvelope { from: None, to: vec![Pii::new("desk@example.org".to_owned())] };
-    let arrival = admission.arrive("default", envelope);
+    let arrival = admission.arrive("default", envelope, None);
     let mut mail = parse(raw, &Limits::default(), &arrival.envelope.to).unwrap();
     let stop = admission.rule("default", &arrival, &mut mail, None);
     (stop, mail.tags)
