@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod clamd;
 pub mod config;
+pub mod containers;
 pub mod fixtures;
 pub mod fleet;
 pub mod load;

@@ -20,11 +20,12 @@ use tokio::task::JoinSet;
 use crate::{
     admission::Admission,
     auth::{Gate, dns::DnsError},
+    containers::WalkLimits,
     limiting::Limiting,
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
     sandbox::Sandbox,
-    scanning::{Memory, Scanning},
+    scanning::{Containers, Memory, Scanning},
     settings::Settings,
     stages::{
         deliver::{Deliver, Destination},
@@ -97,14 +98,22 @@ impl Running {
         };
         serve_operations(settings, gauges, shutdown).await?;
         let limiting = Arc::new(Limiting::open(settings, plane)?);
+        let sandbox = match stages.iter().any(|stage| matches!(*stage, PARSE | SCAN)) {
+            true => Some(Arc::new(start_sandbox(settings).await?)),
+            false => None,
+        };
         let mut running = Self { runners: JoinSet::new() };
         for row in PIPELINE.iter().filter(|row| stages.contains(&row.stage)) {
             let policy = settings.policy(row);
             match row.stage {
-                PARSE => running.add(parse(settings, plane, &limiting).await?, policy, plane, &fleet),
+                PARSE => {
+                    let Some(sandbox) = &sandbox else { continue };
+                    running.add(parse(settings, plane, sandbox, &limiting)?, policy, plane, &fleet);
+                }
                 SCAN => {
-                    let Some(clamds) = &clamds else { continue };
-                    running.add(scan(settings, plane, fleet.key.clone(), clamds), policy, plane, &fleet);
+                    let Some((clamds, sandbox)) = clamds.as_ref().zip(sandbox.as_ref()) else { continue };
+                    let scanning = scanning(settings, clamds, sandbox);
+                    running.add(scan(settings, plane, fleet.key.clone(), scanning), policy, plane, &fleet);
                 }
                 ROUTE => running.add(route(settings, plane, &limiting), policy, plane, &fleet),
                 DELIVER => running.add(deliver(settings, plane, &limiting)?, policy, plane, &fleet),
@@ -131,14 +140,19 @@ impl Running {
     }
 }
 
-async fn parse(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Result<Parse, StartError> {
+fn parse(
+    settings: &Settings,
+    plane: &Plane,
+    sandbox: &Arc<Sandbox>,
+    limiting: &Arc<Limiting>,
+) -> Result<Parse, StartError> {
     Ok(Parse {
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
         tenants: settings.tenants.clone(),
         admission: Arc::new(Admission::new(settings)),
         sources: plane.sources.clone(),
-        sandbox: Arc::new(start_sandbox(settings).await?),
+        sandbox: Arc::clone(sandbox),
         gate: Gate::new(&settings.authentication)?,
         max_mail: settings.limits.max_mail,
         limiting: Arc::clone(limiting),
@@ -159,20 +173,24 @@ pub async fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     Sandbox::start(config).await.map_err(|e| failed(&e))
 }
 
-fn scan(settings: &Settings, plane: &Plane, key: AuditKey, clamds: &Arc<Pool>) -> Scan {
+fn scan(settings: &Settings, plane: &Plane, key: AuditKey, scanning: Scanning) -> Scan {
     Scan {
         blobs: Arc::clone(&plane.blobs),
         sources: plane.sources.clone(),
-        scanning: scanning(settings, clamds).remembering(Memory::new(Arc::clone(&plane.state), key)),
+        scanning: scanning.remembering(Memory::new(Arc::clone(&plane.state), key)),
         policies: Arc::new(settings.scan.policies.clone()),
         rules: Arc::clone(&settings.rules),
     }
 }
 
-/// What scans as configured, by these clamds.
+/// What scans as configured, by these clamds; containers are looked into in this sandbox.
 #[must_use]
-pub fn scanning(settings: &Settings, clamds: &Arc<Pool>) -> Scanning {
-    Scanning::new(Arc::clone(clamds) as _, settings.scan.raw)
+pub fn scanning(settings: &Settings, clamds: &Arc<Pool>, sandbox: &Arc<Sandbox>) -> Scanning {
+    let default = WalkLimits::default();
+    // A quarter of what a child may map: beside it are the content, and what grows while it is inflated.
+    let limits = WalkLimits { held: default.held.min(settings.sandbox.memory / 4), ..default };
+    let walk = Containers::new(Arc::clone(sandbox), limits, settings.scan.walk_wall);
+    Scanning::new(Arc::clone(clamds) as _, settings.scan.raw).walking(Arc::new(walk))
 }
 
 /// The configured clamds; their tests begin at once.

@@ -7,6 +7,7 @@ pub mod admission;
 pub mod announce;
 pub mod auth;
 pub mod cli;
+pub mod containers;
 pub mod content;
 pub mod findings;
 pub mod fleet;

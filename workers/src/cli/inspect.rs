@@ -10,6 +10,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -27,6 +28,7 @@ use crate::{
     jobs::SmtpEnvelope,
     mail::model::{Finding, ParsedMail},
     rules::{Decision, Facts},
+    sandbox::Sandbox,
     scanning::{Handling, ScanReport, Try},
     settings::Settings,
 };
@@ -108,7 +110,7 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
     let tenant = settings.tenants.of(&envelope);
     let admission = Admission::new(settings);
     let arrival = admission.arrive(tenant.as_str(), envelope, None);
-    let sandbox = fleet::start_sandbox(settings).await.map_err(CommandError::failed)?;
+    let sandbox = Arc::new(fleet::start_sandbox(settings).await.map_err(CommandError::failed)?);
     let mut inspection = Inspection::new(tenant, arrival.envelope.clone());
     let mut mail = match sandbox.parse(raw.clone(), arrival.envelope.to.clone()).await {
         Ok(Ok(mail)) => Box::new(mail),
@@ -132,7 +134,7 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
     match arrival.refused.map_or(entry, Entry::Stopped) {
         Entry::Stopped(stop) => Ok(Inspection { mail: Some(mail), ..inspection.stopped(&stop) }),
         Entry::Deferred => Ok(Inspection { mail: Some(mail), end: Forecast::deferred(), ..inspection }),
-        Entry::Admitted => Ok(inspection.scanned_and_routed(settings, raw, mail).await),
+        Entry::Admitted => Ok(inspection.scanned_and_routed(settings, &sandbox, raw, mail).await),
     }
 }
 
@@ -146,8 +148,14 @@ impl Inspection {
         Self { end: Forecast::stopped(stop), ..self }
     }
 
-    async fn scanned_and_routed(mut self, settings: &Settings, raw: Bytes, mail: Box<ParsedMail>) -> Self {
-        let scanning = fleet::scanning(settings, &fleet::clamds(settings));
+    async fn scanned_and_routed(
+        mut self,
+        settings: &Settings,
+        sandbox: &Arc<Sandbox>,
+        raw: Bytes,
+        mail: Box<ParsedMail>,
+    ) -> Self {
+        let scanning = fleet::scanning(settings, &fleet::clamds(settings), sandbox);
         self.scan = match scanning.scan(&RawMail::Inline(raw), &mail, Try::default()).await {
             Ok(report) => ScanResult::Done(report),
             Err(error) => ScanResult::NotDone(error.to_string()),

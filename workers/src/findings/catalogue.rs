@@ -45,6 +45,15 @@ impl FindingCode {
         Self::MixedScripts,
         Self::MixedScriptDomain,
         Self::TextTruncated,
+        Self::ExecutableAttachment,
+        Self::ScriptAttachment,
+        Self::ShortcutAttachment,
+        Self::MacroAttachment,
+        Self::DiskImageAttachment,
+        Self::HtmlAttachment,
+        Self::TypeMismatch,
+        Self::DoubleExtension,
+        Self::HiddenExtension,
         Self::LookalikeDomain,
         Self::KnownSenderUnverified,
         Self::BlockedSender,
@@ -76,6 +85,7 @@ impl FindingCode {
                 | Self::PartsExceeded
                 | Self::NulInHeaders
                 | Self::BareCrInHeaders
+                | Self::HiddenExtension
         )
     }
 
@@ -118,6 +128,15 @@ impl FindingCode {
             Self::MixedScripts => (Tag, "a word mixes scripts whose letters look alike"),
             Self::MixedScriptDomain => (Quarantine, "the domain mixes scripts whose letters look alike"),
             Self::TextTruncated => (Tag, "a text was cut at its limit"),
+            Self::ExecutableAttachment => (Tag, "an attachment is a program"),
+            Self::ScriptAttachment => (Tag, "an attachment is a script, or runs one"),
+            Self::ShortcutAttachment => (Tag, "an attachment is a shortcut to elsewhere"),
+            Self::MacroAttachment => (Tag, "an attachment is a document with macros"),
+            Self::DiskImageAttachment => (Tag, "an attachment is a disk image"),
+            Self::HtmlAttachment => (Tag, "an attachment is a page of HTML or SVG"),
+            Self::TypeMismatch => (Tag, "name, type and content of an attachment disagree"),
+            Self::DoubleExtension => (Quarantine, "a dangerous extension hides behind a harmless one"),
+            Self::HiddenExtension => (Quarantine, "some readers see a dangerous extension, others do not"),
             Self::LookalikeDomain => (Quarantine, "the domain is made to look like one of ours or a known one"),
             Self::KnownSenderUnverified => (Quarantine, "the author is of a known domain and is not verified"),
             Self::BlockedSender => (Reject, "the sender is blocked"),

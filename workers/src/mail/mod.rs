@@ -22,3 +22,4 @@ pub mod sanitise;
 mod scripts;
 mod structure;
 mod text;
+mod truth;

@@ -11,6 +11,7 @@ use super::decode::PartAddress;
 use super::facts::Facts;
 use super::sanitise::Removed;
 use crate::auth::{Authentication, Evidence};
+use crate::containers::Kind;
 
 /// Length and SHA-256 of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +123,9 @@ pub struct Part {
     /// What was read in its content.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub facts: Facts,
+    /// The kind of container that it looks like, by its bytes: then the scan looks into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Kind>,
 }
 
 /// How a part is to be presented (RFC 2183 §2).
@@ -273,6 +277,24 @@ pub enum FindingCode {
     MixedScriptDomain,
     /// A text was cut at its limit.
     TextTruncated,
+    /// An attachment is a program, a library or an installer: by its name, its type or its bytes.
+    ExecutableAttachment,
+    /// An attachment is a script, or a document that runs one.
+    ScriptAttachment,
+    /// An attachment is a shortcut to elsewhere.
+    ShortcutAttachment,
+    /// An attachment is an Office document with macros, or an add-in.
+    MacroAttachment,
+    /// An attachment is a disk image.
+    DiskImageAttachment,
+    /// An attachment is HTML or SVG: a page of its own, which may hold scripts.
+    HtmlAttachment,
+    /// An attachment's name, declared type and first bytes speak of different formats.
+    TypeMismatch,
+    /// An attachment's name ends twice, the second time dangerously: `invoice.pdf.exe`.
+    DoubleExtension,
+    /// Some reader sees a dangerous extension that the shown name does not have.
+    HiddenExtension,
     /// A sender's domain looks like one that is accepted or known, and is another (UTS 39 §4).
     LookalikeDomain,
     /// `From` is of a known domain, and the mail does not authenticate as that domain's.

@@ -9,6 +9,8 @@ use mail_parser::{Message, MessagePart, MessageRef, PartFlags, PartKind, PartRol
 use sha2::{Digest as _, Sha256};
 use shared::pii::Pii;
 
+use crate::containers::{Kind, Sniffer};
+
 use super::decode::{Damage, Decoder, Encoding, PartAddress, Segment};
 use super::facts::{self, Facts};
 use super::fields::identifier;
@@ -17,6 +19,7 @@ use super::limits::Limits;
 use super::model::{Digest, Disposition, FindingCode, Part, PartRole, Severity};
 use super::names::{cut, file_name};
 use super::structure::{place, stopped_at_parts};
+use super::truth;
 
 /// How much is decoded before it is hashed: small enough to stay in the cache.
 const CHUNK: usize = 64 * 1024;
@@ -44,12 +47,14 @@ pub(super) fn collect(
         if !is_leaf && !is_encoded_message {
             continue;
         }
-        let (content, damage) = hasher.digest(part.raw_body(), encoding(&part));
+        let (seen, damage) = hasher.look(part.raw_body(), encoding(&part));
         note(&damage, &part, findings);
-        if is_leaf && content.len > 0 {
-            let part = describe(&part, address(message, &part), content);
-            let is_shown = part.content_id.as_ref().is_some_and(|id| references.contains(id.expose()));
-            parts.push(Part { is_shown, facts: facts::read(&part.content_type, hasher.head()), ..part });
+        if is_leaf && seen.content.len > 0 {
+            let described = describe(&part, address(message, &part), seen);
+            let head = hasher.sniffer.head();
+            truth::check(&part, &described, head, findings);
+            let is_shown = described.content_id.as_ref().is_some_and(|id| references.contains(id.expose()));
+            parts.push(Part { is_shown, facts: facts::read(&described.content_type, head), ..described });
         }
     }
     if too_much {
@@ -109,12 +114,13 @@ fn note(damage: &Damage, part: &MessagePart<'_>, findings: &mut Findings) {
     }
 }
 
-fn describe(part: &MessagePart<'_>, address: PartAddress, content: Digest) -> Part {
+fn describe(part: &MessagePart<'_>, address: PartAddress, seen: Seen) -> Part {
     let written = part.attachment_name();
     let (name, _) = written.map_or((None, false), file_name);
     Part {
         address,
-        content,
+        content: seen.content,
+        container: seen.container,
         content_type: content_type(part),
         raw_name: written.filter(|w| name.as_deref() != Some(*w)).map(|w| Pii::new(cut(w, MAX_RAW_NAME).to_owned())),
         name: name.map(Pii::new),
@@ -170,9 +176,11 @@ fn rest(message: &Message<'_>, hasher: &mut Hasher) -> Part {
     let start = message.root_part().offset_body() as usize;
     let body = message.raw().get(start..).unwrap_or_default();
     let segment = Segment { start: start as u64, end: (start + body.len()) as u64, encoding: Encoding::Identity };
+    let Seen { content, container } = hasher.look(body, Encoding::Identity).0;
     Part {
         address: PartAddress(vec![segment]),
-        content: hasher.digest(body, Encoding::Identity).0,
+        content,
+        container,
         content_type: BINARY.to_owned(),
         name: None,
         raw_name: None,
@@ -184,41 +192,45 @@ fn rest(message: &Message<'_>, hasher: &mut Hasher) -> Part {
     }
 }
 
-/// Decodes and hashes, keeping its buffers.
+/// What a part's decoded bytes are.
+struct Seen {
+    content: Digest,
+    container: Option<Kind>,
+}
+
+/// Decodes, hashes and sniffs, keeping its buffers.
 #[derive(Default)]
 struct Hasher {
-    chunk: Vec<u8>,
-    /// The beginning of what was decoded last.
-    head: Vec<u8>,
+    decoded: Vec<u8>,
+    sniffer: Sniffer,
 }
 
 impl Hasher {
-    fn digest(&mut self, bytes: &[u8], encoding: Encoding) -> (Digest, Damage) {
-        self.head.clear();
-        if encoding == Encoding::Identity {
-            self.head.extend_from_slice(bytes.get(..facts::HEAD).unwrap_or(bytes));
-            return (digest(bytes), Damage::default());
-        }
+    fn look(&mut self, bytes: &[u8], encoding: Encoding) -> (Seen, Damage) {
+        let Self { decoded, sniffer } = self;
         let (mut decoder, mut sha256, mut len) = (Decoder::new(encoding), Sha256::new(), 0);
-        let head = &mut self.head;
-        let mut add = |decoded: &mut Vec<u8>| {
-            len += decoded.len() as u64;
-            sha256.update(&*decoded);
-            let missing = facts::HEAD.saturating_sub(head.len());
-            head.extend_from_slice(decoded.get(..missing).unwrap_or(decoded));
-            decoded.clear();
+        let mut add = |bytes: &[u8]| {
+            len += bytes.len() as u64;
+            sha256.update(bytes);
+            sniffer.push(bytes);
         };
+        let mut damage = Damage::default();
         for chunk in bytes.chunks(CHUNK) {
-            decoder.push(chunk, &mut self.chunk);
-            add(&mut self.chunk);
+            if encoding == Encoding::Identity {
+                add(chunk);
+            } else {
+                decoder.push(chunk, decoded);
+                add(decoded);
+                decoded.clear();
+            }
         }
-        let damage = decoder.finish(&mut self.chunk);
-        add(&mut self.chunk);
-        (Digest { len, sha256: sha256.finalize().into() }, damage)
-    }
-
-    fn head(&self) -> &[u8] {
-        &self.head
+        if encoding != Encoding::Identity {
+            damage = decoder.finish(decoded);
+            add(decoded);
+            decoded.clear();
+        }
+        let content = Digest { len, sha256: sha256.finalize().into() };
+        (Seen { content, container: sniffer.finish() }, damage)
     }
 }
 

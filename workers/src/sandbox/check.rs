@@ -6,6 +6,7 @@
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::containers::{MAX_PATH, Walked};
 use crate::mail::decode::Encoding;
 use crate::mail::facts;
 use crate::mail::fields::{MAX_FIELD_NAME, MAX_LINE, MAX_MAILBOXES};
@@ -13,7 +14,7 @@ use crate::mail::findings::MAX_PER_CODE;
 use crate::mail::intent::MAX_ARGUMENT;
 use crate::mail::limits::Limits;
 use crate::mail::model::{Finding, FindingCode, HeaderField, Intent, Mailbox, Node, ParsedMail, Part};
-use crate::mail::names::MAX_NAME;
+use crate::mail::names::{MAX_NAME, is_hidden};
 use crate::mail::parse::Refusal;
 use crate::mail::parts::{MAX_CONTENT_TYPE, MAX_RAW_NAME};
 use crate::mail::sanitise::MAX_GROWTH;
@@ -37,6 +38,20 @@ pub fn parse(answer: Result<&ParsedMail, &Refusal>, raw_len: u64, limits: &Limit
         Err(refusal) => holds(is_place(&refusal.place), "place"),
         Ok(mail) => check_mail(mail, raw_len, limits),
     }
+}
+
+/// Checks what is said to come of a walk.
+///
+/// # Errors
+/// The first thing that cannot be true.
+pub fn walked(answer: &Walked) -> Result<(), Untrue> {
+    let obstacles = &answer.obstacles;
+    let is_path = |path: &str| path.len() <= MAX_PATH && !path.chars().any(is_hidden);
+    let is_first = |at: usize| {
+        obstacles.iter().take(at).all(|o| Some(o.code.class()) != obstacles.get(at).map(|o| o.code.class()))
+    };
+    holds((0..obstacles.len()).all(is_first), "obstacles")?;
+    holds(obstacles.iter().all(|obstacle| is_path(obstacle.member.expose())), "member")
 }
 
 fn check_mail(mail: &ParsedMail, raw_len: u64, limits: &Limits) -> Result<(), Untrue> {
@@ -136,6 +151,7 @@ fn is_intent(intent: &Intent) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::containers::{Code, Kind, Obstacle};
     use crate::mail::decode::{PartAddress, Segment};
     use crate::mail::facts::{Facts, Invitation, MAX_TEXT};
     use crate::mail::model::Severity;
@@ -153,6 +169,19 @@ mod tests {
     #[test]
     fn an_honest_answer_passes() {
         assert_eq!(verdict(|_| {}), Ok(()));
+    }
+
+    #[test]
+    fn a_walk_says_each_class_once_and_names_that_can_be_shown() {
+        let obstacle = |code, member: &str| Obstacle { code, kind: Kind::Zip, member: member.to_owned().into() };
+        let verdict = |obstacles| walked(&Walked { obstacles, members: 1, expanded: 1 });
+        let honest = vec![obstacle(Code::Encrypted, "a / b.txt"), obstacle(Code::TooDeep, "")];
+        assert_eq!(verdict(honest), Ok(()));
+        let twice = vec![obstacle(Code::Damaged, ""), obstacle(Code::Hidden, "")];
+        assert_eq!(verdict(twice), Err(Untrue("obstacles")));
+        for name in ["x".repeat(MAX_PATH + 1), "a\u{202e}b".to_owned(), "a\nb".to_owned()] {
+            assert_eq!(verdict(vec![obstacle(Code::Damaged, &name)]), Err(Untrue("member")), "{name}");
+        }
     }
 
     #[test]

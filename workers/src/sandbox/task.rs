@@ -10,6 +10,7 @@ use super::budget::Budget;
 use super::check::{self, Untrue};
 use super::frame;
 use crate::auth::{evidence::Trust, verify::Verify};
+use crate::containers::{WalkLimits, Walked, walk};
 use crate::mail::limits::Limits;
 use crate::mail::model::ParsedMail;
 use crate::mail::parse::{Refusal, parse_trusting};
@@ -58,6 +59,8 @@ pub trait Task: Serialize + Send + Sync + 'static {
 pub enum Request {
     /// To parse a mail.
     Parse(Parse),
+    /// To open a container.
+    Walk(Walk),
     /// To verify a mail's signatures.
     Verify(Verify),
 }
@@ -67,6 +70,7 @@ impl Request {
     pub fn max_body(&self) -> u64 {
         match self {
             Self::Parse(task) => task.max_body(),
+            Self::Walk(task) => task.max_body(),
             Self::Verify(task) => task.max_body(),
         }
     }
@@ -78,6 +82,7 @@ impl Request {
     pub fn answer(&self, body: &[u8]) -> serde_json::Result<Vec<u8>> {
         match self {
             Self::Parse(task) => serde_json::to_vec(&task.run(body)),
+            Self::Walk(task) => serde_json::to_vec(&task.run(body)),
             Self::Verify(task) => serde_json::to_vec(&task.run(body)),
         }
     }
@@ -136,6 +141,44 @@ impl Task for Parse {
 
     fn check(&self, answer: &Self::Answer, body_len: u64) -> Result<(), Untrue> {
         check::parse(answer.as_ref(), body_len, &self.limits)
+    }
+}
+
+/// To open a part that looks like a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Walk {
+    /// The limits of the walk.
+    pub limits: WalkLimits,
+    /// The part's length, in bytes.
+    pub len: u64,
+    /// What it may cost, where that is not as usual.
+    #[serde(skip)]
+    pub budget: Option<Budget>,
+}
+
+impl Task for Walk {
+    type Answer = Walked;
+
+    const NAME: &'static str = "walk";
+
+    fn max_body(&self) -> u64 {
+        self.len
+    }
+
+    fn max_answer(&self, _body_len: u64) -> u64 {
+        64 * 1024
+    }
+
+    fn budget(&self, usual: Budget) -> Budget {
+        self.budget.unwrap_or(usual)
+    }
+
+    fn run(&self, body: &[u8]) -> Self::Answer {
+        walk(body, &self.limits)
+    }
+
+    fn check(&self, answer: &Self::Answer, _body_len: u64) -> Result<(), Untrue> {
+        check::walked(answer)
     }
 }
 

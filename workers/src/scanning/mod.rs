@@ -2,6 +2,7 @@
 //!
 //! There is a report only if everything was looked at: what could not be scanned now is an error, never a verdict.
 
+mod containers;
 mod memory;
 mod policy;
 mod report;
@@ -18,6 +19,7 @@ use shared::{
     telemetry::metric,
 };
 
+pub use containers::Containers;
 use memory::Failures;
 pub use memory::Memory;
 pub use policy::{Action, Handling, Policies, VerdictPolicy};
@@ -113,10 +115,7 @@ impl Scanning {
             looks.push(self.whole(raw, mail, &newest, which).boxed());
         }
         for (i, part) in mail.parts.iter().enumerate() {
-            looks.push(self.part(raw, i, part, &newest, which).boxed());
-            if let Some(walk) = &self.walk {
-                looks.push(walked(&**walk, raw, i, part).boxed());
-            }
+            looks.push(self.part_and_members(raw, i, part, &newest, which).boxed());
         }
         let looked: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
         let (items, engines): (Vec<Vec<Item>>, Vec<Option<EngineVersion>>) = looked.into_iter().unzip();
@@ -129,6 +128,23 @@ impl Scanning {
         let subject = Subject { kind: "raw", digest: &mail.raw, content, verified_later: false };
         let Scan { verdict, engine } = self.one(subject, newest, which).await?;
         Ok((vec![Item { place: Place::Raw, verdict }], Some(engine)))
+    }
+
+    /// Scans a part, and looks into it unless it is known to be infected.
+    async fn part_and_members(
+        &self,
+        raw: &RawMail,
+        i: usize,
+        part: &Part,
+        newest: &EngineVersion,
+        which: Try,
+    ) -> Looked {
+        let (mut items, engine) = self.part(raw, i, part, newest, which).await?;
+        let is_infected = items.iter().any(|item| matches!(item.verdict, Verdict::Infected { .. }));
+        if let Some(walk) = self.walk.as_ref().filter(|_| !is_infected) {
+            items.extend(walked(&**walk, raw, i, part).await?);
+        }
+        Ok((items, engine))
     }
 
     async fn part(&self, raw: &RawMail, i: usize, part: &Part, newest: &EngineVersion, which: Try) -> Looked {
@@ -184,7 +200,7 @@ impl Scanning {
 }
 
 /// What the walk finds in a part.
-async fn walked(walk: &dyn Walk, raw: &RawMail, i: usize, part: &Part) -> Looked {
+async fn walked(walk: &dyn Walk, raw: &RawMail, i: usize, part: &Part) -> Result<Vec<Item>, ScanError> {
     let found = match walk.walk(raw, part).await {
         Ok(found) => found,
         Err(WalkError::Unavailable(why)) => return Err(ScanError::Unreachable(why)),
@@ -198,7 +214,7 @@ async fn walked(walk: &dyn Walk, raw: &RawMail, i: usize, part: &Part) -> Looked
         None => Place::Part { part: i },
     };
     let items = found.into_iter().map(|Found { member, verdict }| Item { place: place(member), verdict });
-    Ok((items.collect(), None))
+    Ok(items.collect())
 }
 
 /// Bytes that are not those that the parse saw are nothing that can be scanned.

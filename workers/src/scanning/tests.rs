@@ -49,7 +49,7 @@ impl Scanner for Scripted {
 
 const MAIL: &[u8] = b"From: a@b.example\r\nTo: c@d.example\r\nMIME-Version: 1.0\r\n\
     Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n\
-    --b\r\nContent-Type: application/zip; name=a.zip\r\nContent-Disposition: attachment; filename=a.zip\r\n\
+    --b\r\nContent-Type: application/octet-stream; name=a.dat\r\nContent-Disposition: attachment; filename=a.dat\r\n\
     Content-Transfer-Encoding: base64\r\n\r\nYXR0YWNoZWQ=\r\n--b--\r\n";
 const ATTACHED: &[u8] = b"attached";
 

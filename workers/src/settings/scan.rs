@@ -1,8 +1,10 @@
 //! `[scan]`: what is scanned, and what becomes of what is not clean.
 
+use std::time::Duration;
+
 use shared::config::Reader;
 
-use super::Tenants;
+use super::{Tenants, sections::positive};
 use crate::scanning::{Action, Policies, ScanRaw, VerdictPolicy};
 
 /// What verdicts mean, and whether the raw mail is scanned beside its parts.
@@ -10,6 +12,8 @@ use crate::scanning::{Action, Policies, ScanRaw, VerdictPolicy};
 pub struct Scan {
     /// When the raw mail is scanned.
     pub raw: ScanRaw,
+    /// How long looking into one container may take.
+    pub walk_wall: Duration,
     /// What becomes of a mail that is not clean.
     pub policies: Policies,
 }
@@ -24,7 +28,8 @@ impl Scan {
             }
             policies.tenants.insert(tenant, verdict_policy(&section));
         }
-        Self { raw: section.one_of_or_first("raw", choices), policies }
+        let walk_wall = positive(section, "walk_wall", Duration::from_secs(20));
+        Self { raw: section.one_of_or_first("raw", choices), walk_wall, policies }
     }
 }
 

@@ -12,6 +12,7 @@ mod hostile;
 mod lockdown;
 mod naughty;
 mod spending;
+mod walks;
 
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ const CASES: &[Case] = &cases! {
     "a kernel without the filter gets no mail unless that is allowed": degraded::without_seccomp,
     "a kernel without Landlock is told of, and refused where all is required": degraded::without_landlock,
     "the worker warns of what its kernel lacks, or does not start": degraded::the_binary,
+    "a container is walked as the parse saw it": walks::honest,
+    "a container that ends its child twice is unscannable": walks::deaths,
     "hostile mails get a typed answer from real children": hostile::generated,
     "every mail of the collection gets a typed answer": hostile::collected,
 };

@@ -34,13 +34,20 @@ pub(crate) fn child(program: &str) -> ExitCode {
 }
 
 fn answer(request: &Request, raw: &[u8]) -> serde_json::Result<Vec<u8>> {
-    let Request::Parse(task) = request else { return request.answer(raw) };
     let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let Some(order) = std::str::from_utf8(line).unwrap_or_default().strip_prefix("X-Do: ") else {
         return request.answer(raw);
     };
-    let mut mail = parse(raw, &task.limits, &task.recipients).unwrap();
     let (verb, rest) = order.split_once(' ').unwrap_or((order, ""));
+    let task = match request {
+        Request::Parse(task) => task,
+        Request::Walk(_) => {
+            act(verb, rest);
+            return request.answer(raw);
+        }
+        Request::Verify(_) => return request.answer(raw),
+    };
+    let mut mail = parse(raw, &task.limits, &task.recipients).unwrap();
     match verb {
         "lie" => mail.parts[0].address.0[0].end += 1_000_000,
         "tell" => mail.subject = Some(Pii::new(tell(rest))),

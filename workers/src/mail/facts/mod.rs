@@ -9,8 +9,8 @@ pub(crate) use invitation::MAX_TEXT;
 pub(crate) use invitation::is_bounded;
 pub use invitation::{Attendees, Invitation, When};
 
-/// How much of a part's content is looked at, in bytes.
-pub(crate) const HEAD: usize = 64 * 1024;
+#[cfg(test)]
+use crate::containers::HEAD;
 
 /// What was read in the content of a part.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

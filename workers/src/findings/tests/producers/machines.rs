@@ -114,7 +114,7 @@ pub(super) fn scanner(rng: &mut StdRng) -> Vec<u8> {
             .to_owned(),
         format!(
             "Content-Type: application/pdf; name=\"scan.pdf\"\nContent-Transfer-Encoding: base64\nContent-Disposition: attachment; filename=\"scan.pdf\"\n\n{}",
-            base64(rng, 5_000)
+            file(rng, b"%PDF-1.4\n", 5_000)
         ),
     ];
     crlf(format!(

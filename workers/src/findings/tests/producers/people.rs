@@ -40,7 +40,7 @@ pub(super) fn phone(rng: &mut StdRng) -> Vec<u8> {
     let outer = boundary(rng, "Apple-Mail-#-ABCD");
     let photo = format!(
         "Content-Type: image/jpeg; name=image0.jpeg; x-apple-part-url=AB\nContent-Disposition: inline; filename=image0.jpeg\nContent-Transfer-Encoding: base64\n\n{}",
-        base64(rng, 900)
+        file(rng, b"\xff\xd8\xff\xe0\0\x10JFIF", 900)
     );
     let parts = [
         format!(
@@ -91,7 +91,7 @@ pub(super) fn related(rng: &mut StdRng) -> Vec<u8> {
     let outer = boundary(rng, "_004_#_");
     let mut parts = vec![alternative(rng, "_000_#_", "iso-8859-1")];
     for index in 1..=rng.random_range(1..4) {
-        parts.push(format!("Content-Type: image/png; name=\"image{index:03}.png\"\nContent-Description: image{index:03}.png\nContent-Disposition: inline; filename=\"image{index:03}.png\"; size=300;\n\tcreation-date=\"Tue, 03 Nov 2026 09:00:00 GMT\"\nContent-ID: <image{index:03}.png@01DA.1A2B>\nContent-Transfer-Encoding: base64\n\n{}", base64(rng, 300)));
+        parts.push(format!("Content-Type: image/png; name=\"image{index:03}.png\"\nContent-Description: image{index:03}.png\nContent-Disposition: inline; filename=\"image{index:03}.png\"; size=300;\n\tcreation-date=\"Tue, 03 Nov 2026 09:00:00 GMT\"\nContent-ID: <image{index:03}.png@01DA.1A2B>\nContent-Transfer-Encoding: base64\n\n{}", file(rng, b"\x89PNG\r\n\x1a\n", 300)));
     }
     crlf(format!(
         "{}MIME-Version: 1.0\n{}",
@@ -112,7 +112,7 @@ pub(super) fn attachments(rng: &mut StdRng) -> Vec<u8> {
                 "filename*0=\"a very long name of a file that has to be split {word}\";\n filename*1=\" and its end {index}.xlsx\""
             ),
         };
-        parts.push(format!("Content-Type: application/octet-stream\nContent-Disposition: attachment; {name}\nContent-Transfer-Encoding: base64\n\n{}", base64(rng, bytes)));
+        parts.push(format!("Content-Type: application/octet-stream\nContent-Disposition: attachment; {name}\nContent-Transfer-Encoding: base64\n\n{}", file(rng, if index % 3 == 0 { &b"%PDF-1.4\n"[..] } else { b"PK\x03\x04" }, bytes)));
     }
     crlf(format!("{}MIME-Version: 1.0\n{}", head(rng), multipart("multipart/mixed", &outer, &parts)))
 }

@@ -127,6 +127,12 @@ pub(super) fn base64(rng: &mut StdRng, bytes: usize) -> String {
     lines_of_base64(&content)
 }
 
+/// A file of a kind, as far as its first bytes go.
+pub(super) fn file(rng: &mut StdRng, magic: &[u8], bytes: usize) -> String {
+    let rest: Vec<u8> = (0..bytes).map(|_| rng.random()).collect();
+    lines_of_base64(&[magic, &rest].concat())
+}
+
 pub(super) fn lines_of_base64(content: &[u8]) -> String {
     content.chunks(57).map(|line| BASE64_STANDARD.encode(line) + "\n").collect()
 }

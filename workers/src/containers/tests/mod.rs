@@ -1,0 +1,28 @@
+//! What a walk says of ordinary, hostile and damaged containers.
+
+mod documents;
+mod forge;
+mod limits;
+mod mutations;
+mod ordinary;
+mod zips;
+
+use super::obstacle::{Class, Code};
+use super::{WalkLimits, Walked, walk};
+
+fn walked(content: &[u8]) -> Walked {
+    walk(content, &WalkLimits::default())
+}
+
+fn codes(content: &[u8]) -> Vec<Code> {
+    walked(content).obstacles.iter().map(|obstacle| obstacle.code).collect()
+}
+
+fn classes(content: &[u8]) -> Vec<Class> {
+    walked(content).obstacles.iter().map(|obstacle| obstacle.code.class()).collect()
+}
+
+fn assert_clean(content: &[u8], what: &str) {
+    let found = walked(content);
+    assert!(found.obstacles.is_empty(), "{what}: {:?}", codes(content));
+}

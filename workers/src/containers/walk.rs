@@ -1,0 +1,112 @@
+//! The walk itself: what a content is, its members, and theirs.
+//!
+//! It goes on after an obstacle, so that an encrypted member does not hide a damaged one from a policy that lets
+//! encrypted ones pass. Only a limit ends it: what lies behind is unknown then.
+
+use super::budget::Budget;
+use super::kind::Kind;
+use super::limits::WalkLimits;
+use super::obstacle::{Class, Code, MAX_PATH, Obstacle, Walked};
+use super::sniff::Sniffer;
+use super::{carrier, gzip, ole, pdf, rar, seven_zip, tar, tnef, zip};
+use crate::mail::names::{cut, visible};
+
+/// Opens a content and everything in it, within the limits.
+pub fn walk(content: &[u8], limits: &WalkLimits) -> Walked {
+    let mut walker = Walker {
+        budget: Budget::new(limits, content.len() as u64),
+        path: Vec::new(),
+        kind: Kind::Plain,
+        obstacles: Vec::new(),
+    };
+    // A limit that ended it is among the obstacles.
+    let _ended = walker.content(content);
+    let (members, expanded) = walker.budget.used();
+    Walked { obstacles: walker.obstacles, members, expanded }
+}
+
+/// A walk under way.
+#[derive(Debug)]
+pub(super) struct Walker<'l> {
+    pub(super) budget: Budget<'l>,
+    /// The names that lead to where it is.
+    path: Vec<String>,
+    /// The innermost container that it is in.
+    kind: Kind,
+    obstacles: Vec<Obstacle>,
+}
+
+impl Walker<'_> {
+    /// Looks at a content whose bytes are counted already.
+    ///
+    /// # Errors
+    /// The limit that ended the walk.
+    pub(super) fn content(&mut self, bytes: &[u8]) -> Result<(), Code> {
+        let mut sniffer = Sniffer::default();
+        sniffer.push(bytes);
+        let Some(kind) = sniffer.finish() else { return Ok(()) };
+        let outer = std::mem::replace(&mut self.kind, kind);
+        let opened = self.budget.enter().and_then(|()| self.open(bytes));
+        let noted = opened.or_else(|code| self.note(code));
+        self.budget.leave();
+        self.kind = outer;
+        noted
+    }
+
+    fn open(&mut self, bytes: &[u8]) -> Result<(), Code> {
+        match self.kind {
+            Kind::Zip => zip::walk(self, bytes, zip::Around::Nothing),
+            Kind::Gzip => gzip::walk(self, bytes),
+            Kind::Tar => tar::walk(self, bytes),
+            Kind::Ole => ole::walk(self, bytes),
+            Kind::Tnef => tnef::walk(self, bytes),
+            Kind::Pdf if pdf::is_encrypted(bytes) => Err(Code::Encrypted),
+            Kind::SevenZip if seven_zip::is_encrypted(bytes) => Err(Code::Encrypted),
+            Kind::Rar if rar::is_encrypted(bytes) => Err(Code::Encrypted),
+            Kind::SevenZip | Kind::Rar | Kind::OtherArchive => Err(Code::NotOpened),
+            // A PDF may carry an archive like any other content.
+            Kind::Carrier | Kind::Pdf => carrier::walk(self, bytes),
+            Kind::Plain => Ok(()),
+        }
+    }
+
+    /// Looks at a member by its name: counts it, and notes what is in the way there.
+    ///
+    /// # Errors
+    /// The limit that ended the walk.
+    pub(super) fn member(&mut self, name: &[u8], look: impl FnOnce(&mut Self) -> Result<(), Code>) -> Result<(), Code> {
+        self.path.push(String::from_utf8_lossy(name.get(..MAX_PATH).unwrap_or(name)).into_owned());
+        let looked = self.budget.member().and_then(|()| look(self));
+        let noted = looked.or_else(|code| self.note(code));
+        self.path.pop();
+        noted
+    }
+
+    /// Looks at bytes that were made for it, `len` of them: they are counted before, and held until it is done.
+    pub(super) fn made(
+        &mut self,
+        len: u64,
+        make: impl FnOnce() -> Result<Vec<u8>, Code>,
+        look: impl FnOnce(&mut Self, &[u8]) -> Result<(), Code>,
+    ) -> Result<(), Code> {
+        self.budget.expand(len)?;
+        self.budget.hold(len)?;
+        let looked = make().and_then(|bytes| look(self, &bytes));
+        self.budget.release(len);
+        looked
+    }
+
+    /// Notes an obstacle where the walk is: the first of each class is kept.
+    ///
+    /// # Errors
+    /// A limit: it ends the walk.
+    pub(super) fn note(&mut self, code: Code) -> Result<(), Code> {
+        if self.obstacles.iter().all(|known| known.code.class() != code.class()) {
+            let named: Vec<&str> = self.path.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+            let path = named.join(" / ");
+            let member = cut(&visible(&path).0, MAX_PATH).to_owned().into();
+            self.obstacles.push(Obstacle { code, kind: self.kind, member });
+        }
+        if code.class() == Class::LimitsExceeded { Err(code) } else { Ok(()) }
+    }
+}

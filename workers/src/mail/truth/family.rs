@@ -1,0 +1,105 @@
+//! Whether extension, declared type and first bytes speak of the same format.
+
+use super::danger::is_html;
+use crate::containers::Kind;
+
+/// Formats that are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Pdf,
+    Zip,
+    Ole,
+    Rtf,
+    Html,
+    Gzip,
+    Image(&'static str),
+    Text,
+    /// Known by its bytes, and none of those that a name below may stand for.
+    Other,
+}
+
+use Family::{Gzip, Html, Image, Ole, Other, Pdf, Rtf, Text, Zip};
+
+/// Whether two of the three contradict each other. What says nothing contradicts nothing.
+pub(super) fn is_contradictory(extension: Option<&str>, content_type: &str, head: &[u8]) -> bool {
+    let named = extension.and_then(of_extension);
+    let declared = of_type(content_type);
+    let found = of_bytes(head);
+    let fits = |claimed: &'static [Family]| found.is_some_and(|found| claimed.contains(&found)) || head.is_empty();
+    let disagree = |one: &[Family], other: &[Family]| !one.iter().any(|family| other.contains(family));
+    named.is_some_and(|named| !fits(named))
+        || declared.is_some_and(|declared| !fits(declared))
+        || named.zip(declared).is_some_and(|(named, declared)| disagree(named, declared))
+}
+
+/// What a file of this extension may be: office programs save old formats as RTF, HTML or OOXML all the same.
+fn of_extension(extension: &str) -> Option<&'static [Family]> {
+    Some(match extension {
+        "pdf" => &[Pdf],
+        "docx" | "xlsx" | "pptx" | "docm" | "xlsm" | "pptm" | "dotx" | "xltx" | "ppsx" => &[Zip, Ole],
+        "zip" | "jar" | "odt" | "ods" | "odp" | "epub" | "apk" | "kmz" => &[Zip],
+        "doc" | "xls" | "ppt" | "dot" | "xlt" | "pps" => &[Ole, Zip, Rtf, Html, Text],
+        "msg" | "msi" => &[Ole],
+        "rtf" => &[Rtf],
+        "gz" | "tgz" => &[Gzip],
+        "png" => &[Image("png")],
+        "jpg" | "jpeg" | "jpe" | "jfif" => &[Image("jpg")],
+        "gif" => &[Image("gif")],
+        "bmp" => &[Image("bmp")],
+        "webp" => &[Image("webp")],
+        "tif" | "tiff" => &[Image("tif")],
+        "txt" | "csv" | "log" | "ics" | "vcf" | "md" | "json" => &[Text, Html],
+        "html" | "htm" => &[Html, Text],
+        _ => return None,
+    })
+}
+
+fn of_type(content_type: &str) -> Option<&'static [Family]> {
+    of_extension(match content_type {
+        "application/pdf" => "pdf",
+        "application/zip" | "application/x-zip-compressed" => "zip",
+        "application/msword" | "application/vnd.ms-excel" | "application/vnd.ms-powerpoint" => "doc",
+        "application/rtf" | "text/rtf" => "rtf",
+        "application/gzip" | "application/x-gzip" => "gz",
+        "image/png" => "png",
+        "image/jpeg" => "jpg",
+        "image/gif" => "gif",
+        "image/bmp" => "bmp",
+        "image/webp" => "webp",
+        "image/tiff" => "tif",
+        "text/html" => "html",
+        other if other.starts_with("application/vnd.openxmlformats-officedocument.") => "docx",
+        _ => return None,
+    })
+}
+
+fn of_bytes(head: &[u8]) -> Option<Family> {
+    match Kind::of(head) {
+        Some(Kind::Pdf) => return Some(Pdf),
+        Some(Kind::Zip) => return Some(Zip),
+        Some(Kind::Ole) => return Some(Ole),
+        Some(Kind::Gzip) => return Some(Gzip),
+        Some(_) => return Some(Other),
+        None => {}
+    }
+    if head.starts_with(b"{\\rt") {
+        return Some(Rtf);
+    }
+    if is_html(head) {
+        return Some(Html);
+    }
+    // Before the signatures of two letters: a text may begin with any of them.
+    if is_text(head) {
+        return Some(Text);
+    }
+    infer::get(head).map(|found| match found.extension() {
+        image @ ("png" | "jpg" | "gif" | "bmp" | "webp" | "tif") => Image(image),
+        _ => Other,
+    })
+}
+
+/// Text in any encoding has no control characters but for white space; that of UTF-16 has its mark.
+fn is_text(head: &[u8]) -> bool {
+    let is_wide = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
+    is_wide || head.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b | 0x20..))
+}
