@@ -126,11 +126,16 @@ impl Claim {
             Self::Zstd { len, data } => unpack(data.expose(), *len),
             Self::Stored(blob) => {
                 let (_, bytes) = blobs::read(blobs, &blob.key, Some(&blob.etag), limit).await?;
-                let same = bytes.len() as u64 == blob.len && hex(&Sha256::digest(&bytes)) == blob.sha256;
+                let same = is_what_was_claimed(&bytes, blob.len, &blob.sha256);
                 if same { Ok(bytes) } else { Err(ClaimError::Mismatch) }
             }
         }
     }
+}
+
+/// Whether the bytes have that length and that SHA-256, in hex.
+pub(crate) fn is_what_was_claimed(bytes: &[u8], len: u64, sha256: &str) -> bool {
+    bytes.len() as u64 == len && hex(&Sha256::digest(bytes)) == sha256
 }
 
 fn unpack(data: &str, len: u64) -> Result<Bytes, ClaimError> {

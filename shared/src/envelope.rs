@@ -3,6 +3,10 @@
 //! A queue's body cannot be changed, so whatever has to be remembered is a re-send of a changed envelope. The
 //! envelope alone counts attempts and carries the history.
 
+mod carried;
+
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -12,6 +16,8 @@ use crate::{
     ids::{JobId, StageName, TenantId, TraceParent, WorkId},
     pii::Pii,
 };
+
+pub use self::carried::{Carried, MAX_JOB, StoredJob};
 
 /// The wire version that this build writes and reads.
 pub const VERSION: u16 = 1;
@@ -48,9 +54,9 @@ pub struct Envelope {
     /// Not to be run before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// A limiter reserved this job's turn: it is not charged again.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub reserved: bool,
+    /// The limits that have charged this job at this stage: their turn is reserved, they do not charge it again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub turns: BTreeSet<String>,
     /// The trace it belongs to.
     pub trace: TraceParent,
     /// The latest failures and deferrals, oldest first; at most [`MAX_HISTORY`].
@@ -59,8 +65,8 @@ pub struct Envelope {
     /// What was decided so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audit: Vec<audit::Record>,
-    /// What the stage is to do, in the stage's own form. It may hold content.
-    pub job: Pii<Box<RawValue>>,
+    /// What the stage is to do.
+    pub job: Carried,
     /// Why it is a dead letter; absent on a live job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead: Option<Dead>,
@@ -105,6 +111,9 @@ pub enum DecodeError {
         /// From 1.
         column: usize,
     },
+    /// The job is an object that was not read yet.
+    #[error("the job is stored apart")]
+    Apart,
     /// A version that this build does not read.
     #[error("envelope version {0} is not one this build reads ({VERSION})")]
     Version(u16),
@@ -149,11 +158,11 @@ impl Envelope {
             stage_since: origin.first_seen,
             deferrals: 0,
             not_before: None,
-            reserved: false,
+            turns: BTreeSet::new(),
             trace: TraceParent::random(),
             history: Vec::new(),
             audit: Vec::new(),
-            job: Pii::new(job),
+            job: Carried::Inline(job.into()),
             dead: None,
         }
     }
@@ -170,9 +179,9 @@ impl Envelope {
             stage_since: now,
             deferrals: 0,
             not_before: None,
-            reserved: false,
+            turns: BTreeSet::new(),
             history: Vec::new(),
-            job: Pii::new(job),
+            job: Carried::Inline(job.into()),
             dead: None,
             ..self.clone()
         }
@@ -211,12 +220,13 @@ impl Envelope {
     /// The stage's own form of the job.
     ///
     /// # Errors
-    /// When it is not of that form.
+    /// When it is not of that form, or stored and not loaded.
     pub fn job<J: DeserializeOwned>(&self) -> Result<J, DecodeError> {
-        serde_json::from_str(self.job.expose().get()).map_err(|e| DecodeError::from(&e))
+        let Carried::Inline(job) = &self.job else { return Err(DecodeError::Apart) };
+        serde_json::from_str(job.expose().get()).map_err(|e| DecodeError::from(&e))
     }
 
-    /// The queue's body.
+    /// The queue's body. It may be too long for a message: [`crate::settle::packed`] sees to that.
     ///
     /// # Errors
     /// Never for an envelope that was built from valid parts; the error is the serialiser's.

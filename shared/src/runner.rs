@@ -3,7 +3,10 @@
 //! Nothing is leased without a free slot; a received message has its heartbeat from the start; a job's bytes are
 //! admitted after it was decoded and before it runs; what has to happen then is decided in [`crate::settle`].
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+mod company;
+mod poll;
+
+use std::{mem, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use rand::RngExt;
@@ -14,18 +17,27 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use self::{
+    company::{Company, Member},
+    poll::Pollers,
+};
+
 use crate::{
     audit::AuditKey,
+    blobs::{self, BlobError},
     budget::{Admitted, Budget},
-    clock::Clock,
-    envelope::Envelope,
+    claim::ClaimError,
+    clock::{Clock, later},
+    envelope::{Carried, DecodeError, Envelope},
     lease::Lease,
     outcome::{Failure, Outcome, Reason},
-    policy::Policy,
-    queue::{MAX_BATCH, MAX_WAIT, Queue, Received},
-    settle::{Facts, Plan, Ran, SettleError, Settler, Then, adopted, decide, end_key, undecodable},
+    policy::{Backoff, Policy},
+    queue::{Queue, Received, batch::Pace},
+    settle::{
+        EndRecord, Facts, Plan, REQUEUED, Ran, SettleError, Settler, Then, adopted, decide, end_key, undecodable,
+    },
     shutdown::Shutdown,
-    stage::{Context, Progress, Stage},
+    stage::{Context, Progress, Stage, Turns},
     telemetry::metric,
     visibility::Visibility,
 };
@@ -33,6 +45,10 @@ use crate::{
 /// Receives that ended without a word before a job counts as a suspect: one of those at a time runs in a process, so
 /// that a job that kills its worker takes no neighbour with it for long.
 const SUSPECT_FROM: u32 = 2;
+/// The longest end record that is read, in bytes.
+const LONGEST_RECORD: u64 = 4 << 20;
+/// How soon to look again for a stored job while the store does not answer, first and at most.
+const STORE_OUTAGE: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
 /// A deferred job that is this early runs at once.
 const EARLY_SLACK: Duration = Duration::from_millis(20);
 
@@ -73,6 +89,7 @@ pub struct Runner<S> {
     policy: Policy,
     visibility: Arc<Visibility>,
     queue: Arc<dyn Queue>,
+    company: Company,
     fleet: Fleet,
 }
 
@@ -85,51 +102,22 @@ impl<S> std::fmt::Debug for Runner<S> {
 impl<S: Stage> Runner<S> {
     /// A runner of `stage` that receives from `queue`.
     pub fn new(stage: S, policy: Policy, queue: Arc<dyn Queue>, fleet: Fleet) -> Self {
-        Self { stage, policy, visibility: Arc::new(Visibility::new(policy)), queue, fleet }
+        let visibility = Arc::new(Visibility::new(policy));
+        Self { stage, policy, visibility, queue, company: Company::default(), fleet }
     }
 
     /// Receives and runs jobs until the process drains and the last job is settled.
     pub async fn run(self) {
+        let (pollers, jobs) = (Pollers::new(self.policy.concurrency, self.queue.gather()), TaskTracker::new());
+        let over = self.fleet.shutdown.over.clone();
         let this = Arc::new(self);
-        let slots = Arc::new(Semaphore::new(this.policy.concurrency));
-        let jobs = TaskTracker::new();
-        let draining = &this.fleet.shutdown.draining;
-        while let Some(Some(mut free)) = draining.run_until_cancelled(take_slots(&slots)).await {
-            let visibility = this.visibility.choose();
-            for message in this.receive(free.len(), visibility).await {
-                let Some(slot) = free.pop() else { break };
-                let waiting = Arc::clone(&this.fleet.suspects.room).read_owned().await;
-                let this = Arc::clone(&this);
-                jobs.spawn(async move {
-                    this.handle(message, visibility, waiting).await;
-                    drop(slot);
-                });
-            }
-        }
+        // A poll is never dropped: it would strand what it is about to bring.
+        pollers.start(&this, &jobs).await;
         jobs.close();
-        this.fleet.shutdown.over.run_until_cancelled(jobs.wait()).await;
+        over.run_until_cancelled(jobs.wait()).await;
     }
 
-    async fn receive(&self, max: usize, visibility: Duration) -> Vec<Received> {
-        metric::visibility_chosen(self.stage.name(), visibility);
-        let draining = &self.fleet.shutdown.draining;
-        // A queue may count leases from the start of the receive: a long poll must not use up too much of one.
-        let wait = MAX_WAIT.min(visibility / 2);
-        match self.queue.receive(max, wait, visibility, draining).await {
-            Ok(messages) => {
-                metric::received(self.stage.name(), messages.len());
-                messages
-            }
-            Err(error) => {
-                tracing::warn!(stage = %self.stage.name(), %error, "receive failed");
-                metric::receive_failed(self.stage.name());
-                draining.run_until_cancelled(tokio::time::sleep(jittered(Duration::from_secs(1)))).await;
-                Vec::new()
-            }
-        }
-    }
-
-    async fn handle(&self, message: Received, visibility: Duration, waiting: Waiting) {
+    async fn handle(&self, message: Received, visibility: Duration, waiting: Waiting, member: Member) {
         let stage = self.stage.name();
         let progress = Arc::new(Progress::new(self.policy.progress));
         let queue = match self.fleet.settler.queues.get(&stage) {
@@ -141,16 +129,18 @@ impl<S: Stage> Runner<S> {
             Ok(jobs) => match <[Envelope; 1]>::try_from(jobs) {
                 Ok([mut envelope]) => {
                     envelope.crashes += message.receive_count.saturating_sub(1);
-                    let (mail, trace) = (&envelope.work, envelope.trace.trace_id());
-                    let span = tracing::info_span!("job", %stage, %mail, trace);
-                    let taken = self.take(&envelope, lease, progress, &message, waiting);
+                    let span = {
+                        let (mail, trace) = (&envelope.work, envelope.trace.trace_id());
+                        tracing::info_span!("job", %stage, %mail, trace)
+                    };
+                    let taken = self.take(envelope, lease, progress, (&message, member), waiting);
                     return taken.instrument(span).await;
                 }
                 Err(jobs) => adopted(&jobs, &self.facts()),
             },
             Err(reason) => undecodable(&message.body, &reason, &self.facts()),
         };
-        self.settle(plan, lease, &message, Instant::now()).await;
+        self.settle(plan, lease, (&message, member), Instant::now()).await;
     }
 
     /// The jobs in a body: the one of an envelope, or those that it announces.
@@ -166,28 +156,33 @@ impl<S: Stage> Runner<S> {
 
     async fn take(
         &self,
-        envelope: &Envelope,
+        mut envelope: Envelope,
         lease: Lease,
         progress: Arc<Progress>,
-        message: &Received,
+        taken: (&Received, Member),
         waiting: Waiting,
     ) {
         let started = Instant::now();
         let mut waiting = Some(waiting);
-        let ran = match self.gate(envelope) {
-            Gate::Open(_suspect) if self.has_ended(envelope).await => Ran::Ended,
-            Gate::Open(suspect) => {
-                waiting.take();
-                if suspect.is_some() {
-                    drop(self.fleet.suspects.room.write().await);
+        let ran = match self.gate(&envelope) {
+            Gate::Open(suspect) => match self.earlier_end(&envelope).await {
+                Some(record) => Ran::Ended(Box::new(record)),
+                None => {
+                    waiting.take();
+                    if suspect.is_some() {
+                        drop(self.fleet.suspects.room.write().await);
+                    }
+                    let turns = Arc::new(Turns::new(mem::take(&mut envelope.turns)));
+                    let ran = self.attempt(&mut envelope, &lease, progress, &turns).await;
+                    envelope.turns = turns.take();
+                    ran
                 }
-                self.attempt(envelope, &lease, progress).await
-            }
+            },
             Gate::Closed(ran) => ran,
         };
-        let plan = decide(ran, envelope, &self.facts());
+        let plan = decide(ran, &envelope, &self.facts());
         metric::job_age(self.stage.name(), self.fleet.clock.now(), envelope.first_seen);
-        self.settle(plan, lease, message, started).await;
+        self.settle(plan, lease, taken, started).await;
     }
 
     /// Whether the job may run now.
@@ -211,39 +206,48 @@ impl<S: Stage> Runner<S> {
         }
     }
 
-    /// Whether an earlier receive of this job wrote its end and died before the delete: it must not end otherwise now.
-    async fn has_ended(&self, envelope: &Envelope) -> bool {
+    /// The end that an earlier receive of this job wrote before it died: it must not end otherwise now. That a dead letter
+    /// was sent back is no end.
+    async fn earlier_end(&self, envelope: &Envelope) -> Option<EndRecord> {
         if envelope.crashes == 0 {
-            return false;
+            return None;
         }
         let key = end_key(&envelope.work, self.stage.name(), &envelope.branch);
-        match self.fleet.settler.blobs.head(&key).await {
-            Ok(found) => found.is_some(),
-            Err(error) => {
-                tracing::warn!(%error, "cannot tell whether the job has ended; it runs");
-                false
-            }
+        let unknown = |error: &dyn std::fmt::Display| {
+            tracing::warn!(%error, "cannot tell whether the job has ended; it runs");
+            None
+        };
+        match blobs::read(&*self.fleet.settler.blobs, &key, None, LONGEST_RECORD).await {
+            Ok((_, bytes)) => match serde_json::from_slice::<EndRecord>(&bytes) {
+                Ok(record) => Some(record).filter(|record| record.end != REQUEUED),
+                Err(error) => unknown(&DecodeError::from(&error)),
+            },
+            Err(BlobError::NotFound) => None,
+            Err(error) => unknown(&error),
         }
     }
 
     /// One run: under the budget, the deadline, the lease and the shutdown, panics caught.
-    async fn attempt(&self, envelope: &Envelope, lease: &Lease, progress: Arc<Progress>) -> Ran {
-        let job: S::Job = match envelope.job() {
-            Ok(job) => job,
-            Err(error) => return Ran::Failed(Failure::permanent("undecodable_job", error.to_string())),
-        };
+    async fn attempt(
+        &self,
+        envelope: &mut Envelope,
+        lease: &Lease,
+        progress: Arc<Progress>,
+        turns: &Arc<Turns>,
+    ) -> Ran {
         let _run = self.visibility.begin();
         let shutdown = &self.fleet.shutdown;
-        let bytes = tokio::select! {
+        let opened = tokio::select! {
             biased;
             () = lease.lost() => return Ran::LeaseLost,
             () = shutdown.draining.cancelled() => return Ran::NotStarted,
-            bytes = self.waiting(&progress, self.stage.bytes(&job)) => match bytes {
-                Some(bytes) => bytes,
-                None => return Ran::NoRoom,
-            },
+            opened = self.open(envelope, &progress) => opened,
         };
-        let ctx = self.context(envelope, progress);
+        let (job, bytes) = match opened {
+            Ok(opened) => opened,
+            Err(ran) => return ran,
+        };
+        let ctx = self.context(envelope, progress, Arc::clone(turns));
         let run = AssertUnwindSafe(self.stage.run(job, &ctx)).catch_unwind();
         let ran = tokio::select! {
             biased;
@@ -259,6 +263,32 @@ impl<S: Stage> Runner<S> {
         ran
     }
 
+    /// The job, read from the store if it is there, and room for what it will hold.
+    async fn open(&self, envelope: &mut Envelope, progress: &Progress) -> Result<(S::Job, Admitted), Ran> {
+        if let Carried::Stored(stored) = &envelope.job {
+            // Its text and what is made of it.
+            let _room = self.waiting(progress, stored.len() * 2).await.ok_or(Ran::NoRoom)?;
+            let loaded = envelope.load(&*self.fleet.settler.blobs).await;
+            loaded.map_err(|error| Ran::Failed(self.unloaded(&error, envelope.deferrals)))?;
+        }
+        let undecodable = |error: DecodeError| Failure::permanent("undecodable_job", error.to_string());
+        let job = envelope.job().map_err(|error| Ran::Failed(undecodable(error)))?;
+        let bytes = self.waiting(progress, self.stage.bytes(&job)).await.ok_or(Ran::NoRoom)?;
+        Ok((job, bytes))
+    }
+
+    /// A store that does not answer says nothing about the job; one that has lost it does.
+    fn unloaded(&self, error: &ClaimError, deferrals: u32) -> Failure {
+        match error {
+            ClaimError::Store(error) if error.is_retryable() => {
+                let wait = STORE_OUTAGE.delay(deferrals + 1, rand::rng().random());
+                Failure::defer("store_unavailable", error.to_string(), later(self.fleet.clock.now(), wait))
+            }
+            ClaimError::Store(BlobError::NotFound) => Failure::permanent("job_missing", error.to_string()),
+            error => Failure::permanent("job_damaged", error.to_string()),
+        }
+    }
+
     /// Waiting for bytes is no hang: the lease is extended meanwhile, for as long as a run may take.
     async fn waiting(&self, progress: &Progress, bytes: u64) -> Option<Admitted> {
         let longest = self.policy.deadline;
@@ -268,7 +298,7 @@ impl<S: Stage> Runner<S> {
         admitted
     }
 
-    fn context(&self, envelope: &Envelope, progress: Arc<Progress>) -> Context {
+    fn context(&self, envelope: &Envelope, progress: Arc<Progress>, turns: Arc<Turns>) -> Context {
         Context {
             work: envelope.work.clone(),
             tenant: envelope.tenant.clone(),
@@ -276,8 +306,9 @@ impl<S: Stage> Runner<S> {
             attempt: envelope.attempt,
             deferrals: envelope.deferrals,
             repeated: envelope.generation > 0 || envelope.crashes > 0,
-            reserved: envelope.reserved,
+            turns,
             first_seen: envelope.first_seen,
+            expires: later(envelope.stage_since, self.policy.max_age),
             deadline: Instant::now() + self.policy.deadline,
             clock: self.fleet.clock.clone(),
             progress,
@@ -294,7 +325,13 @@ impl<S: Stage> Runner<S> {
         }
     }
 
-    async fn settle(&self, plan: Result<Plan, serde_json::Error>, lease: Lease, message: &Received, started: Instant) {
+    async fn settle(
+        &self,
+        plan: Result<Plan, serde_json::Error>,
+        lease: Lease,
+        (message, member): (&Received, Member),
+        started: Instant,
+    ) {
         let stage = self.stage.name();
         // The heartbeat ends before the settlement begins, so that it cannot undo it.
         let lease_end = lease.stop();
@@ -305,7 +342,9 @@ impl<S: Stage> Runner<S> {
             (Err(error), _) => return tracing::error!(%error, "a settlement could not be written down"),
         };
         let until = lease_end.unwrap_or_else(Instant::now);
-        let apply = self.fleet.settler.apply(&plan, stage, message.receipt.clone(), until);
+        // Whoever still runs settles soon, perhaps in the same batches; the last one waits for nobody.
+        let pace = if member.leave() { Pace::Gather } else { Pace::AtOnce };
+        let apply = self.fleet.settler.apply(&plan, stage, message.receipt.clone(), until, pace);
         let applied = self.fleet.shutdown.over.run_until_cancelled(apply).await;
         if let Err(error) = applied.unwrap_or(Err(SettleError::LeaseEnded)) {
             metric::settlement_failed(stage);
@@ -345,20 +384,4 @@ fn report(plan: &Plan, took: Duration) {
         metric::event(event.name);
         tracing::info!(event = event.name, detail = ?event.detail, "event");
     }
-}
-
-/// Waits for a free slot, then takes more of them, up to a batch.
-async fn take_slots(slots: &Arc<Semaphore>) -> Option<Vec<OwnedSemaphorePermit>> {
-    let mut taken = vec![Arc::clone(slots).acquire_owned().await.ok()?];
-    while taken.len() < MAX_BATCH {
-        match Arc::clone(slots).try_acquire_owned() {
-            Ok(slot) => taken.push(slot),
-            Err(_) => break,
-        }
-    }
-    Some(taken)
-}
-
-fn jittered(wait: Duration) -> Duration {
-    wait.mul_f64(rand::rng().random_range(0.5..1.0))
 }

@@ -5,13 +5,16 @@
 
 mod apply;
 mod decide;
+mod pack;
 mod record;
 
 pub use apply::{SettleError, Settler, StageQueues};
 pub use decide::{Facts, adopted, decide, undecodable};
-pub use record::{EndRecord, QuarantineRecord, REQUEUED, end_key, ends_prefix, quarantine_key};
+pub use pack::packed;
+pub use record::{DEAD_LETTERED, EndRecord, QuarantineRecord, REQUEUED, end_key, ends_prefix, quarantine_key};
 
 use crate::{
+    blobs::Condition,
     ids::StageName,
     outcome::{Event, Failure, Outcome},
     queue::Outgoing,
@@ -34,8 +37,8 @@ pub enum Ran {
     Suspect,
     /// There was no room in the process's byte budget for as long as a run may take.
     NoRoom,
-    /// An earlier receive of it came to an end already, and only its delete was lost.
-    Ended,
+    /// An earlier receive of it came to that end already, and died before its delete.
+    Ended(Box<EndRecord>),
     /// It took its worker down too often.
     Crashed,
     /// The process had to stop while it ran.
@@ -71,6 +74,8 @@ pub struct Object {
     pub key: String,
     /// Its content.
     pub body: Vec<u8>,
+    /// Whether it takes the place of what is there.
+    pub condition: Condition,
 }
 
 impl std::fmt::Debug for Object {

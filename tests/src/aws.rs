@@ -112,31 +112,12 @@ impl Cloud {
 
     /// What the processes find in their environment.
     pub(crate) fn environment(&self) -> [(String, String); 5] {
-        [
-            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-            ("REDIS_URL", self.redis.url()),
-            ("AUDIT_KEY", "the scenario's audit key, 32 bytes".to_owned()),
-        ]
-        .map(|(key, value)| (key.to_owned(), value))
+        environment("test", "test", &self.redis)
     }
 
     /// The sections of `mailtri.toml` that name this plane, reached at `endpoint`.
     pub(crate) fn sections(&self, endpoint: &str) -> [(&'static str, String); 4] {
-        let (bucket, prefix) = (self.output("MailBucket"), self.queue_prefix());
-        [
-            ("plane", "kind = \"aws\"".to_owned()),
-            (
-                "aws",
-                format!(
-                    "region = \"{REGION}\"\nbucket = \"{bucket}\"\nqueue_prefix = \"{prefix}\"\n\
-                     expected_owner = \"{ACCOUNT}\"\nendpoint = \"{endpoint}\""
-                ),
-            ),
-            ("redis", "url_env = \"REDIS_URL\"".to_owned()),
-            ("audit", "key_env = \"AUDIT_KEY\"".to_owned()),
-        ]
+        sections(&self.output("MailBucket"), &self.queue_prefix(), ACCOUNT, endpoint)
     }
 
     /// Puts a mail under `raw/`, as whatever receives mail does: the bucket announces it.
@@ -162,6 +143,11 @@ impl Cloud {
     pub fn queue(&self, name: &str) -> SqsQueue {
         let client = aws::sqs_client(&self.ministack.sdk_config());
         SqsQueue::new(client, format!("{}{name}", self.queue_prefix()), name)
+    }
+
+    /// The Redis, to be killed or restarted.
+    pub const fn redis(&mut self) -> &mut TestRedis {
+        &mut self.redis
     }
 
     /// Sends a body to a queue.
@@ -199,18 +185,54 @@ impl Cloud {
     }
 }
 
-fn output(outputs: &Value, name: &str) -> String {
+/// What the processes find in their environment.
+pub(crate) fn environment(key: &str, secret: &str, redis: &TestRedis) -> [(String, String); 5] {
+    [
+        ("AWS_ACCESS_KEY_ID", key.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", secret.to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ("REDIS_URL", redis.url()),
+        ("AUDIT_KEY", "the scenario's audit key, 32 bytes".to_owned()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+}
+
+/// The sections of `mailtri.toml` that name this plane.
+pub(crate) fn sections(bucket: &str, prefix: &str, owner: &str, endpoint: &str) -> [(&'static str, String); 4] {
+    [
+        ("plane", "kind = \"aws\"".to_owned()),
+        (
+            "aws",
+            format!(
+                "region = \"{REGION}\"\nbucket = \"{bucket}\"\nqueue_prefix = \"{prefix}\"\n\
+                 expected_owner = \"{owner}\"\nendpoint = \"{endpoint}\""
+            ),
+        ),
+        ("redis", "url_env = \"REDIS_URL\"".to_owned()),
+        ("audit", "key_env = \"AUDIT_KEY\"".to_owned()),
+    ]
+}
+
+pub(crate) fn output(outputs: &Value, name: &str) -> String {
     outputs[name].as_str().unwrap_or_else(|| panic!("the stack has no output {name}")).to_owned()
 }
 
 /// Deploys the template and answers the stack's outputs.
-async fn deploy(endpoint: &str) -> Value {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
-    let templates = root.join("k8s/aws");
-    let mut command = Command::new(root.join(".venv/bin/python"));
-    command.arg(root.join("tests/aws/deploy.py")).args(["--endpoint", endpoint, "--region", REGION]);
-    command.arg("--template").arg(templates.join("mailtri.yaml"));
+pub(crate) async fn deploy(endpoint: &str) -> Value {
+    let template = root().join("k8s/aws/mailtri.yaml").display().to_string();
+    python("deploy.py", &["--endpoint", endpoint, "--region", REGION, "--template", &template]).await
+}
+
+/// Runs a program of `tests/aws`, and answers the JSON that it prints.
+pub(crate) async fn python(program: &str, args: &[&str]) -> Value {
+    let mut command = Command::new(root().join(".venv/bin/python"));
+    command.arg(root().join("tests/aws").join(program)).args(args);
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
-    assert!(output.status.success(), "not deployed: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The repository's.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }

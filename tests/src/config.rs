@@ -18,10 +18,16 @@ pub struct Config {
 }
 
 impl Config {
-    /// A configuration with nothing but a scanner.
+    /// A configuration with nothing but a scanner: nobody is asked about senders.
     #[must_use]
     pub fn new(clamd: &Clamd) -> Self {
-        let text = format!("[clamav]\nendpoint = \"{}\"\n", clamd.endpoint());
+        Self::asking(clamd, "resolver = \"off\"")
+    }
+
+    /// The same with these keys of `[authentication]`.
+    #[must_use]
+    pub fn asking(clamd: &Clamd, authentication: &str) -> Self {
+        let text = format!("[clamav]\nendpoint = \"{}\"\n\n[authentication]\n{authentication}\n", clamd.endpoint());
         Self { text, secret_in_file: false, embedded: true, env: BTreeMap::new() }
     }
 

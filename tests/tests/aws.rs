@@ -177,7 +177,11 @@ async fn keep_running(fleet: &Fleet, deaths: &AtomicUsize, mut stop: watch::Rece
     loop {
         let mut worker = fleet.worker(&["parse", "scan", "route", "deliver"]).await;
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = stop.wait_for(|stop| *stop) => {
+                // Not killed between a send and its delete: the copy would be another dead letter, later.
+                worker.stop(LIMIT).await;
+                return;
+            }
             status = worker.exited(LIMIT) => {
                 assert!(!status.success(), "a worker stopped by itself");
                 deaths.fetch_add(1, Ordering::Relaxed);

@@ -121,6 +121,11 @@ async fn announcements_of_every_shape_of_one_object_are_one_mail() {
         let report = scene.receiver.report();
         report.assert_sound();
         assert_eq!((report.delivered, report.duplicates), (2, 0), "{report}");
+        // Nothing but the receipt announces what came inside it: its envelope is the mail's.
+        scene.receiver.book(|book| {
+            let came = book.arrivals().iter().find(|arrival| arrival.sha256 == held.sha256()).unwrap();
+            assert_eq!(came.payload["data"]["envelope"]["to"], json!(["desk@mail.example"]));
+        });
         for stage in ["parse", "scan", "route", "deliver"] {
             assert_eq!(cloud.depth(&format!("{stage}-dlq")).await.total(), 0, "dead letters of {stage}");
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use shared::testing::dns::DnsStub;
 use tests::{
     clamd::Clamd,
     config::Config,
@@ -193,6 +194,54 @@ async fn a_mail_for_some_who_are_here_goes_on_to_them_alone() {
             // Who else was addressed is nobody's business, and stays out of the payload.
             assert!(!data["envelope"].to_string().contains("elsewhere"));
         });
+    })
+    .await;
+}
+
+/// What Amazon SES writes above a mail from a client.
+fn by_ses(client: &str, mail_from: &str, from: &str) -> String {
+    let raw = format!(
+        "Return-Path: <{mail_from}>\nReceived: from m.bank.example (m.bank.example [{client}])\n by \
+         inbound-smtp.eu-west-1.amazonaws.com with SMTP id abc\n for desk@ours.example;\n Tue, 24 Nov 2026 09:00:00 \
+         +0000 (UTC)\nX-SES-RECEIPT: AEFB\n{}\nhello\n",
+        head("From", from)
+    );
+    raw.replace('\n', "\r\n")
+}
+
+/// A domain that publishes no policy of its own is trusted only where its mail proves to be its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_known_sender_is_taken_where_it_is_verified_and_held_where_it_is_not() {
+    within(LIMIT, async {
+        let (clamd, receiver, dns) = (Clamd::start().await, Receiver::start().await, DnsStub::start().unwrap());
+        dns.txt("bank.example", "v=spf1 ip4:192.0.2.10 -all");
+        dns.txt("other.example", "v=spf1 ip4:192.0.2.66 -all");
+        let keys = format!(
+            "resolver = \"{}\"\ntimeout = \"2s\"\ntrusted_hosts = [\"inbound-smtp.*.amazonaws.com\"]",
+            dns.address()
+        );
+        let config = Config::asking(&clamd, &keys)
+            .destination("hook", &receiver, "/hook", "")
+            .section("senders", "known = [\"bank.example\"]")
+            .section("route", "default = [\"hook\"]");
+        let fleet = Fleet::new(&config);
+        let _local = fleet.local().await;
+        let mail = |name: &str, raw: String| Mail { name: name.into(), raw: raw.into_bytes(), marker: String::new() };
+        let genuine = mail("genuine", by_ses("192.0.2.10", "a@bank.example", "Bank <info@bank.example>"));
+        // SPF passes, for somebody else's domain.
+        let forged = mail("forged", by_ses("192.0.2.66", "a@other.example", "Bank <info@bank.example>"));
+        let stranger = mail("stranger", by_ses("192.0.2.66", "a@other.example", "Other <info@other.example>"));
+        [&genuine, &stranger].into_iter().for_each(|mail| receiver.expect("/hook", mail));
+        let ended = fleet.submit_and_wait(&[genuine.clone(), forged, stranger], LIMIT).await;
+        let ends: Vec<_> = ended.iter().map(|ended| ended.ends[0].end.as_str()).collect();
+        assert_eq!(ends, ["delivered", "quarantined", "delivered"], "{ended:?}");
+        let reason = ended[1].ends[0].reason.as_deref().unwrap_or_default();
+        assert!(reason.contains("known_sender_unverified in header From"), "{reason}");
+        receiver.wait_complete(LIMIT).await.assert_sound();
+
+        let path = fleet.write(&[genuine]).remove(0);
+        let shown = run(&mut fleet.command(&["inspect", path.to_str().unwrap()]), b"").await;
+        assert!(shown.stdout.contains("sender: bank.example") && shown.stdout.contains("spf    pass"), "{shown:?}");
     })
     .await;
 }

@@ -4,8 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::{
-    auth::domain::Domain,
+    announce::SesVerdicts,
+    auth::{Gate, policy::Decision},
     findings::{Action, Policy},
     jobs::SmtpEnvelope,
     mail::{
@@ -13,7 +16,7 @@ use crate::{
         parse::Refusal,
     },
     names::TenantName,
-    sandbox::SandboxError,
+    sandbox::{Sandbox, SandboxError},
     senders::{Protected, Recipients, Senders, pattern::split},
     settings::Settings,
 };
@@ -54,12 +57,25 @@ pub enum Stop {
 pub struct Arrival {
     /// The envelope, without recipients that are left out.
     pub envelope: SmtpEnvelope,
+    /// What SES says of the mail, where it announced it.
+    pub receipt: Option<SesVerdicts>,
     /// How many recipients were left out.
     pub left_out: usize,
     /// What was found about it.
     pub findings: Vec<Finding>,
     /// Why the mail is refused already; there is no need to read it then.
     pub refused: Option<Stop>,
+}
+
+/// What becomes of a mail that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// It goes on.
+    Admitted,
+    /// DNS did not tell who the sender is: it waits.
+    Deferred,
+    /// It goes no further.
+    Stopped(Stop),
 }
 
 impl Admission {
@@ -83,7 +99,7 @@ impl Admission {
 
     /// Looks at the envelope. Only its recipients count, never those in the header, which a hidden one is not among.
     #[must_use]
-    pub fn arrive(&self, tenant: &str, mut envelope: SmtpEnvelope) -> Arrival {
+    pub fn arrive(&self, tenant: &str, mut envelope: SmtpEnvelope, receipt: Option<SesVerdicts>) -> Arrival {
         let mut findings = Vec::new();
         let mut note = |code, severity| findings.push(Finding { code, severity, place: ENVELOPE.to_owned() });
         if envelope.from.as_ref().is_some_and(|from| self.senders.block(tenant, from.expose())) {
@@ -102,24 +118,55 @@ impl Admission {
             note(FindingCode::RecipientLeftOut, Severity::Info);
         }
         let refused = self.ruling(tenant, &findings).0.filter(|stop| matches!(stop, Stop::Reject { .. }));
-        Arrival { envelope, left_out, findings, refused }
+        Arrival { envelope, receipt, left_out, findings, refused }
     }
 
-    /// Rules on a mail that was read: adds what was found about its senders and the tags that the policy gives it.
-    /// Whether it stops here is the answer. `verified` is the domain in `From` if SPF or DKIM passed in alignment with it.
-    #[must_use]
-    pub fn rule(
+    /// Decides about a mail that was read: by all that was found in it, then by who sent it. What is stopped whoever sent
+    /// it is stopped without asking DNS.
+    ///
+    /// # Errors
+    /// Those of the sandbox.
+    pub async fn enter(
         &self,
         tenant: &str,
         arrival: &Arrival,
-        mail: &mut ParsedMail,
-        verified: Option<&Domain>,
-    ) -> Option<Stop> {
-        let of_senders = self.about_senders(tenant, mail, verified);
+        (raw, mail): (&Bytes, &mut ParsedMail),
+        gate: &Gate,
+        sandbox: &Sandbox,
+    ) -> Result<Entry, SandboxError> {
+        if let Some(stop) = self.rule(tenant, arrival, mail) {
+            return Ok(Entry::Stopped(stop));
+        }
+        let held = match gate.pass(mail, raw, &arrival.envelope, arrival.receipt.as_ref(), sandbox).await? {
+            Decision::Defer => return Ok(Entry::Deferred),
+            decision => Stop::of_sender(decision),
+        };
+        Ok(self.verify(tenant, mail).or(held).map_or(Entry::Admitted, Entry::Stopped))
+    }
+
+    /// Rules on a mail that was read, whoever sent it: adds what is found about the envelope and the senders' names, and
+    /// the tags that the policy gives it. The answer is why it stops here, if it does.
+    #[must_use]
+    pub fn rule(&self, tenant: &str, arrival: &Arrival, mail: &mut ParsedMail) -> Option<Stop> {
+        let of_senders = self.about_senders(tenant, mail);
         mail.findings.extend(arrival.findings.iter().cloned().chain(of_senders));
-        let (ruling, tags) = self.ruling(tenant, &mail.findings);
-        mail.tags = tags;
-        ruling
+        self.tag(tenant, mail)
+    }
+
+    /// Rules on a mail that was authenticated: whoever writes as a known domain has to be it. Results that DNS still owes
+    /// are no results: ask when they are there.
+    #[must_use]
+    pub fn verify(&self, tenant: &str, mail: &mut ParsedMail) -> Option<Stop> {
+        let verified = mail.authentication.as_ref().and_then(|results| results.aligned_domain());
+        let is_unverified = |one: &Mailbox| {
+            let domain = split(one.address.expose()).map(|(_, domain)| domain);
+            domain.is_some_and(|domain| self.senders.know(tenant, &domain) && verified != Some(&domain))
+        };
+        if mail.from.iter().any(is_unverified) {
+            let (code, place) = (FindingCode::KnownSenderUnverified, "header From".to_owned());
+            mail.findings.push(Finding { code, severity: Severity::Warning, place });
+        }
+        self.tag(tenant, mail)
     }
 
     /// What one finding does to a tenant's mail.
@@ -128,7 +175,7 @@ impl Admission {
         self.policy.action(tenant, finding)
     }
 
-    fn about_senders(&self, tenant: &str, mail: &ParsedMail, verified: Option<&Domain>) -> Vec<Finding> {
+    fn about_senders(&self, tenant: &str, mail: &ParsedMail) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut note = |code, place: &str| {
             findings.push(Finding { code, severity: Severity::Warning, place: format!("header {place}") });
@@ -144,14 +191,13 @@ impl Admission {
                 note(FindingCode::LookalikeDomain, place);
             }
         }
-        let is_unverified = |one: &Mailbox| {
-            let domain = split(one.address.expose()).map(|(_, domain)| domain);
-            domain.is_some_and(|domain| self.senders.know(tenant, &domain) && verified != Some(&domain))
-        };
-        if mail.from.iter().any(is_unverified) {
-            note(FindingCode::KnownSenderUnverified, "From");
-        }
         findings
+    }
+
+    fn tag(&self, tenant: &str, mail: &mut ParsedMail) -> Option<Stop> {
+        let (stop, tags) = self.ruling(tenant, &mail.findings);
+        mail.tags = tags;
+        stop
     }
 
     fn ruling(&self, tenant: &str, findings: &[Finding]) -> (Option<Stop>, Vec<FindingCode>) {
@@ -170,6 +216,13 @@ impl Stop {
     #[must_use]
     pub fn refused(refusal: &Refusal) -> Self {
         Self::Quarantine { class: "refused", reason: format!("not a mail that can be read: {}", refusal.code) }
+    }
+
+    /// A mail whose sender is not who it says, by the policy for that.
+    #[must_use]
+    pub fn of_sender(decision: Decision) -> Option<Self> {
+        let Decision::Quarantine(class, reason) = decision else { return None };
+        Some(Self::Quarantine { class, reason: reason.to_owned() })
     }
 
     /// A mail that the sandbox does not survive. Other failures of the sandbox say nothing about the mail.

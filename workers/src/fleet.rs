@@ -6,8 +6,10 @@ use shared::{
     audit::AuditKey,
     budget::Budget,
     clamav::pool::{Pool, PoolConfig, Terms},
+    clock::Clock,
     health::{self, AsyncRefresh},
     policy::Policy,
+    queue::Queue,
     runner::{Fleet, Runner, Suspects},
     shutdown::Shutdown,
     stage::Stage,
@@ -17,6 +19,8 @@ use tokio::task::JoinSet;
 
 use crate::{
     admission::Admission,
+    auth::{Gate, dns::DnsError},
+    limiting::Limiting,
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
     sandbox::Sandbox,
@@ -51,6 +55,9 @@ pub enum StartError {
         /// Why.
         error: BuildError,
     },
+    /// DNS.
+    #[error("authentication: {0}")]
+    Dns(#[from] DnsError),
     /// The sandbox's own program.
     #[error("the sandbox cannot be started: {0}")]
     Sandbox(String),
@@ -82,18 +89,25 @@ impl Running {
             suspects: Suspects::default(),
         };
         let clamds = stages.contains(&SCAN).then(|| clamds(settings));
-        serve_operations(settings, plane, &fleet, clamds.clone()).await?;
+        let gauges = Gauges {
+            queues: plane.watched(stages),
+            clock: plane.clock.clone(),
+            budget: fleet.budget.clone(),
+            clamds: clamds.clone(),
+        };
+        serve_operations(settings, gauges, shutdown).await?;
+        let limiting = Arc::new(Limiting::open(settings, plane)?);
         let mut running = Self { runners: JoinSet::new() };
         for row in PIPELINE.iter().filter(|row| stages.contains(&row.stage)) {
             let policy = settings.policy(row);
             match row.stage {
-                PARSE => running.add(parse(settings, plane).await?, policy, plane, &fleet),
+                PARSE => running.add(parse(settings, plane, &limiting).await?, policy, plane, &fleet),
                 SCAN => {
                     let Some(clamds) = &clamds else { continue };
                     running.add(scan(settings, plane, fleet.key.clone(), clamds), policy, plane, &fleet);
                 }
-                ROUTE => running.add(route(settings, plane), policy, plane, &fleet),
-                DELIVER => running.add(deliver(settings, plane)?, policy, plane, &fleet),
+                ROUTE => running.add(route(settings, plane, &limiting), policy, plane, &fleet),
+                DELIVER => running.add(deliver(settings, plane, &limiting)?, policy, plane, &fleet),
                 other => tracing::error!(stage = %other, "a row of the pipeline has no stage"),
             }
         }
@@ -117,7 +131,7 @@ impl Running {
     }
 }
 
-async fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
+async fn parse(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Result<Parse, StartError> {
     Ok(Parse {
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
@@ -125,7 +139,9 @@ async fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> 
         admission: Arc::new(Admission::new(settings)),
         sources: plane.sources.clone(),
         sandbox: Arc::new(start_sandbox(settings).await?),
+        gate: Gate::new(&settings.authentication)?,
         max_mail: settings.limits.max_mail,
+        limiting: Arc::clone(limiting),
     })
 }
 
@@ -138,7 +154,8 @@ pub async fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     // The running program itself, also when its file has been replaced meanwhile.
     let this = PathBuf::from("/proc/self/exe");
     let program = if this.exists() { this } else { std::env::current_exe().map_err(|e| failed(&e))? };
-    let config = settings.sandbox.config(program, settings.parse_limits());
+    let mut config = settings.sandbox.config(program, settings.parse_limits());
+    config.trust = settings.authentication.trust.clone();
     Sandbox::start(config).await.map_err(|e| failed(&e))
 }
 
@@ -172,16 +189,17 @@ pub fn clamds(settings: &Settings) -> Arc<Pool> {
     Arc::new(Pool::start(PoolConfig { terms, ..config }))
 }
 
-fn route(settings: &Settings, plane: &Plane) -> Route {
+fn route(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Route {
     Route {
         blobs: Arc::clone(&plane.blobs),
         state: Arc::clone(&plane.state),
         rules: Arc::clone(&settings.rules),
         policies: Arc::new(settings.scan.policies.clone()),
+        limiting: Arc::clone(limiting),
     }
 }
 
-fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
+fn deliver(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Result<Deliver, StartError> {
     let mut destinations = BTreeMap::new();
     for (name, destination) in &settings.destinations {
         let ready =
@@ -191,28 +209,23 @@ fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
     Ok(Deliver {
         blobs: Arc::clone(&plane.blobs),
         state: Arc::clone(&plane.state),
-        limiter: Arc::clone(&plane.limiter),
+        limiting: Arc::clone(limiting),
         destinations,
     })
 }
 
-async fn serve_operations(
-    settings: &Settings,
-    plane: &Arc<Plane>,
-    fleet: &Fleet,
-    clamds: Option<Arc<Pool>>,
-) -> Result<(), StartError> {
+async fn serve_operations(settings: &Settings, gauges: Gauges, shutdown: &Shutdown) -> Result<(), StartError> {
     let Some(listen) = settings.telemetry.listen else { return Ok(()) };
     let metrics = telemetry::init_metrics().map_err(|error| StartError::Metrics(error.to_string()))?;
-    let gauges = Gauges { plane: Arc::clone(plane), budget: fleet.budget.clone(), clamds };
-    health::serve(listen, metrics, gauges, fleet.shutdown.clone())
+    health::serve(listen, metrics, gauges, shutdown.clone())
         .await
         .map_err(|error| StartError::Operations(listen, error))
 }
 
 /// What is read when metrics are asked for.
 struct Gauges {
-    plane: Arc<Plane>,
+    queues: Vec<(StageName, &'static str, Arc<dyn Queue>)>,
+    clock: Clock,
     budget: Budget,
     clamds: Option<Arc<Pool>>,
 }
@@ -222,14 +235,12 @@ impl AsyncRefresh for Gauges {
     async fn refresh(&self) {
         metric::bytes_in_flight(self.budget.held());
         if let Some(clamds) = &self.clamds {
-            metric::scanner(&clamds.status(), self.plane.clock.now());
+            metric::scanner(&clamds.status(), self.clock.now());
         }
-        for (stage, queues) in &self.plane.queues {
-            for (name, queue) in [("work", &queues.work), ("dead", &queues.dead)] {
-                match queue.depth().await {
-                    Ok(depth) => metric::queue_depth(*stage, name, depth),
-                    Err(error) => tracing::warn!(%stage, %error, "a queue's depth cannot be read"),
-                }
+        for (stage, name, queue) in &self.queues {
+            match queue.depth().await {
+                Ok(depth) => metric::queue_depth(*stage, name, depth),
+                Err(error) => tracing::warn!(%stage, %error, "a queue's depth cannot be read"),
             }
         }
     }

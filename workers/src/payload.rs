@@ -7,6 +7,7 @@ use serde::Serialize;
 use shared::ids::{TenantId, WorkId, hex};
 
 use crate::{
+    auth::{Authentication, header},
     jobs::{DeliverJob, Source},
     mail::{
         facts::Facts,
@@ -41,6 +42,7 @@ pub struct MailProcessed<'a> {
     findings: &'a [Finding],
     tags: &'a [FindingCode],
     intent: Option<&'a Intent>,
+    authentication: Option<Authenticated<'a>>,
     rules: &'a [String],
 }
 
@@ -79,6 +81,20 @@ struct Scan {
     items: Vec<Item>,
     /// Positions of the parts whose content a policy left out, as the items have them.
     withheld: Vec<usize>,
+}
+
+/// The results about the sender, and the same as the value of a header field.
+#[derive(Debug, Serialize)]
+struct Authenticated<'a> {
+    #[serde(flatten)]
+    results: &'a Authentication,
+    header: String,
+}
+
+impl<'a> Authenticated<'a> {
+    fn of(results: &'a Authentication) -> Self {
+        Self { results, header: header::value(results) }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -127,6 +143,7 @@ impl<'a> MailProcessed<'a> {
             findings: &mail.findings,
             tags: &mail.tags,
             intent: mail.intent.as_ref().filter(|intent| bodied || intent.source != IntentSource::Body),
+            authentication: mail.authentication.as_deref().map(Authenticated::of),
             rules: &job.rules,
         }
     }

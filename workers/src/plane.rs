@@ -6,6 +6,7 @@
 //! DIR/queue      the queues, one SQLite file
 //! DIR/blobs      the store: raw mails, ends, quarantine, attachments
 //! DIR/state      what may vanish
+//! DIR/limits     what limits have charged; may vanish
 //! DIR/incoming   mails to be taken in
 //! DIR/audit.key  links audit records; keep it
 //! ```
@@ -28,7 +29,7 @@ use shared::{
     aws,
     blobs::{BlobError, Blobs, dir::DirBlobs, s3::S3Blobs},
     clock::Clock,
-    limit::{Limiter, local::LocalLimiter, redis::RedisLimiter},
+    limit::{LimitError, Limiter, redis::RedisLimiter, sqlite::SqliteLimiter},
     policy::MAX_RECEIVES,
     queue::{
         Queue, QueueError,
@@ -126,6 +127,9 @@ pub enum PlaneError {
     /// The state.
     #[error("the state cannot be opened: {0}")]
     State(#[from] StateError),
+    /// The limiter.
+    #[error("the limits cannot be opened: {0}")]
+    Limits(#[from] LimitError),
 }
 
 impl Plane {
@@ -156,7 +160,7 @@ impl Plane {
             bucket: LOCAL_BUCKET.to_owned(),
             announces: false,
             state: Arc::new(SqliteState::open(&dir.join("state"), clock.clone())?),
-            limiter: Arc::new(LocalLimiter::new(clock.clone())),
+            limiter: Arc::new(SqliteLimiter::open(&dir.join("limits"), clock.clone())?),
             clock,
         })
     }
@@ -210,6 +214,19 @@ impl Plane {
         let queues = self.queues.iter();
         let queues = queues.map(|(s, q)| (*s, StageQueues { work: batched(&q.work), dead: batched(&q.dead) }));
         Settler { queues: Arc::new(queues.collect()), blobs: Arc::clone(&self.blobs) }
+    }
+
+    /// The queues whose depths a process of these stages tells, as (stage, `work` or `dead`, queue). Where every process
+    /// has a role of its own, that is what a stage's role may ask: its own queue. The exporter's may ask for the others.
+    #[must_use]
+    pub fn watched(&self, stages: &[StageName]) -> Vec<(StageName, &'static str, Arc<dyn Queue>)> {
+        let embedded = self.dir.is_some();
+        let mine = self.queues.iter().filter(|(stage, _)| embedded || stages.contains(stage));
+        mine.flat_map(|(stage, queues)| {
+            let dead = embedded.then(|| (*stage, "dead", Arc::clone(&queues.dead)));
+            [(*stage, "work", Arc::clone(&queues.work))].into_iter().chain(dead)
+        })
+        .collect()
     }
 
     /// The key that links audit records: the configured one, or one that is made once, readable by its owner only.

@@ -2,8 +2,10 @@
 //!
 //! A tidy test holds the code, the bucket's lifecycle and the stages' roles to this table.
 
-/// Where raw mail is: the only prefix that objects are announced from.
+/// Where raw mail is that the bucket announces: the only prefix that it announces from.
 pub const RAW: &str = "raw/";
+/// Where SES stores raw mail. Its receipt announces it, which alone knows the SMTP envelope; the bucket does not.
+pub const SES: &str = "ses/";
 
 /// A prefix of keys that the fleet writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +17,8 @@ pub struct Prefix {
 }
 
 /// What the fleet writes beside raw mail.
-pub const OWN: [Prefix; 7] = [
+pub const OWN: [Prefix; 8] = [
+    Prefix { prefix: "inline/", holds: "raw mails that came inside their announcement" },
     Prefix { prefix: "parsed/", holds: "parsed mails too large for a job" },
     Prefix { prefix: "attachments/", holds: "parts of clean mails" },
     Prefix { prefix: "decisions/", holds: "where a mail goes, decided once" },

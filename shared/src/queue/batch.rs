@@ -1,7 +1,9 @@
 //! Batches single operations by ten and by 1 MiB, and retries what failed of a batch.
 //!
-//! Natural batching, without a timer: what waits is flushed at once while there is a free flush, and gathers while
-//! there is none. Each entry has its own result and its own retries; what succeeded is never repeated.
+//! What waits is flushed at once while there is a free flush, and gathers while there is none. Where requests cost
+//! ([`Queue::gather`]) an entry that may gather also waits a few milliseconds for company: until its batch is full, its
+//! time is over, or an entry comes that waits for nobody. Each entry has its own result and its own retries; what
+//! succeeded is never repeated.
 
 mod lane;
 #[cfg(test)]
@@ -30,6 +32,15 @@ struct Backoff {
 const PATIENT: Backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(5) };
 /// For extensions, which race the lease.
 const URGENT: Backoff = Backoff { first: Duration::from_millis(25), longest: Duration::from_millis(500) };
+
+/// Whether an entry waits for others to share its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// It does not, and takes along whoever waits.
+    AtOnce,
+    /// It does, for as long as its queue says.
+    Gather,
+}
 
 impl Backoff {
     async fn wait(self, failures: u32) {
@@ -61,12 +72,20 @@ impl Batcher {
         }
     }
 
-    /// Sends a message, in up to five tries. Dropping the future before its flush sends nothing.
+    /// Sends a message at once, in up to five tries. Dropping the future before its flush sends nothing.
     ///
     /// # Errors
     /// The last try's. After [`QueueError::Unavailable`] the message may have been sent all the same.
     pub async fn send(&self, message: Outgoing) -> Result<(), QueueError> {
-        persist(&self.sends, message, PATIENT, SEND_TRIES).await
+        self.send_at(Pace::AtOnce, message).await
+    }
+
+    /// Sends a message as [`Self::send`] does, at that pace.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_at(&self, pace: Pace, message: Outgoing) -> Result<(), QueueError> {
+        persist(&self.sends, message, pace, PATIENT, SEND_TRIES).await
     }
 
     /// Deletes a message, and keeps trying until `deadline` (the end of its lease).
@@ -74,7 +93,7 @@ impl Batcher {
     /// # Errors
     /// The queue's, or [`QueueError::Unavailable`] at the deadline.
     pub async fn delete(&self, receipt: Receipt, deadline: Instant) -> Result<(), QueueError> {
-        by(deadline, persist(&self.deletes, receipt, PATIENT, u32::MAX)).await
+        by(deadline, persist(&self.deletes, receipt, Pace::Gather, PATIENT, u32::MAX)).await
     }
 
     /// Sets a message's visibility timeout, and keeps trying, at short intervals, until `deadline`.
@@ -89,7 +108,7 @@ impl Batcher {
         visibility: Duration,
         deadline: Instant,
     ) -> Result<(), QueueError> {
-        by(deadline, persist(&self.changes, (receipt, visibility), URGENT, u32::MAX)).await
+        by(deadline, persist(&self.changes, (receipt, visibility), Pace::Gather, URGENT, u32::MAX)).await
     }
 }
 
@@ -98,10 +117,16 @@ async fn by(deadline: Instant, work: impl Future<Output = Result<(), QueueError>
     timeout_at(deadline, work).await.unwrap_or_else(late)
 }
 
-async fn persist<E: Entry>(lane: &Lane<E>, mut entry: E, backoff: Backoff, tries: u32) -> Result<(), QueueError> {
+async fn persist<E: Entry>(
+    lane: &Lane<E>,
+    mut entry: E,
+    pace: Pace,
+    backoff: Backoff,
+    tries: u32,
+) -> Result<(), QueueError> {
     let mut failures = 0;
     loop {
-        let (error, returned) = match lane.submit(entry).await {
+        let (error, returned) = match lane.submit(entry, pace).await {
             Ok(()) => return Ok(()),
             Err(failed) => failed,
         };

@@ -148,6 +148,11 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// its receive count.
     async fn change_visibility(&self, batch: &[(Receipt, Duration)]) -> Vec<Result<(), QueueError>>;
 
+    /// How long an operation may wait for others that can share its request: where requests cost, a few milliseconds.
+    fn gather(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// How much the queue holds.
     async fn depth(&self) -> Result<Depth, QueueError>;
 }

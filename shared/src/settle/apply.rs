@@ -7,9 +7,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Object, Plan, Send, Target, Then};
 use crate::{
-    blobs::{BlobError, Blobs, Condition},
+    blobs::{BlobError, Blobs},
     ids::StageName,
-    queue::{QueueError, Receipt, batch::Batcher},
+    queue::{
+        QueueError, Receipt,
+        batch::{Batcher, Pace},
+    },
 };
 
 /// The queues of a stage.
@@ -54,7 +57,7 @@ pub enum SettleError {
 const WRITE_BACKOFF: Duration = Duration::from_millis(50);
 
 impl Settler {
-    /// Carries out a plan while the lease holds.
+    /// Carries out a plan while the lease holds, its sends at that pace.
     ///
     /// # Errors
     /// When a step failed; nothing after it was done.
@@ -64,11 +67,12 @@ impl Settler {
         from: StageName,
         receipt: Receipt,
         until: Instant,
+        pace: Pace,
     ) -> Result<(), SettleError> {
         let effects = async {
             try_join_all(plan.records.iter().map(|record| self.write(record))).await?;
             fail::fail_point!("settle::after_records");
-            try_join_all(plan.sends.iter().map(|send| self.send(send))).await?;
+            try_join_all(plan.sends.iter().map(|send| self.send(send, pace))).await?;
             fail::fail_point!("settle::after_sends");
             Ok::<_, SettleError>(())
         };
@@ -82,13 +86,13 @@ impl Settler {
         .map_err(SettleError::Settle)
     }
 
-    async fn send(&self, send: &Send) -> Result<(), SettleError> {
+    async fn send(&self, send: &Send, pace: Pace) -> Result<(), SettleError> {
         let queue = match send.to {
             Target::Work(stage) => &self.queues(stage)?.work,
             Target::Dead(stage) => &self.queues(stage)?.dead,
         };
         loop {
-            match queue.send(send.message.clone()).await {
+            match queue.send_at(pace, send.message.clone()).await {
                 // The batcher waited between its tries; the lease says how long to go on.
                 Err(error) if error.is_retryable() => {}
                 done => return done.map_err(SettleError::Send),
@@ -99,7 +103,7 @@ impl Settler {
     async fn write(&self, record: &Object) -> Result<(), SettleError> {
         let mut wait = WRITE_BACKOFF;
         loop {
-            match self.blobs.put(&record.key, record.body.clone().into(), Condition::Always).await {
+            match self.blobs.put(&record.key, record.body.clone().into(), record.condition).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_retryable() => tokio::time::sleep(wait).await,
                 Err(error) => return Err(error.into()),

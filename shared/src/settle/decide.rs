@@ -5,11 +5,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{EndRecord, Object, Plan, QuarantineRecord, Ran, Send, Target, Then, end_key, quarantine_key};
+use super::{
+    DEAD_LETTERED, EndRecord, Object, Plan, QuarantineRecord, Ran, Send, Target, Then, end_key, packed, quarantine_key,
+};
 use crate::{
     audit::{AuditKey, Note},
+    blobs::Condition,
     clock::{later, until},
-    envelope::{self, Attempt, Dead, Envelope, Undecodable, UndecodableBody, VERSION},
+    envelope::{self, Attempt, Dead, Envelope, MAX_JOB, Undecodable, UndecodableBody, VERSION},
     ids::{JobId, StageName, TenantId},
     outcome::{End, Failure, Outcome},
     policy::Policy,
@@ -34,7 +37,7 @@ pub struct Facts<'a> {
 /// How long a suspect waits for its turn.
 const SUSPECT_WAIT: Duration = Duration::from_secs(2);
 
-/// Decides what has to happen to a job.
+/// Decides what has to happen to a job. `envelope` holds the turns that the run left: they go along with every re-send.
 ///
 /// # Errors
 /// Only if an envelope cannot be serialised, which its types exclude; the job is then left to its lease.
@@ -42,29 +45,29 @@ pub fn decide(ran: Ran, envelope: &Envelope, facts: &Facts<'_>) -> Result<Plan, 
     match ran {
         Ran::Finished(outcome) => finished(outcome, envelope, facts),
         Ran::Failed(Failure::Retry { class, reason, after }) => retry(class, &reason, after, envelope, facts),
-        Ran::Failed(Failure::Defer { class, reason, until, reserved }) => {
-            defer(class, &reason, until, reserved, envelope, facts)
-        }
+        Ran::Failed(Failure::Defer { class, reason, until }) => defer(class, &reason, until, envelope, facts),
         Ran::Failed(Failure::Permanent { class, reason }) => dead(class, &reason, envelope, facts),
         Ran::Deadline => retry("deadline", "the run did not end within its deadline", None, envelope, facts),
         Ran::Panicked => retry("panic", "the stage panicked", None, envelope, facts),
         Ran::Crashed => dead("worker_died", "its worker died each time", envelope, facts),
         Ran::Early => {
             let not_before = envelope.not_before.unwrap_or(facts.now);
-            resend(Envelope { not_before: Some(not_before), ..envelope.again() }, until(facts.now, not_before), facts)
-                .map(|send| Plan { sends: vec![send], ..Plan::new("waiting", Then::Delete) })
+            let job = Envelope { not_before: Some(not_before), ..envelope.again() };
+            Plan::new("waiting", Then::Delete).back(&job, until(facts.now, not_before), facts)
         }
-        Ran::Suspect => resend(envelope.again(), SUSPECT_WAIT.mul_f64(0.5 + 0.5 * facts.jitter), facts)
-            .map(|send| Plan { sends: vec![send], ..Plan::new("suspect", Then::Delete) }),
-        Ran::Drained => resend(envelope.again(), Duration::ZERO, facts)
-            .map(|send| Plan { sends: vec![send], ..Plan::new("drained", Then::Delete) }),
-        Ran::NoRoom => resend(envelope.again(), SUSPECT_WAIT.mul_f64(facts.jitter), facts)
-            .map(|send| Plan { sends: vec![send], ..Plan::new("no_room", Then::Delete) }),
-        Ran::Ended => Ok(Plan::new("repeat", Then::Delete)),
+        Ran::Suspect => {
+            let wait = SUSPECT_WAIT.mul_f64(0.5 + 0.5 * facts.jitter);
+            Plan::new("suspect", Then::Delete).back(&envelope.again(), wait, facts)
+        }
+        Ran::Drained => Plan::new("drained", Then::Delete).back(&envelope.again(), Duration::ZERO, facts),
+        Ran::NoRoom => {
+            Plan::new("no_room", Then::Delete).back(&envelope.again(), SUSPECT_WAIT.mul_f64(facts.jitter), facts)
+        }
+        Ran::Ended(record) if record.end == DEAD_LETTERED => dead_again(*record, envelope, facts),
+        Ran::Ended(_) => Ok(Plan::new("repeat", Then::Delete)),
         // A release adds to the receives: it must not make a job that was received before look like a killer.
         Ran::NotStarted if envelope.crashes == 0 => Ok(Plan::new("released", Then::Release)),
-        Ran::NotStarted => resend(envelope.again(), Duration::ZERO, facts)
-            .map(|send| Plan { sends: vec![send], ..Plan::new("released", Then::Delete) }),
+        Ran::NotStarted => Plan::new("released", Then::Delete).back(&envelope.again(), Duration::ZERO, facts),
         Ran::LeaseLost => Ok(Plan::new("lease_lost", Then::Nothing)),
     }
 }
@@ -72,6 +75,21 @@ pub fn decide(ran: Ran, envelope: &Envelope, facts: &Facts<'_>) -> Result<Plan, 
 impl Plan {
     fn new(label: &'static str, then: Then) -> Self {
         Self { records: vec![], sends: vec![], then, events: vec![], label, class: "", reason: String::new() }
+    }
+
+    /// Adds a send. A job that fits no message is stored first, with the records.
+    fn send(mut self, to: Target, envelope: &Envelope, delay: Duration) -> Result<Self, serde_json::Error> {
+        let (body, stored) = packed(envelope)?;
+        self.records.extend(stored);
+        let message = Outgoing { body, delay, group: envelope.tenant.as_str().to_owned() };
+        self.sends.push(Send { to, message });
+        Ok(self)
+    }
+
+    /// Adds a send to the stage itself. Waits longer than the queue's longest delay hop: the job comes back and is sent
+    /// on.
+    fn back(self, envelope: &Envelope, wait: Duration, facts: &Facts<'_>) -> Result<Self, serde_json::Error> {
+        self.send(Target::Work(facts.stage), envelope, wait.min(MAX_DELAY))
     }
 }
 
@@ -87,12 +105,11 @@ fn finished(outcome: Outcome, envelope: &Envelope, facts: &Facts<'_>) -> Result<
         plan.records = records_of(end, &mut envelope, facts)?;
     }
     for hop in outcome.hops {
-        let next = envelope.next(hop.to, &hop.branch, hop.job, facts.now);
-        let message = message(&next, Duration::ZERO)?;
-        if message.body.len() > MAX_BODY {
-            return dead("job_too_large", "the next stage's job does not fit into a message", &envelope, facts);
+        if hop.job.get().len() > MAX_JOB {
+            return dead("job_too_large", "the next stage's job is longer than any that is stored", &envelope, facts);
         }
-        plan.sends.push(Send { to: Target::Work(hop.to), message });
+        let next = envelope.next(hop.to, &hop.branch, hop.job, facts.now);
+        plan = plan.send(Target::Work(hop.to), &next, Duration::ZERO)?;
     }
     Ok(plan)
 }
@@ -128,17 +145,16 @@ fn retry(
         return dead(class, reason, envelope, facts);
     }
     let wait = after.unwrap_or_else(|| facts.policy.backoff.delay(failed, facts.jitter));
-    let mut next = Envelope { attempt: failed, crashes: 0, reserved: false, deferrals: 0, ..envelope.again() };
+    let mut next = Envelope { attempt: failed, crashes: 0, deferrals: 0, ..envelope.again() };
     next.remember(attempt(class, reason, facts));
-    let send = wait_for(next, later(facts.now, wait), facts)?;
-    Ok(Plan { sends: vec![send], class, reason: reason.to_owned(), ..Plan::new("retried", Then::Delete) })
+    let plan = Plan { class, reason: reason.to_owned(), ..Plan::new("retried", Then::Delete) };
+    wait_for(plan, next, later(facts.now, wait), facts)
 }
 
 fn defer(
     class: &'static str,
     reason: &str,
     until: Timestamp,
-    reserved: bool,
     envelope: &Envelope,
     facts: &Facts<'_>,
 ) -> Result<Plan, serde_json::Error> {
@@ -146,12 +162,12 @@ fn defer(
         return dead("expired", reason, envelope, facts);
     }
     let deferrals = envelope.deferrals.saturating_add(1);
-    let mut next = Envelope { crashes: 0, reserved, deferrals, ..envelope.again() };
+    let mut next = Envelope { crashes: 0, deferrals, ..envelope.again() };
     // Forty deferrals for the same reason are one line of history, the latest.
     next.history.pop_if(|last| last.class == class && last.stage == facts.stage.0);
     next.remember(attempt(class, reason, facts));
-    let send = wait_for(next, until, facts)?;
-    Ok(Plan { sends: vec![send], class, reason: reason.to_owned(), ..Plan::new("deferred", Then::Delete) })
+    let plan = Plan { class, reason: reason.to_owned(), ..Plan::new("deferred", Then::Delete) };
+    wait_for(plan, next, until, facts)
 }
 
 fn dead(class: &'static str, reason: &str, envelope: &Envelope, facts: &Facts<'_>) -> Result<Plan, serde_json::Error> {
@@ -166,8 +182,18 @@ fn dead(class: &'static str, reason: &str, envelope: &Envelope, facts: &Facts<'_
         class: class.to_owned(),
         reason: reason.to_owned(),
     });
-    let sends = vec![Send { to: Target::Dead(facts.stage), message: message(&letter, Duration::ZERO)? }];
-    Ok(Plan { records, sends, class, reason: reason.to_owned(), ..Plan::new("dead_lettered", Then::Delete) })
+    let plan = Plan { records, class, reason: reason.to_owned(), ..Plan::new("dead_lettered", Then::Delete) };
+    plan.send(Target::Dead(facts.stage), &letter, Duration::ZERO)
+}
+
+/// The letter once more, since nothing tells whether it was sent after its record was written. Both have one id.
+fn dead_again(record: EndRecord, envelope: &Envelope, facts: &Facts<'_>) -> Result<Plan, serde_json::Error> {
+    let EndRecord { at, class, reason, .. } = record;
+    let (class, reason) = (class.unwrap_or_default(), reason.unwrap_or_default());
+    let mut letter = envelope.again();
+    letter.remember(Attempt { at, stage: facts.stage.0.to_owned(), class: class.clone(), reason: reason.clone() });
+    letter.dead = Some(Dead { at, stage: facts.stage.0.to_owned(), class, reason });
+    Plan::new("repeat", Then::Delete).send(Target::Dead(facts.stage), &letter, Duration::ZERO)
 }
 
 /// Decides what has to happen to a body that is no job: the dead-letter queue, after one receive.
@@ -183,7 +209,7 @@ pub fn undecodable(body: &str, reason: &str, facts: &Facts<'_>) -> Result<Plan, 
     if wrapped.len() > MAX_BODY {
         let key = format!("undecodable/{}", JobId::derive(&[body.as_bytes()]));
         wrapped = wrap(UndecodableBody::Stored(key.clone()))?;
-        plan.records.push(Object { key, body: body.as_bytes().to_vec() });
+        plan.records.push(Object { key, body: body.as_bytes().to_vec(), condition: Condition::Always });
     }
     let message =
         Outgoing { body: wrapped, delay: Duration::ZERO, group: TenantId::default_tenant().as_str().to_owned() };
@@ -196,27 +222,22 @@ pub fn undecodable(body: &str, reason: &str, facts: &Facts<'_>) -> Result<Plan, 
 /// # Errors
 /// Only if a job cannot be serialised.
 pub fn adopted(jobs: &[Envelope], facts: &Facts<'_>) -> Result<Plan, serde_json::Error> {
-    let sends = jobs.iter().map(|job| resend(job.clone(), Duration::ZERO, facts)).collect::<Result<_, _>>()?;
-    let label = if jobs.is_empty() { "ignored" } else { "split" };
-    Ok(Plan { sends, ..Plan::new(label, Then::Delete) })
+    let plan = Plan::new(if jobs.is_empty() { "ignored" } else { "split" }, Then::Delete);
+    jobs.iter().try_fold(plan, |plan, job| plan.back(job, Duration::ZERO, facts))
 }
 
-/// Waits longer than the queue's longest delay hop: the job comes back and is sent on.
-fn wait_for(mut envelope: Envelope, not_before: Timestamp, facts: &Facts<'_>) -> Result<Send, serde_json::Error> {
+fn wait_for(
+    plan: Plan,
+    mut envelope: Envelope,
+    not_before: Timestamp,
+    facts: &Facts<'_>,
+) -> Result<Plan, serde_json::Error> {
     envelope.not_before = Some(not_before);
-    resend(envelope, until(facts.now, not_before), facts)
-}
-
-fn resend(envelope: Envelope, wait: Duration, facts: &Facts<'_>) -> Result<Send, serde_json::Error> {
-    Ok(Send { to: Target::Work(facts.stage), message: message(&envelope, wait.min(MAX_DELAY))? })
-}
-
-fn message(envelope: &Envelope, delay: Duration) -> Result<Outgoing, serde_json::Error> {
-    Ok(Outgoing { body: envelope.encode()?, delay, group: envelope.tenant.as_str().to_owned() })
+    plan.back(&envelope, until(facts.now, not_before), facts)
 }
 
 fn object(key: String, record: &impl Serialize) -> Result<Object, serde_json::Error> {
-    Ok(Object { key, body: serde_json::to_vec(record)? })
+    Ok(Object { key, body: serde_json::to_vec(record)?, condition: Condition::Always })
 }
 
 fn attempt(class: &str, reason: &str, facts: &Facts<'_>) -> Attempt {

@@ -46,6 +46,8 @@ pub struct EndRecord {
     pub audit: Vec<audit::Record>,
 }
 
+/// The [`EndRecord::end`] of a dead letter.
+pub const DEAD_LETTERED: &str = "dead_lettered";
 /// The [`EndRecord::end`] of a dead letter that is on its way again: its branch is open, and its next end takes the place.
 pub const REQUEUED: &str = "requeued";
 
@@ -103,7 +105,7 @@ impl EndRecord {
     #[must_use]
     pub fn of_dead(envelope: &Envelope, stage: StageName, class: &str, reason: &str, now: Timestamp) -> Self {
         let (class, reason) = (Some(class.to_owned()), Some(reason.to_owned()));
-        Self { class, reason, ..Self::new(envelope, stage, "dead_lettered", now) }
+        Self { class, reason, ..Self::new(envelope, stage, DEAD_LETTERED, now) }
     }
 
     fn new(envelope: &Envelope, stage: StageName, end: &str, now: Timestamp) -> Self {

@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use super::{EndRecord, Facts, Plan, QuarantineRecord, Ran, Target, Then, adopted, decide, undecodable};
 use crate::{
     audit::{AuditKey, Note},
+    blobs::{BlobError, Blobs, Condition},
+    claim::ClaimError,
     clock::later,
-    envelope::{DeadLetter, Envelope, MAX_HISTORY, Origin, UndecodableBody},
+    envelope::{Carried, DeadLetter, DecodeError, Envelope, MAX_HISTORY, MAX_JOB, Origin, UndecodableBody},
     ids::{StageName, TenantId, WorkId},
     outcome::{End, Failure, Hop, Outcome},
     policy::{Backoff, Policy},
@@ -201,18 +203,16 @@ fn a_deferral_past_its_age_is_a_dead_letter() {
 }
 
 #[test]
-fn a_reserved_turn_is_kept_while_the_stage_keeps_it_and_gone_once_used() {
+fn turns_are_kept_with_every_resend_and_gone_at_the_next_stage() {
     let bench = Bench::new();
-    let plan = bench.decide(Ran::Failed(Failure::turn("rate_limited", "its turn", bench.now)), &bench.job());
-    let (_, reserved, _) = only(&plan);
-    assert!(reserved.reserved);
-    let keep = Failure::Defer { class: "busy", reason: "busy".into(), until: bench.now, reserved: true };
-    let plan = bench.decide(Ran::Failed(keep), &reserved);
-    let (_, reserved, _) = only(&plan);
-    assert_eq!((reserved.reserved, reserved.deferrals), (true, 2));
-    for used in [Failure::retry("refused", "500"), Failure::defer("throttled", "429", bench.now)] {
-        assert!(!only(&bench.decide(Ran::Failed(used), &reserved)).1.reserved);
+    let job = Envelope { turns: ["senders".to_owned()].into(), ..bench.job() };
+    let failures = [Failure::defer("over_limit", "its turn", bench.now), Failure::retry("refused", "500")];
+    for ran in failures.map(Ran::Failed).into_iter().chain([Ran::Drained, Ran::Early, Ran::Panicked, Ran::NoRoom]) {
+        let plan = bench.decide(ran, &job);
+        assert_eq!(only(&plan).1.turns, job.turns, "{}", plan.label);
     }
+    let plan = bench.decide(Ran::Finished(Outcome::hop(hop(""))), &job);
+    assert!(only(&plan).1.turns.is_empty());
 }
 
 #[test]
@@ -226,7 +226,13 @@ fn a_drained_job_gets_its_attempt_back_a_waiting_one_is_released_and_a_lost_one_
     assert_eq!((plan.label, only(&plan).1.crashes, plan.then), ("released", 1, Then::Delete));
     let plan = bench.decide(Ran::NoRoom, &bench.job());
     assert_eq!((plan.label, only(&plan).1.attempt, plan.then), ("no_room", 1, Then::Delete));
-    let endings = [(Ran::NotStarted, Then::Release), (Ran::LeaseLost, Then::Nothing), (Ran::Ended, Then::Delete)];
+    let delivered =
+        EndRecord { end: "delivered".to_owned(), ..EndRecord::of_dead(&bench.job(), HERE, "", "", bench.now) };
+    let endings = [
+        (Ran::NotStarted, Then::Release),
+        (Ran::LeaseLost, Then::Nothing),
+        (Ran::Ended(Box::new(delivered)), Then::Delete),
+    ];
     for (ran, then) in endings {
         let plan = bench.decide(ran, &fresh);
         assert_eq!((plan.records.len(), plan.sends.len(), plan.then), (0, 0, then));
@@ -283,10 +289,66 @@ fn a_run_may_say_which_work_it_was() {
     assert_eq!(plan.records[1].key, "ends/known/here");
 }
 
-#[test]
-fn a_job_that_fits_no_message_is_a_dead_letter_not_a_loop() {
+/// A job that fits no message by itself, and what a store does with a plan's records.
+fn large() -> Hop {
+    Hop { job: raw(&format!("\"{}\"", "x".repeat(MAX_BODY))), ..hop("") }
+}
+
+#[tokio::test]
+async fn a_job_that_fits_no_message_goes_by_a_stored_claim_through_every_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = crate::blobs::dir::DirBlobs::open(dir.path()).unwrap();
     let bench = Bench::new();
-    let big = Hop { job: raw(&format!("\"{}\"", "x".repeat(MAX_BODY))), ..hop("") };
+    let mut plan = bench.decide(Ran::Finished(Outcome::hop(large())), &bench.job());
+    let after = [
+        Ran::Failed(Failure::retry("again", "once more")),
+        Ran::Failed(Failure::turn("rate_limited", "its turn", bench.now)),
+        Ran::Drained,
+        Ran::Early,
+        Ran::Crashed,
+        Ran::Failed(Failure::permanent("object_missing", "no such object")),
+    ];
+    let mut after = after.into_iter();
+    loop {
+        let [claim] = plan.records.iter().filter(|r| r.key.starts_with("claims/")).collect::<Vec<_>>()[..] else {
+            panic!("{plan:?}")
+        };
+        assert_eq!((claim.body.len(), claim.condition), (MAX_BODY + 2, Condition::IfAbsent));
+        blobs.put(&claim.key, claim.body.clone().into(), claim.condition).await.unwrap();
+        let (_, mut job, _) = only(&plan);
+        assert!(plan.sends[0].message.body.len() < 2000);
+        assert_eq!(job.job::<String>(), Err(DecodeError::Apart));
+        job.load(&blobs).await.unwrap();
+        assert_eq!(job.job::<String>().unwrap().len(), MAX_BODY);
+        let Some(next) = after.next() else { break };
+        plan = bench.decide(next, &job);
+    }
+    assert_eq!(blobs.list("claims/", None, 10).await.unwrap().keys.len(), 1, "every copy refers to the same object");
+}
+
+#[tokio::test]
+async fn a_stored_job_that_is_not_what_was_stored_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = crate::blobs::dir::DirBlobs::open(dir.path()).unwrap();
+    let bench = Bench::new();
+    let plan = bench.decide(Ran::Finished(Outcome::hop(large())), &bench.job());
+    let (_, mut job, _) = only(&plan);
+    assert_eq!(job.load(&blobs).await, Err(ClaimError::Store(BlobError::NotFound)));
+    let mut other = plan.records[0].body.clone();
+    other[7] = b'y';
+    for wrong in [other, plan.records[0].body[..100].to_vec(), [&plan.records[0].body[..], b" "].concat()] {
+        blobs.put(&plan.records[0].key, wrong.into(), Condition::Always).await.unwrap();
+        assert_eq!(job.load(&blobs).await, Err(ClaimError::Mismatch));
+    }
+    let still = bench.decide(Ran::Failed(Failure::permanent("job_damaged", "not what was claimed")), &job);
+    assert!(matches!(letter(&still).job, Carried::Stored(_)), "the letter goes on referring to it");
+    assert!(still.records.iter().all(|record| !record.key.starts_with("claims/")));
+}
+
+#[test]
+fn a_job_that_fits_no_object_either_is_a_dead_letter_not_a_loop() {
+    let bench = Bench::new();
+    let big = Hop { job: raw(&format!("\"{}\"", "x".repeat(MAX_JOB))), ..hop("") };
     let plan = bench.decide(Ran::Finished(Outcome::hop(big)), &bench.job());
     assert_eq!(letter(&plan).dead.map(|d| d.class), Some("job_too_large".to_owned()));
 }

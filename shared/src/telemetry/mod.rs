@@ -55,9 +55,10 @@ pub fn init_logs(filter: &str, format: LogFormat) -> Result<(), ParseError> {
 }
 
 /// Whether an event may be logged whatever the filter says: the AWS SDK traces whole requests and answers, and with them
-/// jobs, mails and signatures.
+/// jobs, mails and signatures; the resolver tells every name that it asks about, and those come from mails.
 pub(crate) fn is_loggable(metadata: &Metadata<'_>) -> bool {
-    *metadata.level() != Level::TRACE || !metadata.target().starts_with("aws_")
+    let target = metadata.target();
+    !target.starts_with("hickory_") && (*metadata.level() != Level::TRACE || !target.starts_with("aws_"))
 }
 
 /// Starts collecting metrics; the handle renders them in the Prometheus text format.

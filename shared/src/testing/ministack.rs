@@ -150,13 +150,17 @@ impl Drop for Ministack {
 
 /// What an SDK needs to talk to an emulator at `endpoint`, such as a proxy before ministack.
 pub fn sdk_config(endpoint: &str) -> SdkConfig {
+    sdk_config_as(endpoint, "test", "test", None)
+}
+
+/// The same as somebody: an access key, its secret and, of a role that was assumed, the session's token.
+pub fn sdk_config_as(endpoint: &str, key: &str, secret: &str, token: Option<&str>) -> SdkConfig {
+    let credentials = Credentials::new(key, secret, token.map(str::to_owned), None, "testing");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static(REGION))
         .endpoint_url(endpoint)
-        .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(Credentials::new(
-            "test", "test", None, None, "testing",
-        )))
+        .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(credentials))
         .build()
 }
 

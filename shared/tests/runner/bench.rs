@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 use shared::{
     audit::AuditKey,
-    blobs::{Blobs, dir::DirBlobs},
+    blobs::{Blobs, Condition, dir::DirBlobs},
     budget::Budget,
     clock::Clock,
     envelope::{DeadLetter, Envelope, Origin},
@@ -112,6 +112,8 @@ impl Bench {
             inner: queues.queue("here", None).unwrap(),
             receipts: Mutex::default(),
             asked: Mutex::default(),
+            polls: Mutex::default(),
+            latency: Mutex::default(),
         });
         let (dead, there) = (queues.queue("here-dlq", None).unwrap(), queues.queue("there", None).unwrap());
         let of = |work: Arc<dyn Queue>| StageQueues { work: Batcher::new(work), dead: Batcher::new(Arc::clone(&dead)) };
@@ -154,6 +156,21 @@ impl Bench {
         self.here.inner.send(&[message]).await.pop().unwrap().unwrap();
     }
 
+    /// Writes an object, as a settlement does.
+    pub(crate) async fn write(&self, key: &str, body: Vec<u8>) {
+        self.fleet.settler.blobs.put(key, body.into(), Condition::Always).await.unwrap();
+    }
+
+    /// Waits until the stage has no job left.
+    pub(crate) async fn settled(&self) {
+        let wait = async {
+            while self.here.inner.depth().await.unwrap().total() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap();
+    }
+
     /// The next dead letter.
     pub(crate) async fn letter(&self) -> DeadLetter {
         DeadLetter::decode(&next(&*self.dead).await.body)
@@ -192,6 +209,37 @@ pub(crate) struct Watched {
     pub(crate) receipts: Mutex<Vec<Receipt>>,
     /// The visibility of every receive.
     pub(crate) asked: Mutex<Vec<Duration>>,
+    pub(crate) polls: Mutex<Polls>,
+    /// How long a receive takes beside its wait. With one the queue is like SQS also in that it ends no poll early.
+    pub(crate) latency: Mutex<Duration>,
+}
+
+/// Receives under way, and what they ask for.
+#[derive(Debug, Default)]
+pub(crate) struct Polls {
+    pub(crate) now: usize,
+    /// Most at once.
+    pub(crate) most: usize,
+    /// Those that brought nothing.
+    pub(crate) empty: usize,
+    /// Messages that may be brought or are held.
+    leased: usize,
+    pub(crate) most_leased: usize,
+}
+
+impl Polls {
+    fn begin(&mut self, max: usize) {
+        self.now += 1;
+        self.leased += max;
+        self.most = self.most.max(self.now);
+        self.most_leased = self.most_leased.max(self.leased);
+    }
+
+    fn end(&mut self, max: usize, brought: usize) {
+        self.now -= 1;
+        self.leased -= max - brought;
+        self.empty += usize::from(brought == 0);
+    }
 }
 
 #[async_trait]
@@ -212,12 +260,20 @@ impl Queue for Watched {
         stop: &CancellationToken,
     ) -> Result<Vec<Received>, QueueError> {
         self.asked.lock().unwrap().push(visibility);
-        let received = self.inner.receive(max, wait, visibility, stop).await?;
+        self.polls.lock().unwrap().begin(max);
+        let latency = *self.latency.lock().unwrap();
+        tokio::time::sleep(latency).await;
+        let deaf = CancellationToken::new();
+        let stop = if latency.is_zero() { stop } else { &deaf };
+        let received = self.inner.receive(max, wait, visibility, stop).await;
+        self.polls.lock().unwrap().end(max, received.as_ref().map_or(0, Vec::len));
+        let received = received?;
         self.receipts.lock().unwrap().extend(received.iter().map(|message| message.receipt.clone()));
         Ok(received)
     }
 
     async fn delete(&self, batch: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        self.polls.lock().unwrap().leased -= batch.len();
         self.inner.delete(batch).await
     }
 

@@ -2,16 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use shared::{
-    envelope::DeadLetter,
+    envelope::{DeadLetter, Envelope},
     outcome::Failure,
     policy::{Backoff, Policy},
     queue::Queue,
+    settle::{EndRecord, end_key},
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::bench::{Bench, PATIENCE, POLICY, next, onward};
+use crate::bench::{Bench, HERE, PATIENCE, POLICY, next, onward};
 
 /// Tells when the run that holds it is dropped.
 struct Dropped(mpsc::UnboundedSender<()>);
@@ -121,6 +123,47 @@ async fn a_job_that_its_worker_never_settled_ends_as_worker_died_and_its_neighbo
     assert_eq!(letter.dead.map(|dead| dead.class), Some("worker_died".to_owned()));
     assert_eq!(bench.passed().await.work.as_str(), "w2");
     bench.stop(runner).await;
+}
+
+/// A job whose worker died after it wrote this end, and what became of it: whether it ran, and its letter.
+async fn after_a_death(end: Option<fn(&Envelope) -> EndRecord>) -> (u32, Bench) {
+    let bench = Bench::new();
+    bench.submit(1).await;
+    let never = CancellationToken::new();
+    let died = bench.here.inner.receive(1, PATIENCE, Duration::from_millis(1), &never).await.unwrap().pop().unwrap();
+    if let Some(end) = end {
+        let record = end(&Envelope::decode(&died.body).unwrap());
+        bench.write(&end_key(&record.work, HERE, ""), serde_json::to_vec(&record).unwrap()).await;
+    }
+    let runner = bench.start(POLICY, |_| async { onward() });
+    bench.settled().await;
+    bench.stop(runner).await;
+    (bench.runs(), bench)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_was_written_before_the_worker_died_stands() {
+    let (runs, bench) = after_a_death(None).await;
+    assert_eq!((runs, bench.there.depth().await.unwrap().total()), (1, 1), "without one it runs");
+
+    let quarantined =
+        |job: &Envelope| EndRecord { end: "quarantined".into(), ..EndRecord::of_requeue(job, HERE, Timestamp::now()) };
+    let (runs, bench) = after_a_death(Some(quarantined)).await;
+    assert_eq!((runs, bench.there.depth().await.unwrap().total()), (0, 0));
+
+    let (runs, bench) = after_a_death(Some(|job| EndRecord::of_dead(job, HERE, "gone", "410", Timestamp::now()))).await;
+    let DeadLetter::Job(letter) = bench.letter().await else { panic!() };
+    assert_eq!(
+        (runs, letter.dead.map(|dead| dead.class)),
+        (0, Some("gone".to_owned())),
+        "the letter may not be sent yet"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_was_sent_back_is_not_taken_for_ended_when_its_worker_dies() {
+    let (runs, bench) = after_a_death(Some(|job| EndRecord::of_requeue(job, HERE, Timestamp::now()))).await;
+    assert_eq!((runs, bench.there.depth().await.unwrap().total()), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,4 +6,5 @@ mod auto;
 mod bench;
 mod leases;
 mod outcomes;
+mod pollers;
 mod stopping;

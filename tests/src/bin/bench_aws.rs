@@ -1,7 +1,7 @@
 //! `make bench-aws`: the requests to SQS and S3 that a mail of 20 KB without attachments costs under load, counted
 //! before the emulator, and their price.
 //!
-//! Prints figures beside their goals and judges none of them.
+//! Prints figures beside their goals and judges none of them. An argument says how many mails.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -31,8 +31,9 @@ async fn main() {
     let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], scene.cloud.port()))).await.unwrap();
     let fleet = Fleet::new(&scene.config(LEASE, &proxy.endpoint()));
     let mut source = Mails::new("bench", seeded("bench-aws"));
+    let count = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or_else(|| scale(500, 5000));
     let body = "twenty kilobytes of text, line after line, and no attachment\r\n".repeat(320);
-    let mails: Vec<Mail> = (0..scale(500, 5000)).map(|_| source.with_text(&body)).collect();
+    let mails: Vec<Mail> = (0..count).map(|_| source.with_text(&body)).collect();
     println!("{} mails of {} bytes wait; one process starts", mails.len(), mails[0].raw.len());
     scene.send(&mails).await;
     let worker = fleet.workers(1).await;

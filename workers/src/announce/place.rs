@@ -57,10 +57,11 @@ impl SesMessageId {
         &self.0
     }
 
-    /// The key that a mail with this id is stored under when it came inline.
+    /// The key that a mail with this id is stored under when it came inline. Not under `raw/`: the bucket would announce
+    /// it again, without its SMTP envelope.
     #[must_use]
     pub fn key(&self) -> String {
-        format!("raw/ses/{}", self.0)
+        format!("inline/{}", self.0)
     }
 
     pub(super) fn of(field: &Field<'_>) -> Result<Self, AnnounceError> {

@@ -161,7 +161,7 @@ fn inline_content_is_taken_in_either_encoding() {
         let found = inline(&with(sample, "/content", content));
         assert_eq!(found.raw.expose(), raw.as_bytes());
         assert_eq!(found.message.as_str(), "d6iitobk75ur44p8kdnnp7g2n800");
-        assert_eq!(found.message.key(), "raw/ses/d6iitobk75ur44p8kdnnp7g2n800");
+        assert_eq!(found.message.key(), "inline/d6iitobk75ur44p8kdnnp7g2n800");
         assert_eq!(found.envelope.to[0].expose(), "orders@inbound.example.org");
         shared::blobs::check_key(&found.message.key()).unwrap();
     }

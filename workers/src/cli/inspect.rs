@@ -3,6 +3,7 @@
 mod facts;
 mod forecast;
 mod report;
+mod senders;
 mod tree;
 
 use std::{
@@ -18,7 +19,8 @@ use shared::{ids::TenantId, pii::Pii};
 
 use super::{ConfigArg, boot, error::CommandError, output};
 use crate::{
-    admission::{Admission, Stop},
+    admission::{Admission, Entry, Stop},
+    auth::Gate,
     content::RawMail,
     findings::Action,
     fleet, intake,
@@ -105,7 +107,7 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
     let envelope = SmtpEnvelope { from: args.from.as_ref().map(bare), to: args.to.iter().map(bare).collect() };
     let tenant = settings.tenants.of(&envelope);
     let admission = Admission::new(settings);
-    let arrival = admission.arrive(tenant.as_str(), envelope);
+    let arrival = admission.arrive(tenant.as_str(), envelope, None);
     let sandbox = fleet::start_sandbox(settings).await.map_err(CommandError::failed)?;
     let mut inspection = Inspection::new(tenant, arrival.envelope.clone());
     let mut mail = match sandbox.parse(raw.clone(), arrival.envelope.to.clone()).await {
@@ -116,13 +118,21 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
             return Ok(inspection.stopped(&stop));
         }
     };
-    let stop = admission.rule(inspection.tenant.as_str(), &arrival, &mut mail, None);
+    let gate = Gate::new(&settings.authentication).map_err(CommandError::failed)?;
+    let tenant = inspection.tenant.as_str();
+    let entry = admission.enter(tenant, &arrival, (&raw, &mut mail), &gate, &sandbox).await;
+    let entry = entry.map_err(CommandError::failed)?;
+    if mail.authentication.is_none() {
+        // The fleet does not ask about the sender of a mail that it stops; whoever looks at it may want to know.
+        let _ = gate.pass(&mut mail, &raw, &arrival.envelope, None, &sandbox).await.map_err(CommandError::failed)?;
+    }
     let judged = |finding: Finding| Judged { action: admission.action(inspection.tenant.as_str(), &finding), finding };
     inspection.findings = mail.findings.iter().cloned().map(judged).collect();
     // A mail that the envelope refuses is not read in the fleet; here it is shown all the same.
-    match arrival.refused.or(stop) {
-        Some(stop) => Ok(Inspection { mail: Some(mail), ..inspection.stopped(&stop) }),
-        None => Ok(inspection.scanned_and_routed(settings, raw, mail).await),
+    match arrival.refused.map_or(entry, Entry::Stopped) {
+        Entry::Stopped(stop) => Ok(Inspection { mail: Some(mail), ..inspection.stopped(&stop) }),
+        Entry::Deferred => Ok(Inspection { mail: Some(mail), end: Forecast::deferred(), ..inspection }),
+        Entry::Admitted => Ok(inspection.scanned_and_routed(settings, raw, mail).await),
     }
 }
 

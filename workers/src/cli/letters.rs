@@ -12,12 +12,15 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::{
     blobs::{self, Blobs},
-    envelope::{Attempt, DeadLetter, Envelope, UndecodableBody},
+    envelope::{Attempt, Carried, DeadLetter, Envelope, UndecodableBody},
     ids::{JobId, StageName},
+    settle::packed,
 };
 
 pub(in crate::cli) use self::{
@@ -28,7 +31,7 @@ pub(in crate::cli) use self::{
     snapshot::{Need, snapshot},
     summary::{Place, Summary},
 };
-use super::error::CommandError;
+use super::{error::CommandError, output};
 
 /// A dead letter.
 #[derive(Debug)]
@@ -44,6 +47,21 @@ impl Letter {
         Self { stage, summary: Summary::of(stage, id(&content), &content), content }
     }
 
+    /// The letter in a body, with a job that is stored apart. One that cannot be read is left where it is: the letter
+    /// can still be listed, sent back and deleted.
+    pub(in crate::cli) async fn open(stage: StageName, body: &str, blobs: &dyn Blobs) -> Self {
+        let mut letter = Self::new(stage, body);
+        let (DeadLetter::Job(envelope) | DeadLetter::WorkerDied(envelope)) = &mut letter.content else { return letter };
+        if !matches!(envelope.job, Carried::Stored(_)) {
+            return letter;
+        }
+        if let Err(error) = envelope.load(blobs).await {
+            output::note(format_args!("the job of letter {}: {error}", letter.summary.id));
+        }
+        letter.summary = Summary::of(stage, letter.summary.id, &letter.content);
+        letter
+    }
+
     /// The job's envelope, if the letter is a job.
     pub(in crate::cli) const fn envelope(&self) -> Option<&Envelope> {
         envelope(&self.content)
@@ -54,7 +72,11 @@ impl Letter {
     pub(in crate::cli) async fn again(&self, blobs: &dyn Blobs, now: Timestamp) -> Result<String, CommandError> {
         match &self.content {
             DeadLetter::Job(envelope) | DeadLetter::WorkerDied(envelope) => {
-                self.fresh(envelope, now).encode().map_err(CommandError::failed)
+                let (body, stored) = packed(&self.fresh(envelope, now)).map_err(CommandError::failed)?;
+                if let Some(claim) = stored {
+                    blobs.put(&claim.key, claim.body.into(), claim.condition).await.map_err(CommandError::failed)?;
+                }
+                Ok(body)
             }
             DeadLetter::Undecodable(letter) => match &letter.body {
                 UndecodableBody::Inline(body) => Ok(body.expose().clone()),
@@ -69,7 +91,7 @@ impl Letter {
             attempt: 0,
             crashes: 0,
             deferrals: 0,
-            reserved: false,
+            turns: BTreeSet::new(),
             stage_since: now,
             dead: None,
             ..envelope.again()
@@ -98,7 +120,7 @@ impl Letter {
     pub(in crate::cli) async fn content(&self, blobs: &dyn Blobs) -> Result<Value, CommandError> {
         match &self.content {
             DeadLetter::Job(envelope) | DeadLetter::WorkerDied(envelope) => {
-                serde_json::from_str(envelope.job.expose().get()).map_err(CommandError::failed)
+                envelope.job().map_err(CommandError::failed)
             }
             DeadLetter::Undecodable(_) | DeadLetter::Foreign(_) => {
                 self.again(blobs, Timestamp::UNIX_EPOCH).await.map(Value::String)

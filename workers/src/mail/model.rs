@@ -10,6 +10,7 @@ use shared::pii::Pii;
 use super::decode::PartAddress;
 use super::facts::Facts;
 use super::sanitise::Removed;
+use crate::auth::{Authentication, Evidence};
 
 /// Length and SHA-256 of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +69,12 @@ pub struct ParsedMail {
     pub tags: Vec<FindingCode>,
     /// The command that the mail carries, if it carries one.
     pub intent: Option<Intent>,
+    /// What authentication starts from. Only between the child and the parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Box<Evidence>>,
+    /// Who the sender is, as far as that is known. Written by the parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Box<Authentication>>,
 }
 
 /// An address with its display name.

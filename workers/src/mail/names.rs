@@ -70,7 +70,7 @@ fn shorten(name: String) -> String {
         return name;
     }
     let extension = name.rfind('.').and_then(|dot| name.get(dot..)).filter(|e| e.len() <= MAX_EXTENSION).unwrap_or("");
-    format!("{}{extension}", cut(&name, MAX_NAME - extension.len()))
+    format!("{}{extension}", cut(&name, MAX_NAME - extension.len())).trim_end().to_owned()
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 use thiserror::Error;
 
+use crate::auth::evidence::{Evidence, Trust};
+
 use super::fields::{self, mailboxes};
 use super::findings::Findings;
 use super::limits::Limits;
@@ -48,6 +50,19 @@ pub enum RefusalCode {
 /// # Errors
 /// A [`Refusal`] where there is no mail in the bytes.
 pub fn parse(raw: &[u8], limits: &Limits, recipients: &[Pii<String>]) -> Result<ParsedMail, Refusal> {
+    parse_trusting(raw, limits, recipients, &Trust::default())
+}
+
+/// Parses a mail whose header some server's words in `trust` may stand in.
+///
+/// # Errors
+/// A [`Refusal`] where there is no mail in the bytes.
+pub fn parse_trusting(
+    raw: &[u8],
+    limits: &Limits,
+    recipients: &[Pii<String>],
+    trust: &Trust,
+) -> Result<ParsedMail, Refusal> {
     let section = header_section(raw, limits)?;
     let message = parser(limits).parse(raw).ok_or_else(|| refusal(RefusalCode::NotAMail, "headers"))?;
     let mut findings = Findings::default();
@@ -56,7 +71,8 @@ pub fn parse(raw: &[u8], limits: &Limits, recipients: &[Pii<String>]) -> Result<
     bytes::check(&message, section.len(), &mut findings);
     delimiters::check(&message, &mut findings);
     file_names::check(&message, &mut findings);
-    Ok(assemble(&message, limits, recipients, findings))
+    let evidence = Evidence::collect(&message.headers(), message.headers().from(), trust);
+    Ok(ParsedMail { evidence: Some(Box::new(evidence)), ..assemble(&message, limits, recipients, findings) })
 }
 
 fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], mut findings: Findings) -> ParsedMail {
@@ -94,6 +110,8 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
         html_removed: bodies.removed,
         findings: findings.into_vec(),
         tags: Vec::new(),
+        evidence: None,
+        authentication: None,
     }
 }
 

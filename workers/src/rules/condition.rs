@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Facts, Glob};
+use crate::auth::Authentication;
 
 /// Which mails a rule is for.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +50,16 @@ pub enum Field {
     Finding,
     /// The code of each finding that the policy does not simply accept.
     Tag,
+    /// SPF's result.
+    Spf,
+    /// The result of each DKIM signature; `none` without one.
+    Dkim,
+    /// DMARC's result.
+    Dmarc,
+    /// The result of the ARC chain.
+    Arc,
+    /// The domain in `From`, if SPF or DKIM passed in alignment with it.
+    AuthenticatedDomain,
 }
 
 impl Condition {
@@ -91,6 +102,14 @@ impl Matcher {
             Field::Tenant => fits(facts.tenant),
             Field::Finding => facts.findings.iter().any(|text| fits(text)),
             Field::Tag => facts.tags.iter().any(|text| fits(text)),
+            Field::Spf => facts.authentication.is_some_and(|all| fits(all.spf.result.name())),
+            Field::Dkim => facts.authentication.is_some_and(|all| all.dkim_words().any(fits)),
+            Field::Dmarc => facts.authentication.is_some_and(|all| fits(all.dmarc.result.name())),
+            Field::Arc => facts.authentication.is_some_and(|all| fits(all.arc.result.name())),
+            Field::AuthenticatedDomain => facts
+                .authentication
+                .and_then(Authentication::aligned_domain)
+                .is_some_and(|domain| fits(domain.expose())),
         }
     }
 }
@@ -110,6 +129,11 @@ impl Field {
             Self::Tenant => "tenant",
             Self::Finding => "finding",
             Self::Tag => "tag",
+            Self::Spf => "spf",
+            Self::Dkim => "dkim",
+            Self::Dmarc => "dmarc",
+            Self::Arc => "arc",
+            Self::AuthenticatedDomain => "authenticated_domain",
         }
     }
 

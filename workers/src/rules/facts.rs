@@ -1,6 +1,7 @@
 //! What rules can see of a mail.
 
 use crate::{
+    auth::Authentication,
     jobs::SmtpEnvelope,
     mail::model::{Mailbox, ParsedMail, PartRole},
 };
@@ -34,6 +35,8 @@ pub struct Facts<'a> {
     pub verdict: &'a str,
     /// Whose mail it is.
     pub tenant: &'a str,
+    /// Who the sender is.
+    pub authentication: Option<&'a Authentication>,
 }
 
 impl<'a> Facts<'a> {
@@ -59,6 +62,7 @@ impl<'a> Facts<'a> {
             tags: mail.tags.iter().map(|code| code.name()).collect(),
             verdict,
             tenant,
+            authentication: mail.authentication.as_deref(),
         }
     }
 }
@@ -100,6 +104,8 @@ mod tests {
             findings: vec![],
             tags: vec![],
             intent: None,
+            evidence: None,
+            authentication: None,
         }
     }
 

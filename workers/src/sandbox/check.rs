@@ -63,7 +63,9 @@ fn check_mail(mail: &ParsedMail, raw_len: u64, limits: &Limits) -> Result<(), Un
     holds(mail.structure.len() <= limits.parts && mail.structure.iter().all(|node| is_node(node, mail)), "structure")?;
     holds(mail.findings.len() <= MAX_FINDINGS && mail.findings.iter().all(is_finding), "findings")?;
     holds(mail.tags.is_empty(), "tags")?;
-    holds(mail.intent.as_ref().is_none_or(is_intent), "intent")
+    holds(mail.intent.as_ref().is_none_or(is_intent), "intent")?;
+    holds(mail.evidence.as_ref().is_none_or(|evidence| evidence.is_bounded()), "evidence")?;
+    holds(mail.authentication.is_none(), "authentication")
 }
 
 fn holds(condition: bool, what: &'static str) -> Result<(), Untrue> {

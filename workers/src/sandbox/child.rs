@@ -10,11 +10,14 @@ use thiserror::Error;
 use super::frame::{self, FrameError, Kind};
 use super::lockdown::Lockdown;
 use super::task::{MAX_REQUEST, Request};
+use crate::auth::verify;
 
 /// What `mailtri sandbox` runs: requests from standard input, answers to standard output.
 ///
 /// The process locks itself down first: here the first byte of a mail has not been read, and there is one thread.
 pub fn child_main() -> ExitCode {
+    // Reads the certificate authorities, which a resolver cannot be made without, while files are in reach.
+    verify::prepare();
     let said = hello(&mut io::stdout().lock(), &Lockdown::apply());
     match said.and_then(|()| serve(&mut io::stdin().lock(), &mut io::stdout().lock(), Request::answer)) {
         Ok(()) => ExitCode::SUCCESS,

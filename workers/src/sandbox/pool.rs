@@ -22,6 +22,7 @@ use super::lockdown::Require;
 use super::task::{MAX_REQUEST, Parse, Request, Task};
 use super::usage;
 use super::worker::{self, Ended, StartError, Worker};
+use crate::auth::evidence::Trust;
 use crate::mail::limits::Limits;
 use crate::mail::model::ParsedMail;
 use crate::mail::parse::{Refusal, RefusalCode};
@@ -52,6 +53,8 @@ pub struct SandboxConfig {
     pub require: Require,
     /// The limits of the parse.
     pub limits: Limits,
+    /// Whose words in a mail's header are believed.
+    pub trust: Trust,
 }
 
 impl SandboxConfig {
@@ -65,6 +68,7 @@ impl SandboxConfig {
             recycle_after: NonZeroU32::MIN.saturating_add(999),
             require: Require::default(),
             limits: Limits::default(),
+            trust: Trust::default(),
         }
     }
 }
@@ -143,7 +147,7 @@ impl Sandbox {
         if raw.len() > self.config.limits.raw {
             return Ok(Err(Refusal { code: RefusalCode::TooLarge, place: "mail".to_owned() }));
         }
-        self.ask(Parse { limits: self.config.limits.clone(), recipients }, &raw).await
+        self.ask(Parse { limits: self.config.limits.clone(), recipients, trust: self.config.trust.clone() }, &raw).await
     }
 
     /// Has a child do a task. Waits for a free one; dropping the future kills the child that has the bytes.

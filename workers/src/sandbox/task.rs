@@ -9,9 +9,10 @@ use shared::pii::Pii;
 use super::budget::Budget;
 use super::check::{self, Untrue};
 use super::frame;
+use crate::auth::{evidence::Trust, verify::Verify};
 use crate::mail::limits::Limits;
 use crate::mail::model::ParsedMail;
-use crate::mail::parse::{Refusal, parse};
+use crate::mail::parse::{Refusal, parse_trusting};
 use crate::mail::sanitise::MAX_GROWTH;
 
 /// The longest request without its bytes, in bytes.
@@ -57,6 +58,8 @@ pub trait Task: Serialize + Send + Sync + 'static {
 pub enum Request {
     /// To parse a mail.
     Parse(Parse),
+    /// To verify a mail's signatures.
+    Verify(Verify),
 }
 
 impl Request {
@@ -64,6 +67,7 @@ impl Request {
     pub fn max_body(&self) -> u64 {
         match self {
             Self::Parse(task) => task.max_body(),
+            Self::Verify(task) => task.max_body(),
         }
     }
 
@@ -74,6 +78,7 @@ impl Request {
     pub fn answer(&self, body: &[u8]) -> serde_json::Result<Vec<u8>> {
         match self {
             Self::Parse(task) => serde_json::to_vec(&task.run(body)),
+            Self::Verify(task) => serde_json::to_vec(&task.run(body)),
         }
     }
 
@@ -101,6 +106,9 @@ pub struct Parse {
     pub limits: Limits,
     /// The envelope's recipients.
     pub recipients: Vec<Pii<String>>,
+    /// Whose words in the header are believed.
+    #[serde(default)]
+    pub trust: Trust,
 }
 
 impl Task for Parse {
@@ -123,7 +131,7 @@ impl Task for Parse {
     }
 
     fn run(&self, body: &[u8]) -> Self::Answer {
-        parse(body, &self.limits, &self.recipients)
+        parse_trusting(body, &self.limits, &self.recipients, &self.trust)
     }
 
     fn check(&self, answer: &Self::Answer, body_len: u64) -> Result<(), Untrue> {
@@ -137,7 +145,11 @@ mod tests {
 
     #[test]
     fn a_task_is_read_back_as_its_request() {
-        let parse = Parse { limits: Limits::default(), recipients: vec![Pii::new("a@b.example".to_owned())] };
+        let parse = Parse {
+            limits: Limits::default(),
+            recipients: vec![Pii::new("a@b.example".to_owned())],
+            trust: Trust::default(),
+        };
         let read: Request = serde_json::from_slice(&Request::write(&parse).unwrap()).unwrap();
         assert_eq!(read, Request::Parse(parse));
     }

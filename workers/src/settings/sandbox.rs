@@ -11,6 +11,7 @@ use shared::config::Reader;
 
 use super::sections::{bytes, positive};
 use crate::{
+    auth::evidence::Trust,
     mail::limits::Limits as ParseLimits,
     sandbox::{Budget, Require, SandboxConfig},
 };
@@ -70,6 +71,7 @@ impl Sandbox {
             recycle_after: self.mails_per_child,
             require: self.require,
             limits,
+            trust: Trust::default(),
         }
     }
 }

@@ -93,7 +93,8 @@ fn every_key_of_the_example_loads_and_defaults_are_as_it_says() {
 fn shape(entry: &Entry) -> (String, String) {
     let section = entry.section.to_string().replace("[0]", "").replace("[1]", "");
     match section.split_once('.') {
-        Some((kind @ ("destination" | "stage"), _)) => (format!("{kind}.*"), entry.key.clone()),
+        Some(("limit", rest)) if rest.ends_with(".override") => ("limit.*.override".to_owned(), entry.key.clone()),
+        Some((kind @ ("destination" | "limit" | "stage"), _)) => (format!("{kind}.*"), entry.key.clone()),
         Some((kind @ ("findings" | "senders"), _)) => (kind.to_owned(), entry.key.clone()),
         _ => (section, entry.key.clone()),
     }
@@ -250,6 +251,30 @@ endpoint = "clamd.ctl"
 }
 
 #[test]
+fn authentication_is_checked() {
+    let given = Given::new(
+        "[authentication]\nresolver = \"10.0.0.2\"\ntimeout = \"0s\"\ndmarc = \"reject\"\nauthserv_id = \"a b\"\n\
+         trusted_hosts = [\"mx one\"]\ntrusted_authserv_ids = [\"mailtri\"]",
+    );
+    assert_eq!(
+        given.error(&[]),
+        r#"6 errors in the configuration:
+  mailtri.toml:2: authentication.resolver = "10.0.0.2": expected "system", "off", or a server's address and port, such as "10.0.0.2:53"
+  mailtri.toml:3: authentication.timeout = "0s": expected more than nothing
+  mailtri.toml:4: authentication.dmarc = "reject": expected one of "enforce", "tag"
+  mailtri.toml:5: authentication.authserv_id = "a b": expected a name of letters, digits, "." and "-"
+  mailtri.toml:6: authentication.trusted_hosts = ["mx one"]: expected a list, each item a server's name, "*" is any text
+  mailtri.toml:7: authentication.trusted_authserv_ids = ["mailtri"]: this is our own authserv_id, which nobody else may use"#
+    );
+    let off = Given::new("[authentication]\nresolver = \"off\"\ndmarc = \"enforce\"");
+    assert!(off.error(&[]).contains("without DNS there is nothing to enforce"));
+    let rule = "[[rule]]\nname = \"a\"\nwhen = { dmarc = \"passed\" }\naction = \"drop\"";
+    assert!(Given::new(rule).error(&[]).contains("expected one of none, pass, fail, temperror, permerror"));
+    let (settings, _) = Given::new("[authentication]\nresolver = \"off\"").load(&[]).unwrap();
+    assert!(settings.authentication.servers.is_none() && settings.authentication.trust.hosts.is_empty());
+}
+
+#[test]
 fn rules_are_checked_against_everything_else() {
     let given = Given::new(
         r#"
@@ -348,7 +373,7 @@ fn a_variable_that_is_no_key_is_an_error() {
         error,
         r#"2 errors in the configuration:
   environment MAILTRI_LIMITS__MAXMAIL: limits.maxmail: unknown key; did you mean "max_mail"?
-  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, aws, clamav, data, destination, findings, html, limits, plane, recipients, redis, route, rule, sandbox, scan, senders, shutdown, stage, telemetry, tenants"#
+  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, authentication, aws, clamav, data, destination, findings, html, limit, limits, plane, recipients, redis, route, rule, sandbox, scan, senders, shutdown, stage, telemetry, tenants"#
     );
 }
 

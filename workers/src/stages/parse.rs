@@ -1,6 +1,6 @@
 //! `parse`: fetches the raw mail, has it parsed in the sandbox, and lets in what the policy lets in.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,9 +19,11 @@ use shared::{
 
 use super::{claim_failure, outage, source_bucket, store_failure};
 use crate::{
-    admission::{Admission, Arrival, Stop},
+    admission::{Admission, Arrival, Entry, Stop},
     announce::{self, Announcement},
+    auth::Gate,
     jobs::{Announced, NextJob, ParseJob, ScanJob, Source, mail_id},
+    limiting::{Limiting, Pass, Place, Subjects},
     mail::model::{Finding, ParsedMail},
     pipeline,
     plane::Sources,
@@ -31,6 +33,9 @@ use crate::{
 
 /// Raw and parsed mails up to this size travel within the job.
 const INLINE: usize = 128 * 1024;
+
+/// How soon to ask DNS again, first and at most: a domain of the sender's own may make mails wait, so they wait long.
+const DNS_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
 
 /// The stage.
 #[derive(Debug)]
@@ -47,8 +52,12 @@ pub struct Parse {
     pub admission: Arc<Admission>,
     /// Where untrusted bytes are looked at.
     pub sandbox: Arc<Sandbox>,
+    /// Where senders are authenticated.
+    pub gate: Gate,
     /// Longest mail, in bytes; a longer one is quarantined unread.
     pub max_mail: u64,
+    /// The limits by sender, recipient, client and tenant.
+    pub limiting: Arc<Limiting>,
 }
 
 #[async_trait]
@@ -70,7 +79,7 @@ impl Stage for Parse {
     }
 
     async fn run(&self, job: ParseJob, ctx: &Context) -> Result<Outcome, Failure> {
-        let arrival = self.admission.arrive(ctx.tenant.as_str(), job.envelope);
+        let arrival = self.admission.arrive(ctx.tenant.as_str(), job.envelope, job.receipt);
         if let Some(stop) = &arrival.refused {
             note_findings(&arrival.findings);
             return Ok(stopped(stop));
@@ -79,10 +88,14 @@ impl Stage for Parse {
         if job.mail.size().is_some_and(|size| size > self.max_mail) {
             return Ok(too_large());
         }
+        let mut pass = Pass::of(Subjects::of_envelope(&arrival.envelope, ctx.tenant.as_str(), job.mail.size()));
+        if let Some(stopped) = self.limiting.stop(Place::Parse, &mut pass, ctx).await {
+            return stopped;
+        }
         match self.fetch(job.mail, ctx).await {
             Ok((source, raw)) => {
                 let mail = source.mail_id();
-                Ok(self.look_at(source, arrival, raw, ctx).await?.identified_as(mail))
+                Ok(self.look_at(source, arrival, raw, &mut pass, ctx).await?.identified_as(mail))
             }
             Err(Unfetched::TooLarge) => Ok(too_large()),
             Err(Unfetched::Failed(failure)) => Err(failure),
@@ -94,19 +107,19 @@ impl Stage for Parse {
 fn adopted(all: Vec<Announcement>, tenants: &Tenants, now: Timestamp) -> Result<Vec<Envelope>, Reason> {
     let mut jobs: Vec<Envelope> = Vec::new();
     for announcement in all {
-        let (mail, envelope) = match announcement {
+        let (mail, envelope, receipt) = match announcement {
             Announcement::Stored(stored) => {
                 let (bucket, etag) = (stored.bucket.as_str().to_owned(), stored.etag.map(ETag));
                 let identity = stored.version.clone().or_else(|| etag.as_ref().map(|etag| etag.0.clone()));
                 let work = mail_id(&bucket, &stored.key, &identity.unwrap_or_default());
                 let mail = Announced::Stored { bucket, key: stored.key, etag, size: stored.size };
-                ((mail, work), stored.envelope)
+                ((mail, work), stored.envelope, stored.ses)
             }
             Announcement::Inline(inline) => {
                 let key = inline.message.key();
                 let work = mail_id("", &key, "");
                 let mail = Announced::Inline { key, raw: Claim::inline(inline.raw.expose()) };
-                ((mail, work), inline.envelope)
+                ((mail, work), inline.envelope, Some(inline.ses))
             }
             Announcement::Ignored { why } => {
                 tracing::info!(why = why.name(), "an announcement that asks for nothing");
@@ -115,7 +128,7 @@ fn adopted(all: Vec<Announcement>, tenants: &Tenants, now: Timestamp) -> Result<
         };
         let (mail, work) = mail;
         let origin = Origin { work, tenant: tenants.of(&envelope), first_seen: now };
-        let job = serde_json::value::to_raw_value(&ParseJob { mail, envelope });
+        let job = serde_json::value::to_raw_value(&ParseJob { mail, envelope, receipt });
         let job = job.map_err(|_| Reason::from("the announcement cannot be written as a job"))?;
         let first = Envelope::first(origin, pipeline::PARSE, job);
         // A body may name one object twice.
@@ -153,24 +166,38 @@ impl Parse {
         Ok((Source { bucket, key, etag: meta.etag, version: meta.version, size: meta.len }, raw))
     }
 
-    async fn look_at(&self, source: Source, arrival: Arrival, raw: Bytes, ctx: &Context) -> Result<Outcome, Failure> {
+    async fn look_at(
+        &self,
+        source: Source,
+        arrival: Arrival,
+        raw: Bytes,
+        pass: &mut Pass,
+        ctx: &Context,
+    ) -> Result<Outcome, Failure> {
         ctx.progress();
         abort_for_tests(&raw);
         let parsing = self.sandbox.parse(raw.clone(), arrival.envelope.to.clone());
         let mut parsed = match ctx.opaque(ctx.remaining(), parsing).await {
             Ok(Ok(parsed)) => parsed,
             Ok(Err(refusal)) => return Ok(stopped(&Stop::refused(&refusal))),
-            Err(error @ SandboxError::Spawn(_)) => return Err(outage("sandbox_unavailable", &error, ctx)),
-            Err(error) => {
-                let poisoned = Stop::poisoned(&error).map(|stop| stopped(&stop));
-                return poisoned.ok_or_else(|| Failure::permanent("sandbox", error.to_string()));
-            }
+            Err(error) => return unanswered(&error, ctx),
         };
-        let stop = self.admission.rule(ctx.tenant.as_str(), &arrival, &mut parsed, None);
+        pass.learn(&parsed);
+        if let Some(stopped) = self.limiting.stop(Place::Parse, pass, ctx).await {
+            return stopped;
+        }
+        let entering =
+            self.admission.enter(ctx.tenant.as_str(), &arrival, (&raw, &mut parsed), &self.gate, &self.sandbox);
+        let entry = ctx.opaque(ctx.remaining(), entering).await;
         note_findings(&parsed.findings);
-        match stop {
-            Some(stop) => Ok(stopped(&stop).with_note(note(&parsed, &arrival))),
-            None => self.hand_on(source, arrival, raw, &parsed, ctx).await,
+        match entry {
+            Ok(Entry::Admitted) => self.hand_on(source, arrival, raw, &parsed, ctx).await,
+            Ok(Entry::Stopped(stop)) => Ok(stopped(&stop).with_note(note(&parsed, &arrival))),
+            Ok(Entry::Deferred) => {
+                let again = ctx.look_again(DNS_WAIT.0, DNS_WAIT.1);
+                Err(Failure::defer("dns_unavailable", "DNS does not tell who the sender is", again))
+            }
+            Err(error) => unanswered(&error, ctx),
         }
     }
 
@@ -192,6 +219,15 @@ impl Parse {
         };
         let raw = (raw.len() <= INLINE).then(|| Claim::inline(&raw));
         Ok(Outcome::hop(ScanJob { source, envelope: arrival.envelope, raw, parsed }.hop("")?).with_note(note))
+    }
+}
+
+/// What it means when the sandbox has no answer.
+fn unanswered(error: &SandboxError, ctx: &Context) -> Result<Outcome, Failure> {
+    match Stop::poisoned(error) {
+        Some(stop) => Ok(stopped(&stop)),
+        None if matches!(error, SandboxError::Spawn(_)) => Err(outage("sandbox_unavailable", error, ctx)),
+        None => Err(Failure::permanent("sandbox", error.to_string())),
     }
 }
 

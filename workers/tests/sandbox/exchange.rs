@@ -2,9 +2,11 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use mailtri::auth::evidence::Trust;
 use mailtri::mail::limits::Limits;
 use mailtri::mail::parse::{RefusalCode, parse};
 use mailtri::sandbox::{Body, Death, Sandbox, SandboxConfig, SandboxError, StartError, task};
@@ -30,20 +32,34 @@ pub(crate) async fn refusal() {
     assert_passes(&sandbox).await;
 }
 
+/// As large as a mail may be by default, and with as little memory as the settings let a child have for it.
 pub(crate) async fn the_largest() {
     const LARGEST: usize = 40_000_000;
     let mut config = config();
     config.limits.raw = LARGEST;
+    config.memory = 4 * LARGEST as u64 + (96 << 20);
+    config.budget.wall = Duration::from_secs(120);
     let sandbox = Sandbox::start(config).await.unwrap();
-    let head = "From: a@a.example\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n";
-    let line = format!("{}\r\n", "Q".repeat(76));
-    let mut raw = head.as_bytes().to_vec();
-    raw.extend(line.bytes().cycle().take(LARGEST + 1 - raw.len()));
-    let raw = Bytes::from(raw);
-    let mail = send(&sandbox, raw.slice(..LARGEST)).await.unwrap().unwrap();
-    assert_eq!((mail.raw.len, mail.parts.len()), (LARGEST as u64, 1));
-    let refusal = send(&sandbox, raw).await.unwrap().unwrap_err();
-    assert_eq!(refusal.code, RefusalCode::TooLarge);
+    let base64 = format!("{}\r\n", "5OTk".repeat(19));
+    for (content_type, encoding, line) in [
+        ("application/pdf", "base64", &*base64),
+        ("text/plain; charset=utf-8", "8bit", "0123456789 ä\n"),
+        ("text/plain; charset=windows-1252", "base64", &base64),
+        ("text/html; charset=windows-1252", "base64", &base64),
+        ("text/plain; charset=windows-1252", "quoted-printable", "=E4=E4=E4=E4=\r\n"),
+        ("message/rfc822", "base64", &base64),
+    ] {
+        let head = format!(
+            "From: a@a.example\r\nContent-Type: {content_type}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+        );
+        let mut raw = head.into_bytes();
+        raw.extend(line.bytes().cycle().take(LARGEST + 1 - raw.len()));
+        let raw = Bytes::from(raw);
+        let mail = send(&sandbox, raw.slice(..LARGEST)).await.unwrap().unwrap();
+        assert_eq!((mail.raw.len, mail.parts.len()), (LARGEST as u64, 1), "{content_type} {encoding}");
+        let refusal = send(&sandbox, raw).await.unwrap().unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::TooLarge);
+    }
 }
 
 /// A body whose chunks come from elsewhere, perhaps with fewer or more bytes than it says.
@@ -64,7 +80,7 @@ impl Body for Streamed {
 pub(crate) async fn streamed() {
     let sandbox = sandbox().await;
     let ask = async |len: usize, chunks| {
-        let task = task::Parse { limits: Limits::default(), recipients: Vec::new() };
+        let task = task::Parse { limits: Limits::default(), recipients: Vec::new(), trust: Trust::default() };
         sandbox.ask(task, &Streamed(len as u64, chunks)).await
     };
     let (whole, first) = (mail(""), mail("X-Do: exit"));

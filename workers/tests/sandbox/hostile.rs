@@ -149,12 +149,14 @@ fn collect(folder: &Path, extension: &str, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// As it is, with other line ends, and cut in the middle.
-fn variants(raw: &[u8]) -> [Bytes; 4] {
-    let lines = |end: &[u8]| {
-        raw.split(|b| *b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l)).collect::<Vec<_>>().join(end)
-    };
-    [raw.to_vec().into(), lines(b"\n").into(), lines(b"\r\n").into(), raw[..raw.len() / 2].to_vec().into()]
+/// As it is, with other line ends, and cut in the middle; in a soak, cut everywhere.
+fn variants(raw: &[u8]) -> Vec<Bytes> {
+    let lines = raw.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let lines: Vec<_> = lines.collect();
+    let is_soak = std::env::var_os("SOAK").is_some_and(|soak| soak == "1");
+    let cuts = if is_soak { 64 } else { 2 };
+    let cut = (1..=cuts).map(|n| raw[..raw.len() * n / cuts].to_vec());
+    cut.chain([lines.join(&b"\n"[..]), lines.join(&b"\r\n"[..])]).map(Bytes::from).collect()
 }
 
 pub(crate) async fn collected() {

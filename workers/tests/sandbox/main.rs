@@ -1,7 +1,7 @@
 //! The sandbox with real children. This binary is its own child: started as `sandbox` it serves, and misbehaves where
 //! the mail tells it to. It has its own `main`, since the standard harness writes to standard output.
 //!
-//! With arguments, only the tests whose name holds one of them run.
+//! With arguments, only the tests whose name holds one of them run. The options of the standard harness mean nothing here.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test binary")]
 
@@ -61,10 +61,21 @@ fn main() -> ExitCode {
         return degraded::become_binary(&wanted[1..]);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let wanted = filters(wanted);
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
     for (name, test) in CASES.iter().filter(|(name, _)| is_wanted(name)) {
         runtime.block_on(test());
         println!("test {name} ... ok");
     }
     ExitCode::SUCCESS
+}
+
+/// The arguments that are no options, nor the value of one.
+fn filters(arguments: Vec<String>) -> Vec<String> {
+    let mut follows = false;
+    let is_filter = |argument: &String| {
+        let is_value = std::mem::replace(&mut follows, matches!(&**argument, "--test-threads" | "--skip" | "--color"));
+        !is_value && !argument.starts_with('-')
+    };
+    arguments.into_iter().filter(is_filter).collect()
 }

@@ -34,7 +34,7 @@ pub(crate) fn child(program: &str) -> ExitCode {
 }
 
 fn answer(request: &Request, raw: &[u8]) -> serde_json::Result<Vec<u8>> {
-    let Request::Parse(task) = request;
+    let Request::Parse(task) = request else { return request.answer(raw) };
     let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let Some(order) = std::str::from_utf8(line).unwrap_or_default().strip_prefix("X-Do: ") else {
         return request.answer(raw);

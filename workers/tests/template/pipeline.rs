@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use mailtri::{
     pipeline::PIPELINE,
-    prefixes::{OWN, RAW},
+    prefixes::{OWN, RAW, SES},
 };
 use shared::policy::MAX_RECEIVES;
 
@@ -85,11 +85,26 @@ fn every_prefix_has_its_lifetime() {
     let bucket = &Stack::load("mailtri.yaml").of_type("AWS::S3::Bucket")["MailBucket"];
     let rules = bucket["LifecycleConfiguration"]["Rules"].as_array().unwrap().clone();
     let ruled: BTreeSet<&str> = rules.iter().filter_map(|rule| rule.get("Prefix")?.as_str()).collect();
-    let known: BTreeSet<&str> = OWN.iter().map(|own| own.prefix).chain([RAW]).collect();
+    let known: BTreeSet<&str> = OWN.iter().map(|own| own.prefix).chain([RAW, SES]).collect();
     assert_eq!(ruled, known);
     let announced = &bucket["NotificationConfiguration"]["QueueConfigurations"];
     assert_eq!(announced.as_array().unwrap().len(), 1);
     assert_eq!(announced[0]["Filter"]["S3Key"]["Rules"][0]["Value"], RAW);
+}
+
+/// Else it would be a race which of a mail's announcements comes first, and the bucket's knows no SMTP envelope.
+#[test]
+fn what_ses_stores_is_announced_by_its_receipt_alone() {
+    let ses = Stack::with("ses-receipt-rules.yaml", &[("Recipients", "mail.example")]);
+    let rules = ses.of_type("AWS::SES::ReceiptRule");
+    assert_eq!(rules.len(), 1);
+    let action = &rules["Store"]["Rule"]["Actions"][0]["S3Action"];
+    assert_eq!((&action["ObjectKeyPrefix"], &action["TopicArn"]), (&SES.into(), &"Topic".into()));
+    assert!(action.get("KmsKeyArn").is_none(), "SES would encrypt on its side");
+    let subscription = &ses.of_type("AWS::SNS::Subscription")["Subscription"];
+    let queue = format!("arn:aws:sqs:{}:{}:mailtri-parse", cfn::REGION, cfn::ACCOUNT);
+    assert_eq!((&subscription["Endpoint"], &subscription["TopicArn"]), (&queue.into(), &"Topic".into()));
+    assert!(!SES.starts_with(RAW));
 }
 
 /// The keys that the code makes: texts such as `"parsed/{}"` in a `format!`.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mailtri::{
     pipeline::PIPELINE,
-    prefixes::{OWN, RAW},
+    prefixes::{OWN, RAW, SES},
 };
 use serde_json::Value;
 
@@ -53,27 +53,32 @@ struct Store {
 const STORE: [Store; 6] = [
     Store {
         role: "parse",
-        reads: &["raw", "claims"],
-        writes: &["raw/ses", "parsed", "ends", "quarantine", "undecodable", "claims"],
+        reads: &["raw", "ses", "inline", "ends", "claims"],
+        writes: &["inline", "parsed", "ends", "quarantine", "undecodable", "claims"],
         deletes: &[],
     },
     Store {
         role: "scan",
-        reads: &["raw", "parsed", "claims"],
+        reads: &["raw", "ses", "inline", "parsed", "ends", "claims"],
         writes: &["attachments", "ends", "undecodable", "claims"],
         deletes: &[],
     },
     Store {
         role: "route",
-        reads: &["parsed", "decisions", "claims"],
+        reads: &["parsed", "decisions", "ends", "claims"],
         writes: &["decisions", "ends", "quarantine", "undecodable", "claims"],
         deletes: &[],
     },
-    Store { role: "deliver", reads: &["parsed", "claims"], writes: &["ends", "undecodable", "claims"], deletes: &[] },
-    Store { role: "api", reads: &["raw", "attachments", "ends"], writes: &["raw/http"], deletes: &[] },
+    Store {
+        role: "deliver",
+        reads: &["parsed", "ends", "claims"],
+        writes: &["ends", "undecodable", "claims"],
+        deletes: &[],
+    },
+    Store { role: "api", reads: &["raw", "ses", "inline", "attachments", "ends"], writes: &["raw/http"], deletes: &[] },
     Store {
         role: "operator",
-        reads: &["raw", "parsed", "ends", "quarantine", "undecodable", "claims"],
+        reads: &["raw", "ses", "inline", "parsed", "ends", "quarantine", "undecodable", "claims"],
         writes: &["ends", "claims"],
         deletes: &["quarantine"],
     },
@@ -121,7 +126,6 @@ fn expected() -> Grants {
                 grant(&mut grants, role, actions, &object("mail", prefix));
                 // What holds for raw mail holds for all kinds of it.
                 if *prefix == "raw" {
-                    grant(&mut grants, role, actions, &object("mail", "raw/ses"));
                     grant(&mut grants, role, actions, &object("mail", "raw/http"));
                 }
             }
@@ -134,7 +138,7 @@ fn calls() -> Vec<(&'static str, String)> {
     let stages = || PIPELINE.iter().map(|row| row.stage.0);
     let queues: Vec<String> =
         stages().map(str::to_owned).chain(stages().map(|s| format!("{s}-dlq"))).chain(["other".to_owned()]).collect();
-    let prefixes = OWN.iter().map(|own| own.prefix).chain([RAW, "raw/ses", "raw/http", "elsewhere"]);
+    let prefixes = OWN.iter().map(|own| own.prefix).chain([RAW, SES, "raw/http", "elsewhere"]);
     let mut objects: Vec<String> = prefixes.map(|prefix| object("mail", prefix)).collect();
     objects.extend([object("audit", "AWSLogs"), object("access-log", "mail"), object("other", "raw")]);
     let on_queues = SQS.iter().flat_map(|action| queues.iter().map(|name| (*action, queue(name))));
@@ -212,7 +216,7 @@ fn no_role_has_a_wildcard() {
 }
 
 #[test]
-fn the_key_is_used_through_its_services_only_and_the_operator_lists_little() {
+fn the_key_is_used_through_its_services_only() {
     let stack = Stack::load("mailtri.yaml");
     let key = format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/Key");
     let sqs = format!("sqs.{REGION}.amazonaws.com");
@@ -224,13 +228,25 @@ fn the_key_is_used_through_its_services_only_and_the_operator_lists_little() {
         let through = if role == "exporter" { Answer::NotAllowed } else { Answer::Allowed };
         assert_eq!(decrypt(&[("kms:ViaService", &sqs)]), through, "{role}");
         assert_eq!(decrypt(&[]), Answer::NotAllowed, "{role}");
-        let bucket = format!("arn:aws:s3:::mailtri-mail-{ACCOUNT}-{REGION}");
-        let list = |prefix: &str| {
-            let context = [("s3:prefix", prefix)];
-            evaluate(&policy, &Call { principal: "*", action: "s3:ListBucket", resource: &bucket, context: &context })
+    }
+}
+
+/// Without the permission to list S3 answers 403 for an object that is not there.
+#[test]
+fn a_role_lists_what_it_reads_and_nobody_lists_everything() {
+    let stack = Stack::load("mailtri.yaml");
+    let bucket = format!("arn:aws:s3:::mailtri-mail-{ACCOUNT}-{REGION}");
+    for role in roles() {
+        let policy = policy_of(&stack, role);
+        let list = |context: &[(&str, &str)]| {
+            evaluate(&policy, &Call { principal: "*", action: "s3:ListBucket", resource: &bucket, context })
         };
-        let listed = if role == "operator" { Answer::Allowed } else { Answer::NotAllowed };
-        assert_eq!((list("quarantine/"), list("ends/4fa0")), (listed, listed), "{role}");
-        assert_eq!((list("raw/"), list("")), (Answer::NotAllowed, Answer::NotAllowed), "{role}");
+        let reads = STORE.iter().find(|store| store.role == role).map_or(&[][..], |store| store.reads);
+        for prefix in OWN.iter().map(|own| own.prefix).chain([RAW, SES]) {
+            let reads = reads.contains(&prefix.trim_end_matches('/'));
+            let expected = if reads { Answer::Allowed } else { Answer::NotAllowed };
+            assert_eq!(list(&[("s3:prefix", &format!("{prefix}4fa0"))]), expected, "{role}: {prefix}");
+        }
+        assert_eq!((list(&[]), list(&[("s3:prefix", "")])), (Answer::NotAllowed, Answer::NotAllowed), "{role}");
     }
 }

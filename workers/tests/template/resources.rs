@@ -28,11 +28,11 @@ fn only_explicitly_wrong_encryption_is_refused() {
         let context: Vec<(&str, &str)> = from_ses.iter().chain(more).copied().collect();
         ask(&policy, "ses.amazonaws.com", "s3:PutObject", &mail(key_name), &context)
     };
-    assert_eq!(put("raw/x", &[]), Answer::Allowed);
-    assert_eq!(put("raw/x", &[(sse, "aws:kms")]), Answer::Allowed);
-    assert_eq!(put("raw/x", &[(sse, "aws:kms"), (key, &ours)]), Answer::Allowed);
-    assert_eq!(put("raw/x", &[(sse, "AES256")]), Answer::Denied);
-    assert_eq!(put("raw/x", &[(sse, "aws:kms"), (key, "arn:aws:kms:eu-west-1:9:key/other")]), Answer::Denied);
+    assert_eq!(put("ses/x", &[]), Answer::Allowed);
+    assert_eq!(put("ses/x", &[(sse, "aws:kms")]), Answer::Allowed);
+    assert_eq!(put("ses/x", &[(sse, "aws:kms"), (key, &ours)]), Answer::Allowed);
+    assert_eq!(put("ses/x", &[(sse, "AES256")]), Answer::Denied);
+    assert_eq!(put("ses/x", &[(sse, "aws:kms"), (key, "arn:aws:kms:eu-west-1:9:key/other")]), Answer::Denied);
     assert_eq!(put("ends/x", &[]), Answer::NotAllowed);
     let foreign = [("aws:SourceAccount", "999999999999"), ("aws:SourceArn", rule.as_str())];
     assert_eq!(ask(&policy, "ses.amazonaws.com", "s3:PutObject", &mail("raw/x"), &foreign), Answer::NotAllowed);
@@ -83,6 +83,33 @@ fn s3_announces_to_the_parse_queue_alone_and_for_our_bucket_alone() {
         assert_eq!(ask(key, "ses.amazonaws.com", action, "*", &from_rule), Answer::Allowed);
         assert_eq!(ask(key, "s3.amazonaws.com", action, "*", &other), Answer::NotAllowed);
         assert_eq!(ask(key, "sns.amazonaws.com", action, "*", &ours), Answer::NotAllowed);
+    }
+}
+
+#[test]
+fn receipts_come_through_our_topic_alone_and_ses_stores_under_its_own_prefix_alone() {
+    let (stack, ses) =
+        (Stack::load("mailtri.yaml"), Stack::with("ses-receipt-rules.yaml", &[("Recipients", "a.example")]));
+    let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:mailtri-mail");
+    assert_eq!(ses.of_type("AWS::SNS::Topic")["Topic"]["TopicName"], "mailtri-mail");
+    let (ours, other) = ([("aws:SourceArn", topic.as_str())], [("aws:SourceArn", "arn:aws:sns:eu-west-1:1:other")]);
+    let queue = &stack.of_type("AWS::SQS::QueuePolicy")["ParseQueuePolicy"]["PolicyDocument"];
+    let arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:mailtri-parse");
+    assert_eq!(ask(queue, "sns.amazonaws.com", "sqs:SendMessage", &arn, &ours), Answer::Allowed);
+    assert_eq!(ask(queue, "sns.amazonaws.com", "sqs:SendMessage", &arn, &other), Answer::NotAllowed);
+    let key = &stack.of_type("AWS::KMS::Key")["Key"]["KeyPolicy"];
+    assert_eq!(ask(key, "sns.amazonaws.com", "kms:GenerateDataKey", "*", &ours), Answer::Allowed);
+    assert_eq!(ask(key, "sns.amazonaws.com", "kms:GenerateDataKey", "*", &other), Answer::NotAllowed);
+
+    let rule = format!("arn:aws:ses:{REGION}:{ACCOUNT}:receipt-rule-set/mailtri:receipt-rule/store");
+    let from_rule = [("aws:SourceAccount", ACCOUNT), ("aws:SourceArn", rule.as_str())];
+    let publish = &ses.of_type("AWS::SNS::TopicPolicy")["TopicPolicy"]["PolicyDocument"];
+    assert_eq!(ask(publish, "ses.amazonaws.com", "sns:Publish", "Topic", &from_rule), Answer::Allowed);
+    assert_eq!(ask(publish, "ses.amazonaws.com", "sns:Publish", "Topic", &other), Answer::NotAllowed);
+    let bucket = &stack.of_type("AWS::S3::BucketPolicy")["MailBucketPolicy"]["PolicyDocument"];
+    for (prefix, expected) in [("ses", Answer::Allowed), ("raw", Answer::NotAllowed), ("ends", Answer::NotAllowed)] {
+        let object = format!("arn:aws:s3:::mailtri-mail-{ACCOUNT}-{REGION}/{prefix}/x");
+        assert_eq!(ask(bucket, "ses.amazonaws.com", "s3:PutObject", &object, &from_rule), expected, "{prefix}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! One kind of operation: entries wait in line, a bounded number of flushes take them in batches.
+//! One kind of operation: entries wait in line, a bounded number of flushes take them in batches. At most one of them
+//! waits for a batch to fill.
 
 use std::{
     collections::VecDeque,
@@ -9,9 +10,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{Instant, timeout, timeout_at},
+};
 
-use super::super::{MAX_BATCH, MAX_BODY, Outgoing, Queue, QueueError, Receipt};
+use super::{
+    super::{MAX_BATCH, MAX_BODY, Outgoing, Queue, QueueError, Receipt},
+    Pace,
+};
 
 /// The longest that a flush may take: longer than any queue's own timeouts.
 const FLUSH_LIMIT: Duration = Duration::from_secs(30);
@@ -59,14 +66,26 @@ pub(super) type Failed<E> = (QueueError, Option<E>);
 struct Waiting<E> {
     entry: E,
     answer: oneshot::Sender<Result<(), Failed<E>>>,
+    /// When it waits for company no longer.
+    due: Instant,
 }
 
 struct Line<E> {
     waiting: VecDeque<Waiting<E>>,
     flushes: usize,
+    /// Whether one of the flushes waits for its batch to fill.
+    gathering: bool,
 }
 
 impl<E: Entry> Line<E> {
+    /// When a batch is to be flushed: now if it is full, else when the first of those in line is due.
+    fn ripe(&self, now: Instant) -> Instant {
+        let weight: usize = self.waiting.iter().map(|waiting| waiting.entry.weight()).sum();
+        let full = self.waiting.len() >= MAX_BATCH || weight >= MAX_BODY;
+        let due = self.waiting.iter().map(|waiting| waiting.due).min();
+        if full { now } else { due.unwrap_or(now) }
+    }
+
     /// The next batch of entries whose callers still wait; empty when there are none.
     fn next_batch(&mut self) -> Vec<Waiting<E>> {
         let (mut batch, mut weight) = (Vec::new(), 0);
@@ -92,6 +111,8 @@ struct Inner<E> {
     queue: Arc<dyn Queue>,
     most: NonZeroUsize,
     line: Mutex<Line<E>>,
+    /// Wakes the flush that gathers.
+    ripened: Notify,
 }
 
 impl<E> Inner<E> {
@@ -119,23 +140,29 @@ impl<E> fmt::Debug for Lane<E> {
 
 impl<E: Entry> Lane<E> {
     pub(super) fn new(queue: Arc<dyn Queue>, most: NonZeroUsize) -> Self {
-        let line = Mutex::new(Line { waiting: VecDeque::new(), flushes: 0 });
-        Self { inner: Arc::new(Inner { queue, most, line }) }
+        let line = Mutex::new(Line { waiting: VecDeque::new(), flushes: 0, gathering: false });
+        Self { inner: Arc::new(Inner { queue, most, line, ripened: Notify::new() }) }
     }
 
     /// Waits in line and answers what the queue said.
-    pub(super) async fn submit(&self, entry: E) -> Result<(), Failed<E>> {
+    pub(super) async fn submit(&self, entry: E, pace: Pace) -> Result<(), Failed<E>> {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(Waiting { entry, answer });
+        let now = Instant::now();
+        let due = if pace == Pace::Gather { now + self.inner.queue.gather() } else { now };
+        self.enqueue(Waiting { entry, answer, due }, now);
         answered.await.unwrap_or_else(|_| Err((QueueError::Unavailable("the flush was abandoned".into()), None)))
     }
 
-    fn enqueue(&self, waiting: Waiting<E>) {
+    fn enqueue(&self, waiting: Waiting<E>, now: Instant) {
         let mut line = self.inner.line();
         line.waiting.push_back(waiting);
-        if line.flushes < self.inner.most.get() {
+        if line.gathering {
+            if line.ripe(now) <= now {
+                self.inner.ripened.notify_one();
+            }
+        } else if line.flushes < self.inner.most.get() {
             line.flushes += 1;
-            let flusher = Flusher { inner: Arc::clone(&self.inner), finished: false };
+            let flusher = Flusher { inner: Arc::clone(&self.inner), gathers: false, finished: false };
             tokio::spawn(flusher.run());
         }
     }
@@ -144,24 +171,49 @@ impl<E: Entry> Lane<E> {
 /// Flushes batches until none waits. Its own task, so that a caller that leaves does not stop the others' batch.
 struct Flusher<E> {
     inner: Arc<Inner<E>>,
+    /// Whether it is the one that gathers.
+    gathers: bool,
     finished: bool,
+}
+
+/// What a flusher does next.
+enum Next<E> {
+    Flush(Vec<Waiting<E>>),
+    Gather(Instant),
+    End,
 }
 
 impl<E: Entry> Flusher<E> {
     async fn run(mut self) {
-        while let Some(batch) = self.next_batch() {
-            flush(&*self.inner.queue, batch).await;
+        loop {
+            match self.next() {
+                Next::Flush(batch) => flush(&*self.inner.queue, batch).await,
+                // Whether the time is over or the batch is full, the line says what comes next.
+                Next::Gather(until) => drop(timeout_at(until, self.inner.ripened.notified()).await),
+                Next::End => return,
+            }
         }
     }
 
-    fn next_batch(&mut self) -> Option<Vec<Waiting<E>>> {
-        let mut line = self.inner.line();
-        let batch = line.next_batch();
+    fn next(&mut self) -> Next<E> {
+        let (mut line, now) = (self.inner.line(), Instant::now());
+        let ripe = line.ripe(now);
+        // Only one gathers: another that finds nothing ripe leaves what waits to it.
+        let mine = std::mem::take(&mut self.gathers);
+        if ripe > now && (mine || !line.gathering) {
+            (line.gathering, self.gathers) = (true, true);
+            return Next::Gather(ripe);
+        }
+        if mine {
+            line.gathering = false;
+        }
+        let batch = if ripe > now { Vec::new() } else { line.next_batch() };
         if batch.is_empty() {
             line.flushes -= 1;
             self.finished = true;
+            return Next::End;
         }
-        (!batch.is_empty()).then_some(batch)
+        Next::Flush(batch)
     }
 }
 
@@ -169,7 +221,11 @@ impl<E> Drop for Flusher<E> {
     /// If the queue panicked or the runtime ends, gives the place back.
     fn drop(&mut self) {
         if !self.finished {
-            self.inner.line().flushes -= 1;
+            let mut line = self.inner.line();
+            line.flushes -= 1;
+            if self.gathers {
+                line.gathering = false;
+            }
         }
     }
 }

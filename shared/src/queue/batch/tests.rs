@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{Depth, MAX_BODY, Outgoing, Queue, QueueError, Receipt, Received},
-    Batcher,
+    Batcher, Pace,
 };
 
 /// A queue that takes `latency` for each batch and fails each entry as often as it was told to.
@@ -27,6 +27,7 @@ struct Scripted {
     batches: Mutex<Vec<Vec<String>>>,
     under_way: Mutex<(usize, usize)>,
     short_answer: bool,
+    gather: Duration,
 }
 
 impl Scripted {
@@ -101,6 +102,10 @@ impl Queue for Scripted {
         self.batch(batch.iter().map(|entry| entry.0.0.clone()).collect()).await
     }
 
+    fn gather(&self) -> Duration {
+        self.gather
+    }
+
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(Depth::default())
     }
@@ -137,6 +142,50 @@ async fn a_lone_entry_does_not_wait_for_company() {
     batcher.send(message("a")).await.unwrap();
     assert!(start.elapsed() < Duration::from_millis(15), "only the queue's own 10 ms");
     assert_eq!(queue.sizes(), [1]);
+}
+
+/// A queue whose requests cost: 20 ms are waited for company.
+fn dear() -> (Arc<Scripted>, Batcher) {
+    batcher(Scripted { gather: Duration::from_millis(20), ..Scripted::slow() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_requests_cost_an_entry_waits_for_company_and_no_longer() {
+    let (queue, batcher) = dear();
+    let start = Instant::now();
+    let first = batcher.send_at(Pace::Gather, message("a"));
+    let second = async {
+        sleep(Duration::from_millis(15)).await;
+        batcher.send_at(Pace::Gather, message("b")).await
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!((first, second, queue.sizes()), (Ok(()), Ok(()), vec![2]));
+    assert_eq!(start.elapsed().as_millis(), 30, "20 ms for company, and the queue's own 10 ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_batch_and_whoever_waits_for_nobody_end_the_wait() {
+    let (queue, batcher) = dear();
+    let start = Instant::now();
+    let sends = (0..10).map(|n| batcher.send_at(Pace::Gather, message(format!("m{n}"))));
+    assert!(join_all(sends).await.iter().all(Result::is_ok));
+    assert_eq!((queue.sizes(), start.elapsed().as_millis()), (vec![10], 10));
+    let (waits, last) = (batcher.send_at(Pace::Gather, message("a")), batcher.send(message("b")));
+    let (waits, last) = tokio::join!(waits, last);
+    assert_eq!((waits, last, queue.sizes()[1..].to_vec()), (Ok(()), Ok(()), vec![2]));
+    assert_eq!(start.elapsed().as_millis(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletes_and_extensions_gather_and_a_retry_does_not() {
+    let (queue, batcher) =
+        batcher(Scripted { gather: Duration::from_millis(20), ..Scripted::slow().failing("r1", 1, None) });
+    let until = Instant::now() + Duration::from_secs(60);
+    let deletes = (0..3).map(|n| batcher.delete(Receipt(format!("r{n}")), until));
+    let extensions = (0..3).map(|n| batcher.change_visibility(Receipt(format!("x{n}")), Duration::ZERO, until));
+    let (deleted, extended) = tokio::join!(join_all(deletes), join_all(extensions));
+    assert!(deleted.iter().chain(&extended).all(Result::is_ok));
+    assert_eq!(queue.sizes(), [3, 3, 1]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,6 +29,11 @@ impl Forecast {
         }
     }
 
+    /// It waits for DNS.
+    pub(super) fn deferred() -> Self {
+        Self::new("deferred", "DNS does not tell who the sender is")
+    }
+
     /// The rules decided, and the scan's verdicts were handled, if there was a scan.
     pub(super) fn routed(outcome: &Outcome, handling: Option<&Handling>, mail: &ParsedMail) -> Self {
         match (outcome, handling) {

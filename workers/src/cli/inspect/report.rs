@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use shared::pii::Pii;
 
-use super::{Inspection, Judged, ScanResult, facts, forecast, tree};
+use super::{Inspection, Judged, ScanResult, facts, forecast, senders, tree};
 use crate::{
+    auth::Domain,
     cli::table::Table,
     mail::{
         hex32,
@@ -30,6 +31,10 @@ pub(super) fn text(inspection: &Inspection) -> String {
     }
     let Some(mail) = &inspection.mail else { return out.finish() };
     out.mail(mail);
+    if let Some(results) = &mail.authentication {
+        out.heading(&format!("sender: {}", results.aligned_domain().map_or("not authenticated", Domain::expose)));
+        senders::lines(results).iter().for_each(|line| out.item(line));
+    }
     out.findings(&inspection.findings);
     out.heading("structure");
     tree::lines(mail).iter().for_each(|line| out.item(line));

@@ -187,7 +187,7 @@ impl<'a, V: AsyncFn(&Letter) -> Result<Fate, CommandError>> Run<'a, V> {
     }
 
     async fn one(&self, stage: StageName, dead: &Batcher, message: Received) -> Result<(), CommandError> {
-        let letter = Letter::new(stage, &message.body);
+        let letter = Letter::open(stage, &message.body, &*self.terms.plane.blobs).await;
         let fate = (self.visit)(&letter).await;
         if let Ok(Fate::Goes) = fate {
             dead.delete(message.receipt, self.held_until).await.map_err(|error| unreadable(stage, &error))?;

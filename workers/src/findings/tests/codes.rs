@@ -31,9 +31,9 @@ fn found(example: &Example) -> Vec<Finding> {
     let to = example.to.iter().map(pii).collect();
     let envelope = SmtpEnvelope { from: example.from.as_ref().map(pii), to };
     let admission = admission();
-    let arrival = admission.arrive("default", envelope);
+    let arrival = admission.arrive("default", envelope, None);
     let mut mail: ParsedMail = parse(&example.raw, &Limits::default(), &arrival.envelope.to).unwrap();
-    let _ = admission.rule("default", &arrival, &mut mail, None);
+    let _ = (admission.rule("default", &arrival, &mut mail), admission.verify("default", &mut mail));
     mail.findings
 }
 

@@ -24,9 +24,9 @@ pub(super) fn admission() -> Admission {
 
 pub(super) fn stopped(admission: &Admission, raw: &[u8]) -> (Option<Stop>, Vec<FindingCode>) {
     let envelope = SmtpEnvelope { from: None, to: vec![Pii::new("desk@example.org".to_owned())] };
-    let arrival = admission.arrive("default", envelope);
+    let arrival = admission.arrive("default", envelope, None);
     let mut mail = parse(raw, &Limits::default(), &arrival.envelope.to).unwrap();
-    let stop = admission.rule("default", &arrival, &mut mail, None);
+    let stop = admission.rule("default", &arrival, &mut mail).or_else(|| admission.verify("default", &mut mail));
     (stop, mail.tags)
 }
 

@@ -157,6 +157,21 @@ async fn a_message_that_cannot_be_handled_is_left_to_come_again() {
     assert_eq!(received.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["a"]);
 }
 
+#[tokio::test]
+async fn a_long_poll_that_only_looks_empty_at_the_limit_is_told_by_the_depth() {
+    let attributes = |in_flight: u32| {
+        json(&format!(
+            r#"{{"Attributes":{{"ApproximateNumberOfMessages":"5","ApproximateNumberOfMessagesNotVisible":"{in_flight}","ApproximateNumberOfMessagesDelayed":"0"}}}}"#
+        ))
+    };
+    let (proxy, queue) = answering(attributes(119_500)).await;
+    assert_eq!(queue.depth().await.unwrap().in_flight, 119_500);
+    assert!(!queue.limit.reached(), "it was told already");
+    proxy.rules([Rule::all("", Fault::Answer(attributes(100)))]);
+    queue.depth().await.unwrap();
+    assert!(queue.limit.reached(), "it had ended");
+}
+
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -197,7 +212,7 @@ async fn no_log_holds_a_body_a_receipt_or_what_an_error_quotes() {
     };
     calls.with_subscriber(everything).await;
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("receives are refused") && log.contains("SQS.SendMessageBatch"), "{log}");
+    assert!(log.contains("nothing more is received") && log.contains("SQS.SendMessageBatch"), "{log}");
     let leaks: Vec<_> = log.lines().filter(|line| line.contains("canary")).collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
 }

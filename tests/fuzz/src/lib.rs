@@ -1,0 +1,159 @@
+//! What is fuzzed: one function a reader of foreign bytes. Each takes any bytes and panics when something does not
+//! hold. The fuzzer calls them, and so does an ordinary test (`workers/tests/corpus.rs`) with the collected inputs.
+
+use std::fmt::Debug;
+
+use mailtri::{
+    announce::{self, Announcement},
+    auth::{
+        domain::Domain,
+        evidence::Trust,
+        verify::{KeyRecord, Verify},
+    },
+    jobs::{DeliverJob, ParseJob, RouteJob, ScanJob},
+    mail::{
+        decode::PartReader,
+        limits::Limits,
+        model::ParsedMail,
+        names::{self, MAX_NAME, is_hidden},
+        sanitise::{MAX_GROWTH, sanitise as clean},
+    },
+    sandbox::{
+        Lockdown, Request, Task, child,
+        frame::{self, Kind},
+        task::Parse,
+    },
+};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use shared::{
+    clamav::{ScanError, Verdict, reply},
+    envelope::Envelope,
+};
+
+/// Small enough that limits are reached, and that the fuzzer is not slowed by long inputs.
+fn limits() -> Limits {
+    Limits { raw: 1 << 20, fields: 50, depth: 8, parts: 50, text: 4_096, html: 16_384, ..Limits::default() }
+}
+
+/// A parse that believes every server, so that all that is read of their words is read.
+fn parse() -> Parse {
+    let any = || vec!["*".to_owned()];
+    Parse { limits: limits(), recipients: Vec::new(), trust: Trust { hosts: any(), authserv_ids: any() } }
+}
+
+/// A raw mail: what the child answers is what the parent takes for true, and each part is where it is said to be.
+pub fn mime(raw: &[u8]) {
+    if let Ok(mail) = honest(&parse(), raw) {
+        assert_eq!(mail.raw.sha256, <[u8; 32]>::from(Sha256::digest(raw)));
+        check_parts(&mail, raw);
+    }
+}
+
+/// What a task makes of some bytes, which its own check has to take for true.
+fn honest<T: Task<Answer: PartialEq + Debug>>(task: &T, bytes: &[u8]) -> T::Answer {
+    let answer = task.run(bytes);
+    let json = serde_json::to_vec(&answer).unwrap();
+    let len = bytes.len() as u64;
+    assert!(json.len() as u64 <= task.max_answer(len), "an answer of {} bytes to {len}", json.len());
+    assert_eq!(task.check(&answer, len), Ok(()));
+    assert_eq!(answer, serde_json::from_slice(&json).unwrap());
+    answer
+}
+
+/// A mail's signatures, with a key at hand for some of them.
+pub fn verify(raw: &[u8]) {
+    let key = Domain::parse("s._domainkey.a.example").unwrap();
+    let record = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".to_owned();
+    honest(&Verify { max_mail: 1 << 20, keys: vec![(key, KeyRecord::Texts(vec![record]))] }, raw);
+}
+
+fn check_parts(mail: &ParsedMail, raw: &[u8]) {
+    for part in &mail.parts {
+        let range = part.address.outer_range();
+        let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+        let mut decoded = Vec::new();
+        let mut reader = PartReader::new(&part.address);
+        reader.push(&raw[range], &mut decoded);
+        reader.finish(&mut decoded);
+        assert_eq!(part.content.len, decoded.len() as u64);
+        assert_eq!(part.content.sha256, <[u8; 32]>::from(Sha256::digest(&decoded)));
+    }
+}
+
+/// HTML: what is clean stays as it is, and holds no element that runs or loads.
+pub fn sanitise(html: &[u8]) {
+    let (html, limits) = (String::from_utf8_lossy(html), limits());
+    let Ok(once) = clean(&html, &limits) else { return };
+    assert!(once.html.len() <= limits.html * MAX_GROWTH);
+    let lower = once.html.to_ascii_lowercase();
+    for active in ["<script", "<style", "<iframe", "<object", "<embed", "<svg", "<math", "<base", "<meta", "<link"] {
+        assert!(!lower.contains(active), "{active}");
+    }
+    // What grew beyond a limit is refused the second time, which is no other answer.
+    if let Ok(twice) = clean(&once.html, &limits) {
+        assert_eq!(once.html, twice.html);
+    }
+}
+
+/// Addresses, display names and file names: safe to show, bounded, and stable.
+pub fn names(text: &[u8]) {
+    let (name, _) = names::file_name(&String::from_utf8_lossy(text));
+    if let Some(name) = name {
+        assert!(name.len() <= MAX_NAME && !name.is_empty() && !name.chars().any(is_hidden));
+        assert_eq!(names::file_name(&name).0.as_deref(), Some(&*name));
+    }
+    let line: Vec<u8> = text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    let disposition = b"\r\nContent-Disposition: attachment; filename";
+    mime(&[b"From: ", &*line, b"\r\nTo: ", &line, b"\r\nSubject: ", &line, disposition, &line, b"\r\n\r\nx"].concat());
+}
+
+/// A job of the queue: what is read is written as it was read.
+pub fn job(body: &[u8]) {
+    let Ok(body) = std::str::from_utf8(body) else { return };
+    if let Ok(envelope) = Envelope::decode(body) {
+        let again = Envelope::decode(&envelope.encode().unwrap()).unwrap();
+        assert_eq!(format!("{envelope:?}"), format!("{again:?}"));
+        // Of any kind: what a stage is handed is checked by its type alone.
+        drop((envelope.job::<ParseJob>(), envelope.job::<ScanJob>()));
+        drop((envelope.job::<RouteJob>(), envelope.job::<DeliverJob>()));
+    }
+    let _ = serde_json::from_str::<Box<RawValue>>(body);
+}
+
+/// An announcement: keys are what S3 takes, and an error holds nothing of the body.
+pub fn announcement(body: &[u8]) {
+    let Ok(body) = std::str::from_utf8(body) else { return };
+    for announced in announce::read(body).into_iter().flatten() {
+        if let Announcement::Stored(stored) = announced {
+            assert!((1..=1024).contains(&stored.key.len()));
+        }
+    }
+}
+
+/// A reply of clamd: clean is one exact reply and no other.
+pub fn clamd_reply(bytes: &[u8]) {
+    let verdict = reply::verdict(bytes);
+    assert_eq!(matches!(verdict, Ok(Verdict::Clean)), bytes == b"stream: OK\0");
+    let refusal = reply::refusal(bytes);
+    assert!(matches!(refusal, Ok(Verdict::LimitsExceeded { .. }) | Err(ScanError::Scanner(_) | ScanError::Garbled)));
+    drop(reply::version(bytes));
+}
+
+/// The pipe between parent and child, from either side: a child ends or answers in frames.
+pub fn frame(input: &[u8]) {
+    let mut output = Vec::new();
+    drop(child::serve(&mut &*input, &mut output, Request::answer));
+    let mut answers = &*output;
+    while let Some(payload) = frame::read(&mut answers, Kind::Answer, frame::MAX).unwrap() {
+        serde_json::from_slice::<serde_json::Value>(&payload).unwrap();
+    }
+    if let Ok(Some(payload)) = frame::read(&mut &*input, Kind::Hello, 4_096) {
+        drop(serde_json::from_slice::<Lockdown>(&payload));
+    }
+    if let Ok(Some(payload)) = frame::read(&mut &*input, Kind::Answer, 1 << 20)
+        && let Ok(answer) = serde_json::from_slice::<<Parse as Task>::Answer>(&payload)
+    {
+        let _ = parse().check(&answer, 1_000);
+    }
+}

@@ -1,0 +1,89 @@
+//! Reading hostile header fields.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn comments_and_quotations_are_left_out() {
+    for (text, expected) in [
+        ("a (b) c", Some("a   c")),
+        ("a (b (c) d) e", Some("a   e")),
+        ("\"a@b\" <c@d>", Some("   <c@d>")),
+        ("(\\)) x", Some("  x")),
+        ("\"\\\"\" x", Some("   x")),
+        ("(a", None),
+        ("a)", None),
+        ("\"a", None),
+    ] {
+        assert_eq!(
+            bare(text).as_deref().map(|out| out.replace("  ", " ")),
+            expected.map(|e| e.replace("  ", " ")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_path_is_read_only_where_it_is_one() {
+    let path = |text: &str| received::path(text.as_bytes());
+    assert_eq!(path("<a@b.example>\r\n").as_deref(), Some("a@b.example"));
+    assert_eq!(path("<>").as_deref(), Some(""));
+    for text in ["a@b.example", "<a@b.example", "<a>b>", "<<a>>", &format!("<{}>", "a".repeat(321))] {
+        assert_eq!(path(text), None, "{text}");
+    }
+}
+
+#[test]
+fn an_address_is_of_either_kind() {
+    for (text, ip) in [
+        ("192.0.2.1", "192.0.2.1"),
+        ("IPv6:2001:db8::1", "2001:db8::1"),
+        ("ipv6:2001:db8::1", "2001:db8::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+    ] {
+        assert_eq!(received::address(text), Some(ip.parse().unwrap()));
+    }
+    assert!(received::address("192.0.2.256").is_none() && received::address("é").is_none());
+}
+
+#[test]
+fn only_names_of_amazon_are_ses() {
+    for (host, is_ses) in [
+        ("inbound-smtp.eu-west-1.amazonaws.com", true),
+        ("Inbound-SMTP.us-east-1.amazonaws.com", true),
+        ("inbound-smtp.cn-north-1.amazonaws.com.cn", true),
+        ("inbound-smtp.eu-west-1.amazonaws.com.beta.example", false),
+        ("mail.inbound-smtp.eu-west-1.amazonaws.com", false),
+    ] {
+        assert_eq!(received::is_ses(host), is_ses, "{host}");
+    }
+}
+
+fn evidence(raw: &str, trust: &Trust) -> Option<Evidence> {
+    let message = mail_parser::MessageParser::new()
+        .header(mail_parser::HeaderName::Received, mail_parser::HeaderForm::Raw)
+        .parse(raw)?;
+    Some(Evidence::collect(&message.headers(), message.headers().from(), trust))
+}
+
+proptest! {
+    /// Whatever a header holds, what is read of it is bounded, and tells of no client that stands below a stranger's line.
+    #[test]
+    fn any_header_is_read_within_bounds(
+        received in "[a-z \\[\\]().0-9;=\"\\\\@:<>\r\n-]{0,80}",
+        from in "[ab@.<>(),;:\"\\\\ \u{0}\r\n]{0,40}",
+        tags in "[a-z=;:./ 0-9]{0,60}",
+    ) {
+        let trust = Trust { hosts: vec!["mx.ours.example".to_owned()], authserv_ids: vec!["mx.ours.example".to_owned()] };
+        let forged = "Received: from m (m [192.0.2.10]) by mx.ours.example with SMTP; date";
+        let raw = format!(
+            "Received: {received}\r\n{forged}\r\nFrom: {from}\r\nDKIM-Signature: {tags}\r\nARC-Seal: {tags}\r\n\r\nx\r\n"
+        );
+        if let Some(evidence) = evidence(&raw, &trust) {
+            prop_assert!(evidence.is_bounded());
+            let stranger = !received.contains("mx.ours.example") && !received.trim().is_empty() && !received.contains('\n');
+            prop_assert!(!stranger || evidence.hop.is_none());
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What authentication says about a sender, a line a method.
+
+use crate::auth::{
+    Authentication, Domain,
+    results::{DkimResult, DmarcResult, SpfResult, Why},
+};
+
+/// The results, with the domain that each is about and why it is what it is.
+pub(super) fn lines(results: &Authentication) -> Vec<String> {
+    let name = |domain: &Option<Domain>| domain.as_ref().map_or(String::new(), |d| format!(" {}", d.expose()));
+    let because = |why: Option<Why>| why.map_or(String::new(), |why| format!(" ({})", why.name().replace('_', " ")));
+    let Authentication { spf, dkim, dmarc, arc, .. } = results;
+    let line = |method, result, domain: &Option<Domain>, why| {
+        format!("{method:<6} {result:<9}{}{}", name(domain), because(why)).trim_end().to_owned()
+    };
+    let mut lines = vec![line("spf", spf.result.name(), &spf.domain, spf.why)];
+    lines.extend(dkim.iter().map(|dkim| line("dkim", dkim.result.name(), &dkim.domain, dkim.why)));
+    let policy = dmarc.policy.map_or(String::new(), |policy| format!(", its policy is {}", policy.name()));
+    lines.push(line("dmarc", dmarc.result.name(), &results.author, dmarc.why) + &policy);
+    lines.push(line("arc", arc.result.name(), &arc.sealer, arc.why));
+    if let Some(reported) = &results.reported {
+        let word = |method: &str, word: Option<&str>| word.map_or(String::new(), |word| format!(" {method}={word}"));
+        let words = [
+            word("spf", reported.spf.map(SpfResult::name)),
+            word("dkim", reported.dkim.map(DkimResult::name)),
+            word("dmarc", reported.dmarc.map(DmarcResult::name)),
+        ];
+        lines.push(format!("reported by {}:{}", reported.by, words.concat()));
+    }
+    lines
+}
