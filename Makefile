@@ -13,10 +13,10 @@ BUILD := $(CARGO) build --workspace --locked $(OLDER)
 FAULTS := --features mailtri/failpoints
 SCENARIOS := $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 
-.PHONY: help setup servers build release test soak fuzz demo demo-aws bench-queue bench-aws lint fmt clippy doc deny clean
+.PHONY: help setup servers build release test soak fuzz demo demo-aws bench-queue bench-limits bench-aws lint fmt clippy doc deny clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what building and the demo need and what is missing (Debian: gcc, clamd)
 	@tests/setup
@@ -37,6 +37,7 @@ test: servers ## Run every test; scenarios reduced and seeded
 soak: servers ## Run the scenarios in full
 	$(BUILD) --bins --tests $(FAULTS)
 	SOAK=1 $(CARGO) test --workspace --locked $(OLDER) $(FAULTS) $(SCENARIOS) --test corpus --test sandbox -- --nocapture --test-threads 1
+	SOAK=1 $(CARGO) test --workspace --locked $(OLDER) $(FAULTS) --lib -- --nocapture --test-threads 1 no_reply_crosses they_pass
 
 fuzz: ## Fuzz every reader of foreign bytes for a while (FUZZ_SECONDS=30 a target; needs nightly and cargo-fuzz)
 	tests/fuzz/run
@@ -51,6 +52,9 @@ demo-aws: setup servers ## The same on emulators of SQS, S3 and Redis, with the 
 
 bench-queue: ## What the embedded queue does a second, and what a backlog costs
 	$(CARGO) run --package shared --example bench_queue --release --locked $(OLDER)
+
+bench-limits: servers ## What limits cost on Redis: round trips, latency, CPU, beside a naive counter
+	$(CARGO) run --package shared --example bench_limits --features testing --release --locked $(OLDER)
 
 bench-aws: servers ## Count the requests to SQS and S3 for a mail, and what they cost
 	$(BUILD) --bins

@@ -72,6 +72,16 @@ impl AuditKey {
         Self(bytes.into())
     }
 
+    /// A key for another purpose, from which this one cannot be told.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> Vec<u8> {
+        // HMAC takes keys of any length (RFC 2104 §2).
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()) else { return Vec::new() };
+        mac.update(b"derived key\0");
+        mac.update(purpose.as_bytes());
+        mac.finalize().into_bytes().to_vec()
+    }
+
     /// Continues `trail` with a note.
     pub fn append(&self, trail: &mut Vec<Record>, work: &WorkId, at: Timestamp, stage: &str, note: &Note) {
         let detail = note.detail.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();

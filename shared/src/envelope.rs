@@ -3,6 +3,8 @@
 //! A queue's body cannot be changed, so whatever has to be remembered is a re-send of a changed envelope. The
 //! envelope alone counts attempts and carries the history.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -48,9 +50,9 @@ pub struct Envelope {
     /// Not to be run before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// A limiter reserved this job's turn: it is not charged again.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub reserved: bool,
+    /// The limits that have charged this job at this stage: their turn is reserved, they do not charge it again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub turns: BTreeSet<String>,
     /// The trace it belongs to.
     pub trace: TraceParent,
     /// The latest failures and deferrals, oldest first; at most [`MAX_HISTORY`].
@@ -149,7 +151,7 @@ impl Envelope {
             stage_since: origin.first_seen,
             deferrals: 0,
             not_before: None,
-            reserved: false,
+            turns: BTreeSet::new(),
             trace: TraceParent::random(),
             history: Vec::new(),
             audit: Vec::new(),
@@ -170,7 +172,7 @@ impl Envelope {
             stage_since: now,
             deferrals: 0,
             not_before: None,
-            reserved: false,
+            turns: BTreeSet::new(),
             history: Vec::new(),
             job: Pii::new(job),
             dead: None,

@@ -143,10 +143,8 @@ pub enum Failure {
         class: &'static str,
         /// Why.
         reason: Reason,
-        /// When to look again.
+        /// When to look again. A turn that is reserved then is in [`crate::stage::Context::turns`].
         until: Timestamp,
-        /// Whether that time is reserved for this job, so that it has not to be asked for again.
-        reserved: bool,
     },
     /// No further try can help.
     Permanent {
@@ -170,11 +168,6 @@ impl Failure {
 
     /// A wait for something outside.
     pub fn defer(class: &'static str, reason: impl Into<Reason>, until: Timestamp) -> Self {
-        Self::Defer { class, reason: reason.into(), until, reserved: false }
-    }
-
-    /// A wait for a turn that is reserved: see [`crate::limit::Turn::At`].
-    pub fn turn(class: &'static str, reason: impl Into<Reason>, at: Timestamp) -> Self {
-        Self::Defer { class, reason: reason.into(), until: at, reserved: true }
+        Self::Defer { class, reason: reason.into(), until }
     }
 }

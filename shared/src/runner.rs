@@ -3,7 +3,7 @@
 //! Nothing is leased without a free slot; a received message has its heartbeat from the start; a job's bytes are
 //! admitted after it was decoded and before it runs; what has to happen then is decided in [`crate::settle`].
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{mem, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use rand::RngExt;
@@ -17,7 +17,7 @@ use tracing::Instrument;
 use crate::{
     audit::AuditKey,
     budget::{Admitted, Budget},
-    clock::Clock,
+    clock::{Clock, later},
     envelope::Envelope,
     lease::Lease,
     outcome::{Failure, Outcome, Reason},
@@ -25,7 +25,7 @@ use crate::{
     queue::{MAX_BATCH, MAX_WAIT, Queue, Received},
     settle::{Facts, Plan, Ran, SettleError, Settler, Then, adopted, decide, end_key, undecodable},
     shutdown::Shutdown,
-    stage::{Context, Progress, Stage},
+    stage::{Context, Progress, Stage, Turns},
     telemetry::metric,
     visibility::Visibility,
 };
@@ -141,9 +141,11 @@ impl<S: Stage> Runner<S> {
             Ok(jobs) => match <[Envelope; 1]>::try_from(jobs) {
                 Ok([mut envelope]) => {
                     envelope.crashes += message.receive_count.saturating_sub(1);
-                    let (mail, trace) = (&envelope.work, envelope.trace.trace_id());
-                    let span = tracing::info_span!("job", %stage, %mail, trace);
-                    let taken = self.take(&envelope, lease, progress, &message, waiting);
+                    let span = {
+                        let (mail, trace) = (&envelope.work, envelope.trace.trace_id());
+                        tracing::info_span!("job", %stage, %mail, trace)
+                    };
+                    let taken = self.take(envelope, lease, progress, &message, waiting);
                     return taken.instrument(span).await;
                 }
                 Err(jobs) => adopted(&jobs, &self.facts()),
@@ -166,7 +168,7 @@ impl<S: Stage> Runner<S> {
 
     async fn take(
         &self,
-        envelope: &Envelope,
+        mut envelope: Envelope,
         lease: Lease,
         progress: Arc<Progress>,
         message: &Received,
@@ -174,18 +176,21 @@ impl<S: Stage> Runner<S> {
     ) {
         let started = Instant::now();
         let mut waiting = Some(waiting);
-        let ran = match self.gate(envelope) {
-            Gate::Open(_suspect) if self.has_ended(envelope).await => Ran::Ended,
+        let ran = match self.gate(&envelope) {
+            Gate::Open(_suspect) if self.has_ended(&envelope).await => Ran::Ended,
             Gate::Open(suspect) => {
                 waiting.take();
                 if suspect.is_some() {
                     drop(self.fleet.suspects.room.write().await);
                 }
-                self.attempt(envelope, &lease, progress).await
+                let turns = Arc::new(Turns::new(mem::take(&mut envelope.turns)));
+                let ran = self.attempt(&envelope, &lease, progress, &turns).await;
+                envelope.turns = turns.take();
+                ran
             }
             Gate::Closed(ran) => ran,
         };
-        let plan = decide(ran, envelope, &self.facts());
+        let plan = decide(ran, &envelope, &self.facts());
         metric::job_age(self.stage.name(), self.fleet.clock.now(), envelope.first_seen);
         self.settle(plan, lease, message, started).await;
     }
@@ -227,7 +232,7 @@ impl<S: Stage> Runner<S> {
     }
 
     /// One run: under the budget, the deadline, the lease and the shutdown, panics caught.
-    async fn attempt(&self, envelope: &Envelope, lease: &Lease, progress: Arc<Progress>) -> Ran {
+    async fn attempt(&self, envelope: &Envelope, lease: &Lease, progress: Arc<Progress>, turns: &Arc<Turns>) -> Ran {
         let job: S::Job = match envelope.job() {
             Ok(job) => job,
             Err(error) => return Ran::Failed(Failure::permanent("undecodable_job", error.to_string())),
@@ -243,7 +248,7 @@ impl<S: Stage> Runner<S> {
                 None => return Ran::NoRoom,
             },
         };
-        let ctx = self.context(envelope, progress);
+        let ctx = self.context(envelope, progress, Arc::clone(turns));
         let run = AssertUnwindSafe(self.stage.run(job, &ctx)).catch_unwind();
         let ran = tokio::select! {
             biased;
@@ -268,7 +273,7 @@ impl<S: Stage> Runner<S> {
         admitted
     }
 
-    fn context(&self, envelope: &Envelope, progress: Arc<Progress>) -> Context {
+    fn context(&self, envelope: &Envelope, progress: Arc<Progress>, turns: Arc<Turns>) -> Context {
         Context {
             work: envelope.work.clone(),
             tenant: envelope.tenant.clone(),
@@ -276,8 +281,9 @@ impl<S: Stage> Runner<S> {
             attempt: envelope.attempt,
             deferrals: envelope.deferrals,
             repeated: envelope.generation > 0 || envelope.crashes > 0,
-            reserved: envelope.reserved,
+            turns,
             first_seen: envelope.first_seen,
+            expires: later(envelope.stage_since, self.policy.max_age),
             deadline: Instant::now() + self.policy.deadline,
             clock: self.fleet.clock.clone(),
             progress,

@@ -3,8 +3,13 @@
 //! A stage never acknowledges, extends or sends; it returns what should happen.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
-    sync::atomic::{AtomicU64, Ordering},
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -63,15 +68,17 @@ pub struct Context {
     pub deferrals: u32,
     /// Whether an earlier copy of the job may have had effects: it was retried, deferred or received before.
     pub repeated: bool,
-    /// Whether a limiter reserved this turn: it is not to be charged again.
-    pub reserved: bool,
+    /// The limits that have charged the job.
+    pub turns: Arc<Turns>,
     /// When the work was first seen.
     pub first_seen: Timestamp,
+    /// How long the job may wait at this stage: a deferral after that ends it.
+    pub expires: Timestamp,
     /// When this run has to be over.
     pub deadline: Instant,
     /// Wall-clock time.
     pub clock: Clock,
-    pub(crate) progress: std::sync::Arc<Progress>,
+    pub(crate) progress: Arc<Progress>,
 }
 
 impl Context {
@@ -101,6 +108,61 @@ impl Context {
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl Context {
+    /// Of a first run that has a minute, of a job that may wait until `expires`.
+    pub fn for_tests(tenant: TenantId, clock: Clock, expires: Timestamp) -> Self {
+        Self {
+            work: WorkId::derive(&[b"a test"]),
+            tenant,
+            trace: TraceParent::random(),
+            attempt: 0,
+            deferrals: 0,
+            repeated: false,
+            turns: Arc::default(),
+            first_seen: clock.now(),
+            expires,
+            deadline: Instant::now() + Duration::from_secs(60),
+            clock,
+            progress: Arc::new(Progress::new(Duration::from_secs(60))),
+        }
+    }
+}
+
+/// The limits that have charged a job at its stage, by name. They travel with the job, so that a limit charges it once,
+/// however often it is deferred, retried or drained. A run that ends without a word forgets what it added.
+#[derive(Debug, Default)]
+pub struct Turns(Mutex<BTreeSet<String>>);
+
+impl Turns {
+    pub(crate) const fn new(held: BTreeSet<String>) -> Self {
+        Self(Mutex::new(held))
+    }
+
+    /// Whether that limit has charged the job.
+    pub fn holds(&self, limit: &str) -> bool {
+        self.held().contains(limit)
+    }
+
+    /// That limit has charged the job.
+    pub fn hold(&self, limit: &str) {
+        self.held().insert(limit.to_owned());
+    }
+
+    /// The turns were used: what follows is charged anew.
+    pub fn spend(&self) {
+        self.held().clear();
+    }
+
+    pub(crate) fn take(&self) -> BTreeSet<String> {
+        mem::take(&mut self.held())
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

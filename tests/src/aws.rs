@@ -164,6 +164,11 @@ impl Cloud {
         SqsQueue::new(client, format!("{}{name}", self.queue_prefix()), name)
     }
 
+    /// The Redis, to be killed or restarted.
+    pub const fn redis(&mut self) -> &mut TestRedis {
+        &mut self.redis
+    }
+
     /// Sends a body to a queue.
     ///
     /// # Panics

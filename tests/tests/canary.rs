@@ -48,6 +48,9 @@ async fn no_canary_leaves_by_logs_metrics_listings_or_errors() {
             .destination("flaky", &receiver, "/flaky", "")
             .section("route", "default = [\"hook\"]")
             .section("telemetry", &format!("log = \"trace\"\n{}", metrics.section()))
+            .section("limit.senders", "by = \"sender\"\nrate = \"1000/day\"")
+            .section("limit.domains", "by = \"sender-domain\"\nrate = \"1/day\"\nenforce = false")
+            .section("limit.recipients", "by = \"recipient\"\nrate = \"1000/day\"")
             .rule(&rule("dead", "deliver = [\"gone\"]"))
             .rule(&rule("retried", "deliver = [\"flaky\"]"))
             .rule(&rule("held", "action = \"quarantine\"\nreason = \"asked for\""))
@@ -90,6 +93,11 @@ async fn no_canary_leaves_by_logs_metrics_listings_or_errors() {
         assert!(metrics.contains("# TYPE"), "{metrics}");
         check("metrics", &metrics, &receiver);
         check_commands(&fleet, &receiver, &ended[3].mail).await;
+        let kept =
+            fs::read_dir(fleet.data().join("limits")).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+        let kept = String::from_utf8_lossy(&kept.collect::<Vec<_>>().concat()).into_owned();
+        assert!(kept.contains("{default}:senders:"), "there are keys to look at");
+        check("the limiter", &kept, &receiver);
         let mut logged = 0;
         for log in fs::read_dir(fleet.logs()).unwrap() {
             let text = String::from_utf8_lossy(&fs::read(log.unwrap().path()).unwrap()).into_owned();
@@ -105,7 +113,11 @@ async fn check_commands(fleet: &Fleet, receiver: &Receiver, held: &str) {
     let listed = fleet.run(&["dlq", "list", "--each", "--json"]).await;
     let letter: Value = serde_json::from_str(listed.stdout.lines().next().expect("a dead letter")).unwrap();
     let dead = letter["id"].as_str().unwrap();
-    let commands: [&[&str]; 9] = [
+    let sender = format!("sender={CANARY}@{CANARY}.example");
+    let commands: [&[&str]; 12] = [
+        &["limits", "show"],
+        &["limits", "test", &sender],
+        &["limits", "reset", &sender],
         &["dlq", "list"],
         &["dlq", "list", "--json"],
         &["dlq", "list", "--each"],

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::{
     admission::Admission,
     auth::{Gate, dns::DnsError},
+    limiting::Limiting,
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
     sandbox::Sandbox,
@@ -87,17 +88,18 @@ impl Running {
         };
         let clamds = stages.contains(&SCAN).then(|| clamds(settings));
         serve_operations(settings, plane, &fleet, clamds.clone()).await?;
+        let limiting = Arc::new(Limiting::open(settings, plane)?);
         let mut running = Self { runners: JoinSet::new() };
         for row in PIPELINE.iter().filter(|row| stages.contains(&row.stage)) {
             let policy = settings.policy(row);
             match row.stage {
-                PARSE => running.add(parse(settings, plane).await?, policy, plane, &fleet),
+                PARSE => running.add(parse(settings, plane, &limiting).await?, policy, plane, &fleet),
                 SCAN => {
                     let Some(clamds) = &clamds else { continue };
                     running.add(scan(settings, plane, fleet.key.clone(), clamds), policy, plane, &fleet);
                 }
-                ROUTE => running.add(route(settings, plane), policy, plane, &fleet),
-                DELIVER => running.add(deliver(settings, plane)?, policy, plane, &fleet),
+                ROUTE => running.add(route(settings, plane, &limiting), policy, plane, &fleet),
+                DELIVER => running.add(deliver(settings, plane, &limiting)?, policy, plane, &fleet),
                 other => tracing::error!(stage = %other, "a row of the pipeline has no stage"),
             }
         }
@@ -121,7 +123,7 @@ impl Running {
     }
 }
 
-async fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
+async fn parse(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Result<Parse, StartError> {
     Ok(Parse {
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
@@ -131,6 +133,7 @@ async fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> 
         sandbox: Arc::new(start_sandbox(settings).await?),
         gate: Gate::new(&settings.authentication)?,
         max_mail: settings.limits.max_mail,
+        limiting: Arc::clone(limiting),
     })
 }
 
@@ -178,16 +181,17 @@ pub fn clamds(settings: &Settings) -> Arc<Pool> {
     Arc::new(Pool::start(PoolConfig { terms, ..config }))
 }
 
-fn route(settings: &Settings, plane: &Plane) -> Route {
+fn route(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Route {
     Route {
         blobs: Arc::clone(&plane.blobs),
         state: Arc::clone(&plane.state),
         rules: Arc::clone(&settings.rules),
         policies: Arc::new(settings.scan.policies.clone()),
+        limiting: Arc::clone(limiting),
     }
 }
 
-fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
+fn deliver(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Result<Deliver, StartError> {
     let mut destinations = BTreeMap::new();
     for (name, destination) in &settings.destinations {
         let ready =
@@ -197,7 +201,7 @@ fn deliver(settings: &Settings, plane: &Plane) -> Result<Deliver, StartError> {
     Ok(Deliver {
         blobs: Arc::clone(&plane.blobs),
         state: Arc::clone(&plane.state),
-        limiter: Arc::clone(&plane.limiter),
+        limiting: Arc::clone(limiting),
         destinations,
     })
 }

@@ -151,6 +151,7 @@ impl Incoming {
                 tracing::warn!(%error, "a file is set aside in incoming/.refused");
                 self.set_aside(claimed);
             }
+            Err(error @ IntakeError::OverLimit { .. }) => tracing::info!(%error, "a file waits; it is tried again"),
             Err(error) => tracing::error!(%error, "a file could not be taken in; it is tried again"),
         }
     }

@@ -6,20 +6,27 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use shared::{
     blobs::{BlobError, Blobs, Condition, Meta, Put},
-    clock::Clock,
+    clock::{Clock, until},
     envelope::{Envelope, Origin},
     ids::{TenantId, WorkId},
-    queue::{Outgoing, QueueError, batch::Batcher},
+    queue::{MAX_DELAY, Outgoing, QueueError, batch::Batcher},
 };
 
 use crate::{
     jobs::{Announced, ParseJob, SmtpEnvelope, Source},
+    limiting::{Admission, Limiting},
     pipeline,
     plane::Plane,
     settings::Tenants,
 };
+
+/// The longest wait for a turn that is reserved for a mail on its way in; one that would wait longer is not taken.
+const LONGEST_TURN: Duration = Duration::from_secs(86_400);
+/// The longest wait for it where whoever hands the mail in has to wait.
+const LONGEST_STAY: Duration = Duration::from_secs(60);
 
 /// Takes mails in.
 #[derive(Debug, Clone)]
@@ -31,6 +38,7 @@ pub struct Intake {
     clock: Clock,
     tenants: Tenants,
     max_mail: u64,
+    limiting: Option<(Arc<Limiting>, &'static str)>,
 }
 
 /// Why a mail was not taken in.
@@ -48,6 +56,14 @@ pub enum IntakeError {
     /// Nothing in it looks like a header field.
     #[error("this is not a mail: it does not begin with a header field")]
     NotAMail,
+    /// A limit at the way in says no.
+    #[error("limit {limit}: no more is taken in before {at}")]
+    OverLimit {
+        /// Its name.
+        limit: String,
+        /// When to try again.
+        at: Timestamp,
+    },
     /// The store failed.
     #[error("the mail could not be stored: {0}")]
     Store(#[from] BlobError),
@@ -75,28 +91,52 @@ impl Intake {
             clock: plane.clock.clone(),
             tenants,
             max_mail,
+            limiting: None,
         })
+    }
+
+    /// The same, under the limits of a way in, which is called `door`.
+    #[must_use]
+    pub fn limited(self, limiting: Arc<Limiting>, door: &'static str) -> Self {
+        Self { limiting: Some((limiting, door)), ..self }
     }
 
     /// Takes one mail in, under a key that is unique to this submission.
     ///
     /// # Errors
-    /// When it is none, or the plane fails; it is then not taken in.
+    /// When it is none, a limit says no, or the plane fails; it is then not taken in.
     pub async fn accept(&self, key: &str, raw: Bytes, envelope: SmtpEnvelope) -> Result<WorkId, IntakeError> {
         check(&raw, self.max_mail)?;
         let size = raw.len() as u64;
+        let tenant = self.tenants.of(&envelope);
+        let turn = self.turn(&tenant, size).await?;
         let Meta { etag, version, .. } = self.store(key, raw).await?;
         let (bucket, key) = (self.bucket.clone(), key.to_owned());
         let source = Source { bucket, key, etag, version, size };
         let work = source.mail_id();
-        let tenant = self.tenants.of(&envelope);
         let Source { bucket, key, etag, .. } = source;
         if self.announces {
             return Ok(work);
         }
         let mail = Announced::Stored { bucket, key, etag: Some(etag), size: Some(size) };
-        self.announce(&work, tenant, &ParseJob { mail, envelope, receipt: None }).await?;
+        self.announce(&work, tenant, turn, &ParseJob { mail, envelope, receipt: None }).await?;
         Ok(work)
+    }
+
+    /// The turn of a mail that has to wait for one, reserved. Where the bucket announces mails nobody else can wait, so it
+    /// is waited for here.
+    async fn turn(&self, tenant: &TenantId, size: u64) -> Result<Option<Timestamp>, IntakeError> {
+        let Some((limiting, door)) = &self.limiting else { return Ok(None) };
+        let longest = if self.announces { LONGEST_STAY } else { LONGEST_TURN };
+        match limiting.admit(door, tenant.as_str(), size, longest).await {
+            Admission::Now => Ok(None),
+            Admission::At(at) if self.announces => {
+                tokio::time::sleep(until(self.clock.now(), at)).await;
+                Ok(None)
+            }
+            Admission::At(at) => Ok(Some(at)),
+            Admission::Later { limit, at } => Err(IntakeError::OverLimit { limit, at }),
+        }
     }
 
     /// Whether a mail of that many bytes is taken.
@@ -115,12 +155,25 @@ impl Intake {
         }
     }
 
-    async fn announce(&self, work: &WorkId, tenant: TenantId, job: &ParseJob) -> Result<(), IntakeError> {
+    async fn announce(
+        &self,
+        work: &WorkId,
+        tenant: TenantId,
+        turn: Option<Timestamp>,
+        job: &ParseJob,
+    ) -> Result<(), IntakeError> {
         let encoding = |_| QueueError::Invalid("the job cannot be written as JSON");
-        let origin = Origin { work: work.clone(), tenant: tenant.clone(), first_seen: self.clock.now() };
+        let now = self.clock.now();
+        let origin = Origin { work: work.clone(), tenant: tenant.clone(), first_seen: now };
         let job = serde_json::value::to_raw_value(job).map_err(encoding)?;
-        let body = Envelope::first(origin, pipeline::PARSE, job).encode().map_err(encoding)?;
-        let message = Outgoing { body, delay: Duration::ZERO, group: tenant.as_str().to_owned() };
+        let mut first = Envelope::first(origin, pipeline::PARSE, job);
+        let mut delay = Duration::ZERO;
+        if let Some(turn) = turn {
+            (first.not_before, first.stage_since) = (Some(turn), turn);
+            delay = until(now, turn).min(MAX_DELAY);
+        }
+        let body = first.encode().map_err(encoding)?;
+        let message = Outgoing { body, delay, group: tenant.as_str().to_owned() };
         Ok(self.parse.send(message).await?)
     }
 }

@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod incoming;
 pub mod intake;
 pub mod jobs;
+pub mod limiting;
 pub mod mail;
 pub mod names;
 pub mod payload;

@@ -64,6 +64,12 @@ name!(
     64
 );
 
+name!(
+    /// A limit's name: 1 to 40 of `a-z`, `0-9`, `-`.
+    LimitName,
+    40
+);
+
 /// A text that is no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a name of lower-case letters, digits and \"-\"")]

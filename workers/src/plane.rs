@@ -6,6 +6,7 @@
 //! DIR/queue      the queues, one SQLite file
 //! DIR/blobs      the store: raw mails, ends, quarantine, attachments
 //! DIR/state      what may vanish
+//! DIR/limits     what limits have charged; may vanish
 //! DIR/incoming   mails to be taken in
 //! DIR/audit.key  links audit records; keep it
 //! ```
@@ -28,7 +29,7 @@ use shared::{
     aws,
     blobs::{BlobError, Blobs, dir::DirBlobs, s3::S3Blobs},
     clock::Clock,
-    limit::{Limiter, local::LocalLimiter, redis::RedisLimiter},
+    limit::{LimitError, Limiter, redis::RedisLimiter, sqlite::SqliteLimiter},
     policy::MAX_RECEIVES,
     queue::{
         Queue, QueueError,
@@ -126,6 +127,9 @@ pub enum PlaneError {
     /// The state.
     #[error("the state cannot be opened: {0}")]
     State(#[from] StateError),
+    /// The limiter.
+    #[error("the limits cannot be opened: {0}")]
+    Limits(#[from] LimitError),
 }
 
 impl Plane {
@@ -156,7 +160,7 @@ impl Plane {
             bucket: LOCAL_BUCKET.to_owned(),
             announces: false,
             state: Arc::new(SqliteState::open(&dir.join("state"), clock.clone())?),
-            limiter: Arc::new(LocalLimiter::new(clock.clone())),
+            limiter: Arc::new(SqliteLimiter::open(&dir.join("limits"), clock.clone())?),
             clock,
         })
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Charge, Limiter, Turn};
+use super::{Answer, Charge, Holder, Limiter, OnError, Request, Slot, Turn};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -24,7 +24,17 @@ pub trait Subject: Send + Sync {
 
 /// A charge of `cost` under `key` at the rate that `rate` spells.
 pub fn charge(key: &str, rate: &str, cost: u32) -> Charge {
-    Charge { key: key.to_owned(), rate: rate.parse().unwrap(), cost: cost.try_into().unwrap() }
+    Charge::new(key, rate.parse().unwrap(), cost.try_into().unwrap())
+}
+
+/// One of `limit` slots under `key`.
+pub fn slot(key: &str, limit: u32) -> Slot {
+    Slot { key: key.to_owned(), limit: limit.try_into().unwrap(), enforce: true, on_error: OnError::Defer }
+}
+
+/// A holder with a long lease.
+pub fn holder(id: &str) -> Holder {
+    Holder { id: id.to_owned(), lease: HOUR }
 }
 
 /// Runs every case.
@@ -40,6 +50,13 @@ pub async fn all(subject: &dyn Subject) {
     too_late_reserves_nothing(subject).await;
     keys_are_apart(subject).await;
     no_charge_passes(subject).await;
+    what_is_not_enforced_only_says_so(subject).await;
+    a_trial_changes_nothing(subject).await;
+    what_is_forgotten_is_idle(subject).await;
+    slots_are_as_many_as_their_limit(subject).await;
+    a_slot_comes_back_when_its_lease_runs_out(subject).await;
+    a_holder_is_counted_once(subject).await;
+    charges_and_slots_are_one_request(subject).await;
 }
 
 /// The keys of one call share a hash tag, for limiters that keep keys apart by it.
@@ -169,4 +186,98 @@ async fn keys_are_apart(subject: &dyn Subject) {
 
 async fn no_charge_passes(subject: &dyn Subject) {
     assert_eq!(acquire(subject, &[], Duration::ZERO).await, Turn::Now);
+}
+
+async fn ask(subject: &dyn Subject, charges: &[Charge], slots: &[Slot], holder: &Holder) -> Answer {
+    subject.limiter().ask(&Request { charges, slots, holder, longest: HOUR, trial: false }).await.unwrap()
+}
+
+async fn what_is_not_enforced_only_says_so(subject: &dyn Subject) {
+    let shadow = Charge { enforce: false, ..charge(&key("shadow"), "1/hour burst 2", 1) };
+    let other = charge(&key("enforced"), "1/hour burst 4", 1);
+    for waits in [false, false, true, true] {
+        let answer = ask(subject, &[shadow.clone(), other.clone()], &[], &holder("h")).await;
+        assert_eq!((answer.turn, answer.waits[0].is_zero(), answer.waits[1].is_zero()), (Turn::Now, !waits, true));
+    }
+    // What was over was not charged: the next turn is that of the third unit, not of the fifth.
+    let enforced = Charge { enforce: true, ..shadow.clone() };
+    let answer = ask(subject, &[enforced], &[], &holder("h")).await;
+    assert!(matches!(answer.turn, Turn::At(_)) && answer.waits[0] <= HOUR, "{answer:?}");
+    let slot = Slot { enforce: false, ..slot(&key("shadow-slot"), 1) };
+    for (id, full) in [("a", false), ("b", true)] {
+        let answer = ask(subject, &[], std::slice::from_ref(&slot), &holder(id)).await;
+        assert_eq!((answer.turn, answer.full), (Turn::Now, vec![full]));
+    }
+}
+
+async fn a_trial_changes_nothing(subject: &dyn Subject) {
+    let (charges, slots) = ([charge(&key("trial"), "1/hour burst 1", 1)], [slot(&key("trial-slot"), 1)]);
+    let holder = holder("h");
+    for _ in 0..3 {
+        let trial = Request { charges: &charges, slots: &slots, holder: &holder, longest: HOUR, trial: true };
+        assert_eq!(subject.limiter().ask(&trial).await.unwrap().turn, Turn::Now);
+    }
+    assert_eq!(ask(subject, &charges, &slots, &self::holder("other")).await.turn, Turn::Now);
+    let trial = Request { charges: &charges, slots: &[], holder: &holder, longest: HOUR, trial: true };
+    let told = subject.limiter().ask(&trial).await.unwrap();
+    assert!(matches!(told.turn, Turn::At(_)), "{told:?}");
+    let trial = Request { charges: &[], slots: &slots, holder: &holder, longest: HOUR, trial: true };
+    assert_eq!(subject.limiter().ask(&trial).await.unwrap().turn, Turn::Full);
+}
+
+async fn what_is_forgotten_is_idle(subject: &dyn Subject) {
+    let (charges, slots) = ([charge(&key("forget"), "1/hour burst 1", 1)], [slot(&key("forget-slot"), 1)]);
+    for id in ["a", "b"] {
+        assert_eq!(ask(subject, &charges, &slots, &holder(id)).await.turn, Turn::Now, "{id}");
+        assert_ne!(ask(subject, &charges, &slots, &holder("c")).await.turn, Turn::Now);
+        subject.limiter().forget(&[charges[0].key.clone(), slots[0].key.clone()]).await.unwrap();
+    }
+}
+
+async fn slots_are_as_many_as_their_limit(subject: &dyn Subject) {
+    let slots = [slot(&key("slots"), 2)];
+    let keys = [slots[0].key.clone()];
+    for id in ["a", "b"] {
+        assert_eq!(ask(subject, &[], &slots, &holder(id)).await.turn, Turn::Now);
+    }
+    assert_eq!(ask(subject, &[], &slots, &holder("c")).await.turn, Turn::Full);
+    subject.limiter().release(&keys, &holder("nobody")).await.unwrap();
+    assert_eq!(ask(subject, &[], &slots, &holder("c")).await.turn, Turn::Full);
+    subject.limiter().release(&keys, &holder("a")).await.unwrap();
+    assert_eq!(ask(subject, &[], &slots, &holder("c")).await.turn, Turn::Now);
+    assert_eq!(ask(subject, &[], &slots, &holder("d")).await.turn, Turn::Full);
+}
+
+async fn a_slot_comes_back_when_its_lease_runs_out(subject: &dyn Subject) {
+    let slots = [slot(&key("lease"), 2)];
+    let keys = [slots[0].key.clone()];
+    let short = |id: &str| Holder { id: id.to_owned(), lease: Duration::from_millis(300) };
+    for id in ["dead", "alive"] {
+        assert_eq!(ask(subject, &[], &slots, &short(id)).await.turn, Turn::Now);
+    }
+    subject.limiter().renew(&keys, &holder("alive")).await.unwrap();
+    subject.pass(Duration::from_millis(301)).await;
+    assert_eq!(ask(subject, &[], &slots, &holder("next")).await.turn, Turn::Now, "the dead one's");
+    assert_eq!(ask(subject, &[], &slots, &holder("more")).await.turn, Turn::Full, "the other one was renewed");
+}
+
+async fn a_holder_is_counted_once(subject: &dyn Subject) {
+    let slots = [slot(&key("once"), 1)];
+    for _ in 0..3 {
+        assert_eq!(ask(subject, &[], &slots, &holder("a")).await.turn, Turn::Now);
+    }
+    assert_eq!(ask(subject, &[], &slots, &holder("b")).await.turn, Turn::Full);
+}
+
+async fn charges_and_slots_are_one_request(subject: &dyn Subject) {
+    let (charges, slots) = ([charge(&key("one"), "1/hour burst 2", 1)], [slot(&key("one-slot"), 1)]);
+    assert_eq!(ask(subject, &charges, &slots, &holder("a")).await.turn, Turn::Now);
+    for _ in 0..3 {
+        assert_eq!(ask(subject, &charges, &slots, &holder("b")).await.turn, Turn::Full, "and charges nothing");
+    }
+    subject.limiter().release(&[slots[0].key.clone()], &holder("a")).await.unwrap();
+    assert_eq!(ask(subject, &charges, &slots, &holder("b")).await.turn, Turn::Now);
+    subject.limiter().release(&[slots[0].key.clone()], &holder("b")).await.unwrap();
+    assert!(matches!(ask(subject, &charges, &slots, &holder("c")).await.turn, Turn::At(_)));
+    assert_eq!(ask(subject, &[], &slots, &holder("d")).await.turn, Turn::Now, "who waits for a turn holds no slot");
 }

@@ -1,12 +1,11 @@
 //! What happens to a limit whose limiter does not answer: it is waived, kept by this process alone, or waited for.
 //!
-//! An error of the limiter never reaches the job: the fallback answers instead.
+//! An error of the limiter never reaches the job: the fallback answers instead, for each part of a request as that
+//! part says.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-
-use super::{Charge, LimitError, Limiter, Rate, Turn, local::LocalLimiter};
+use super::{Answer, Charge, Holder, LimitError, Limiter, Rate, Request, Slot, Turn, local::LocalLimiter};
 use crate::clock::{Clock, later};
 
 /// A part of a rate, in percent.
@@ -25,151 +24,164 @@ impl Share {
         NonZeroU32::new(percent).filter(|percent| *percent <= Self::WHOLE.0).map(Self)
     }
 
-    /// That share of `rate`. The burst is at least one.
+    /// That share of `rate`.
     fn of(self, rate: &Rate) -> Rate {
-        let burst = u64::from(rate.burst.get()) * u64::from(self.0.get()) / 100;
-        let burst = u32::try_from(burst).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         // As many units in a longer time: exact, where a fraction of the count would not be.
         let per = rate.per.checked_mul(100).map_or(Duration::MAX, |per| per / self.0.get());
-        Rate { count: rate.count, per, burst }
+        Rate { count: rate.count, per, burst: self.part(rate.burst) }
+    }
+
+    /// That share of a number: at least one.
+    fn part(self, whole: NonZeroU32) -> NonZeroU32 {
+        let part = u64::from(whole.get()) * u64::from(self.0.get()) / 100;
+        u32::try_from(part).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
     }
 }
 
-/// What to do when the limiter does not answer.
-#[derive(Debug)]
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
+    }
+}
+
+/// What to do with a limit when the limiter does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
     /// Let everything pass.
     Allow,
-    /// Keep the limit in this process, at a share of its rate.
-    Local {
-        /// The share: about one over the number of workers.
-        share: Share,
-        /// Its memory. What it hands out is unknown to the limiter and the other way round.
-        limiter: LocalLimiter,
-    },
+    /// Keep the limit in this process, at a share of it: about one over the number of workers.
+    Local(Share),
     /// Let nothing pass, and say to come again after a while.
-    Defer {
-        /// Tells the time.
-        clock: Clock,
-        /// How long to wait.
-        wait: Duration,
-    },
+    Defer,
 }
 
 impl OnError {
-    /// [`OnError::Local`] with an empty memory.
-    pub fn local(share: Share, clock: Clock) -> Self {
-        Self::Local { share, limiter: LocalLimiter::new(clock) }
-    }
-
-    async fn acquire(&self, charges: &[Charge], longest: Duration) -> Result<Turn, LimitError> {
+    /// Its name: a metric label.
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Allow => Ok(Turn::Now),
-            Self::Local { share, limiter } => {
-                let shared = |charge: &Charge| Charge { rate: share.of(&charge.rate), ..charge.clone() };
-                let charges: Vec<Charge> = charges.iter().map(shared).collect();
-                limiter.acquire(&charges, longest).await
-            }
-            Self::Defer { clock, wait } => Ok(Turn::TooLate(later(clock.now(), *wait))),
+            Self::Allow => "allow",
+            Self::Local(_) => "local",
+            Self::Defer => "defer",
         }
     }
+}
+
+/// Who answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The limiter.
+    Limiter,
+    /// This process alone.
+    Fallback,
 }
 
 /// A limiter that always answers.
+///
+/// What its fallback hands out is unknown to the limiter and the other way round.
 #[derive(Debug)]
 pub struct Guarded {
-    /// Asked first; several may share it, each with a fallback of its own.
-    pub primary: Arc<dyn Limiter>,
-    /// Asked when the first does not answer.
-    pub fallback: OnError,
+    primary: Arc<dyn Limiter>,
+    local: LocalLimiter,
+    clock: Clock,
+    wait: Duration,
 }
 
-#[async_trait]
-impl Limiter for Guarded {
-    async fn acquire(&self, charges: &[Charge], longest: Duration) -> Result<Turn, LimitError> {
-        match self.primary.acquire(charges, longest).await {
-            Ok(turn) => Ok(turn),
+impl Guarded {
+    /// Asks `primary` first; what then has to wait for it comes again after `wait`.
+    pub fn new(primary: Arc<dyn Limiter>, clock: Clock, wait: Duration) -> Self {
+        Self { primary, local: LocalLimiter::new(clock.clone()), clock, wait }
+    }
+
+    /// The limiter itself.
+    pub fn primary(&self) -> &dyn Limiter {
+        &*self.primary
+    }
+
+    /// Grants all of a request or nothing.
+    pub async fn ask(&self, request: &Request<'_>) -> (Answer, Source) {
+        match self.primary.ask(request).await {
+            Ok(answer) => (answer, Source::Limiter),
             Err(error) => {
-                tracing::debug!(%error, "a limit is kept by its fallback");
-                self.fallback.acquire(charges, longest).await
+                tracing::debug!(%error, "limits are kept by their fallbacks");
+                (self.fall_back(request).await, Source::Fallback)
             }
         }
+    }
+
+    /// What the fallback alone answers: for a job that has waited for the limiter in vain already.
+    pub async fn fall_back(&self, request: &Request<'_>) -> Answer {
+        let charges = request.charges.iter().map(|charge| (charge.enforce, charge.on_error));
+        let slots = request.slots.iter().map(|slot| (slot.enforce, slot.on_error));
+        let nothing = |turn| Answer {
+            turn,
+            waits: vec![Duration::ZERO; request.charges.len()],
+            full: vec![false; request.slots.len()],
+        };
+        if charges.chain(slots).any(|part| part == (true, OnError::Defer)) {
+            return nothing(Turn::TooLate(later(self.clock.now(), self.wait)));
+        }
+        self.keep_here(request).await.unwrap_or_else(|_| nothing(Turn::Now))
+    }
+
+    async fn keep_here(&self, request: &Request<'_>) -> Result<Answer, LimitError> {
+        let local = |on_error| matches!(on_error, OnError::Local(_));
+        let charges: Vec<Charge> = request.charges.iter().filter(|c| local(c.on_error)).map(part_of_charge).collect();
+        let slots: Vec<Slot> = request.slots.iter().filter(|s| local(s.on_error)).map(part_of_slot).collect();
+        let answer = self.local.ask(&Request { charges: &charges, slots: &slots, ..*request }).await?;
+        let (mut waits, mut full) = (answer.waits.into_iter(), answer.full.into_iter());
+        let mut wait = |charge: &Charge| waits.next_if_kept(local(charge.on_error)).unwrap_or_default();
+        let waits = request.charges.iter().map(&mut wait).collect();
+        let mut is_full = |slot: &Slot| full.next_if_kept(local(slot.on_error)).unwrap_or_default();
+        let full = request.slots.iter().map(&mut is_full).collect();
+        Ok(Answer { turn: answer.turn, waits, full })
+    }
+
+    /// Extends the leases of slots that `source` gave.
+    ///
+    /// # Errors
+    /// As the limiter.
+    pub async fn renew(&self, source: Source, slots: &[String], holder: &Holder) -> Result<(), LimitError> {
+        self.of(source).renew(slots, holder).await
+    }
+
+    /// Gives slots back that `source` gave.
+    ///
+    /// # Errors
+    /// As the limiter; they come back when their lease runs out.
+    pub async fn release(&self, source: Source, slots: &[String], holder: &Holder) -> Result<(), LimitError> {
+        self.of(source).release(slots, holder).await
+    }
+
+    fn of(&self, source: Source) -> &dyn Limiter {
+        match source {
+            Source::Limiter => &*self.primary,
+            Source::Fallback => &self.local,
+        }
+    }
+}
+
+trait NextIfKept: Iterator {
+    /// The next item, if the part at hand was asked for.
+    fn next_if_kept(&mut self, kept: bool) -> Option<Self::Item> {
+        if kept { self.next() } else { None }
+    }
+}
+
+impl<I: Iterator> NextIfKept for I {}
+
+fn part_of_charge(charge: &Charge) -> Charge {
+    match charge.on_error {
+        OnError::Local(share) => Charge { rate: share.of(&charge.rate), ..charge.clone() },
+        OnError::Allow | OnError::Defer => charge.clone(),
+    }
+}
+
+fn part_of_slot(slot: &Slot) -> Slot {
+    match slot.on_error {
+        OnError::Local(share) => Slot { limit: share.part(slot.limit), ..slot.clone() },
+        OnError::Allow | OnError::Defer => slot.clone(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-
-    use super::*;
-    use crate::limit::conformance::charge;
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    #[derive(Debug)]
-    struct Dead;
-
-    #[async_trait]
-    impl Limiter for Dead {
-        async fn acquire(&self, _: &[Charge], _: Duration) -> Result<Turn, LimitError> {
-            Err(LimitError("dead".into()))
-        }
-    }
-
-    fn clock() -> Clock {
-        Clock::starting_at(Timestamp::UNIX_EPOCH)
-    }
-
-    fn guarded(fallback: OnError) -> Guarded {
-        Guarded { primary: Arc::new(Dead), fallback }
-    }
-
-    fn seconds(seconds: i64) -> Timestamp {
-        Timestamp::from_second(seconds).unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_limiter_that_answers_decides() {
-        let primary = Arc::new(LocalLimiter::new(clock()));
-        let guarded = Guarded { primary, fallback: OnError::Allow };
-        let one = [charge("k", "1/sec burst 1", 1)];
-        assert_eq!(guarded.acquire(&one, HOUR).await, Ok(Turn::Now));
-        assert_eq!(guarded.acquire(&one, HOUR).await, Ok(Turn::At(seconds(1))));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn allow_lets_pass() {
-        let guarded = guarded(OnError::Allow);
-        for _ in 0..10 {
-            assert_eq!(guarded.acquire(&[charge("k", "1/hour burst 1", 1)], Duration::ZERO).await, Ok(Turn::Now));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn defer_lets_nothing_pass() {
-        let guarded = guarded(OnError::Defer { clock: clock(), wait: Duration::from_secs(5) });
-        let turn = guarded.acquire(&[charge("k", "1/sec burst 1", 1)], HOUR).await;
-        assert_eq!(turn, Ok(Turn::TooLate(seconds(5))));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn local_keeps_a_share() {
-        let guarded = guarded(OnError::local(Share::percent(25).unwrap(), clock()));
-        let one = [charge("k", "4/sec burst 8", 1)];
-        for _ in 0..2 {
-            assert_eq!(guarded.acquire(&one, HOUR).await, Ok(Turn::Now), "a quarter of the burst");
-        }
-        for n in 1..5 {
-            assert_eq!(guarded.acquire(&one, HOUR).await, Ok(Turn::At(seconds(n))), "a quarter of the rate");
-        }
-    }
-
-    #[test]
-    fn shares_are_exact_and_never_nothing() {
-        let rate: Rate = "7/sec burst 2".parse().unwrap();
-        assert_eq!(Share::WHOLE.of(&rate), rate);
-        let hundredth = Share::percent(1).unwrap().of(&rate);
-        assert_eq!(hundredth, Rate { per: Duration::from_secs(100), burst: NonZeroU32::MIN, ..rate });
-        assert_eq!((Share::percent(0), Share::percent(101)), (None, None));
-    }
-}
+mod tests;

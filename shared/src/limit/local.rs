@@ -1,34 +1,27 @@
 //! The limiter of one process: exact GCRA in memory.
 //!
-//! Each key has a *theoretical arrival time* (TAT): when all that was charged to it will have drained at its
-//! rate. It is kept as an integer fraction of a nanosecond, so that no rate drifts by rounding, and on the
-//! monotonic clock, so that a step of the wall clock neither blocks nor frees anyone. A key whose TAT has
-//! passed is the same as an unknown key and is dropped: memory holds only keys charged within their last period.
+//! It lives by the monotonic clock, so that a step of the wall clock neither blocks nor frees anyone. A key whose TAT
+//! has passed is the same as an unknown key and is dropped, and so is a slot whose lease has run out: memory holds only
+//! keys charged within their last period, and slots held within their last lease.
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Charge, LimitError, Limiter, Turn};
-use crate::clock::{Clock, later};
+use super::{
+    Answer, Holder, LimitError, Limiter, Request,
+    gcra::{Tat, Weighed},
+};
+use crate::clock::Clock;
 
 /// Below so many keys nothing is swept.
 const SWEEP_FLOOR: usize = 1024;
-const NANOS_PER_MILLI: u128 = 1_000_000;
 
 /// An in-process limiter.
-///
-/// - A cost above the rate's burst waits until the key is idle, as if the burst were that cost, and then holds
-///   the key for as long as its cost takes.
-/// - With several charges each key is charged in its own time line, from now on: one key's far-away turn does not
-///   stall everyone who shares another.
-/// - A key that comes with another rate keeps its TAT and goes on at the new rate.
-/// - Turns are told to the millisecond, rounded up.
 #[derive(Debug)]
 pub struct LocalLimiter {
     clock: Clock,
@@ -41,103 +34,101 @@ impl LocalLimiter {
     pub fn new(clock: Clock) -> Self {
         Self { clock, origin: Instant::now(), table: Mutex::default() }
     }
+
+    /// A panic cannot leave the table half charged: it is only written after everything was computed.
+    fn table(&self) -> (MutexGuard<'_, Table>, u128) {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.origin.elapsed().as_nanos();
+        (table, now)
+    }
 }
 
 #[async_trait]
 impl Limiter for LocalLimiter {
-    async fn acquire(&self, charges: &[Charge], longest: Duration) -> Result<Turn, LimitError> {
-        // A panic cannot leave the table half charged: it is only written after everything was computed.
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = table.acquire(charges, longest.as_nanos(), self.origin.elapsed().as_nanos());
+    async fn ask(&self, request: &Request<'_>) -> Result<Answer, LimitError> {
+        let (mut table, now) = self.table();
+        let weighed = table.ask(request, now);
         drop(table);
-        let after = |nanos: u128| later(self.clock.now(), whole_millis(nanos));
-        Ok(match answer {
-            Ok(0) => Turn::Now,
-            Ok(wait) => Turn::At(after(wait)),
-            Err(wait) => Turn::TooLate(after(wait)),
-        })
+        Ok(weighed.answer(&self.clock))
     }
-}
 
-fn whole_millis(nanos: u128) -> Duration {
-    Duration::from_millis(u64::try_from(nanos.div_ceil(NANOS_PER_MILLI)).unwrap_or(u64::MAX))
-}
+    async fn renew(&self, slots: &[String], holder: &Holder) -> Result<(), LimitError> {
+        let (mut table, now) = self.table();
+        slots.iter().for_each(|key| table.take(key, holder, now));
+        Ok(())
+    }
 
-/// A theoretical arrival time: `scaled / count` nanoseconds after the limiter's origin.
-#[derive(Debug, Clone, Copy)]
-struct Tat {
-    scaled: u128,
-    count: u32,
-}
-
-impl Tat {
-    /// The same time over another count, rounded up.
-    fn scaled_to(self, count: u32) -> u128 {
-        if self.count == count {
-            return self.scaled;
+    async fn release(&self, slots: &[String], holder: &Holder) -> Result<(), LimitError> {
+        let (mut table, now) = self.table();
+        for key in slots {
+            let held = table.slots.get_mut(key);
+            let left = held.is_some_and(|held| {
+                held.retain(|(id, until)| *id != holder.id && *until > now);
+                !held.is_empty()
+            });
+            if !left {
+                table.slots.remove(key);
+            }
         }
-        self.scaled.saturating_mul(count.into()).div_ceil(self.count.into())
+        Ok(())
     }
 
-    const fn has_passed(self, now: u128) -> bool {
-        self.scaled <= now.saturating_mul(self.count as u128)
-    }
-
-    /// The TAT after `charge`, and the nanoseconds until its turn.
-    fn charged(before: Option<Self>, charge: &Charge, now: u128) -> (Self, u128) {
-        let (rate, count) = (charge.rate, charge.rate.count.get());
-        let now = now.saturating_mul(count.into());
-        // `per` is what one unit takes, scaled by `count`.
-        let units = |n: u32| rate.per.as_nanos().saturating_mul(n.into());
-        let start = before.map_or(now, |tat| tat.scaled_to(count).max(now));
-        let scaled = start.saturating_add(units(charge.cost.get()));
-        let tolerance = units(rate.burst.max(charge.cost).get());
-        let wait = scaled.saturating_sub(now.saturating_add(tolerance));
-        (Self { scaled, count }, wait.div_ceil(count.into()))
+    async fn forget(&self, keys: &[String]) -> Result<(), LimitError> {
+        let (mut table, _) = self.table();
+        for key in keys {
+            table.keys.remove(key);
+            table.slots.remove(key);
+        }
+        Ok(())
     }
 }
 
 #[derive(Debug, Default)]
 struct Table {
     keys: HashMap<String, Tat>,
+    /// Who holds a slot, and until when.
+    slots: HashMap<String, Vec<(String, u128)>>,
     sweep_above: usize,
 }
 
 impl Table {
-    /// Charges all, and answers the wait until their turn; or none, and answers how long until the wait is at most
-    /// `longest`. Times are nanoseconds.
-    fn acquire(&mut self, charges: &[Charge], longest: u128, now: u128) -> Result<u128, u128> {
-        let mut charged: Vec<(&str, Tat)> = Vec::with_capacity(charges.len());
-        let mut turn = 0;
-        for charge in charges {
-            // The same key may be named twice.
-            let earlier = charged.iter().rev().find(|(key, _)| *key == charge.key).map(|(_, tat)| *tat);
-            let before = earlier.or_else(|| self.keys.get(&charge.key).copied());
-            let (tat, wait) = Tat::charged(before, charge, now);
-            charged.push((&charge.key, tat));
-            turn = wait.max(turn);
-        }
-        if turn > longest {
-            return Err(turn - longest);
-        }
-        for (key, tat) in charged {
-            match self.keys.get_mut(key) {
-                Some(slot) => *slot = tat,
-                None => drop(self.keys.insert(key.to_owned(), tat)),
+    fn ask<'a>(&mut self, request: &Request<'a>, now: u128) -> Weighed<'a> {
+        let others = |key: &str| {
+            let held = self.slots.get(key).into_iter().flatten();
+            held.filter(|(id, until)| *until > now && *id != request.holder.id).count()
+        };
+        let is_full = |slot: &super::Slot| others(&slot.key) >= usize::try_from(slot.limit.get()).unwrap_or(usize::MAX);
+        let full = request.slots.iter().map(is_full).collect();
+        let weighed = Weighed::new(request, |key| self.keys.get(key).copied(), full, now);
+        if weighed.charges(request) {
+            for (key, tat) in &weighed.after {
+                match self.keys.get_mut(*key) {
+                    Some(slot) => *slot = *tat,
+                    None => drop(self.keys.insert((*key).to_owned(), *tat)),
+                }
             }
         }
+        weighed.takes(request).for_each(|key| self.take(key, request.holder, now));
         self.sweep(now);
-        Ok(turn)
+        weighed
     }
 
-    /// Drops the keys whose TAT has passed, whenever their number has doubled: constant work a charge.
+    fn take(&mut self, key: &str, holder: &Holder, now: u128) {
+        let held = self.slots.entry(key.to_owned()).or_default();
+        held.retain(|(id, until)| *id != holder.id && *until > now);
+        held.push((holder.id.clone(), now.saturating_add(holder.lease.as_nanos())));
+    }
+
+    /// Drops what has passed, whenever its number has doubled: constant work a charge.
     fn sweep(&mut self, now: u128) {
-        if self.keys.len() <= self.sweep_above.max(SWEEP_FLOOR) {
+        if self.keys.len() + self.slots.len() <= self.sweep_above.max(SWEEP_FLOOR) {
             return;
         }
         self.keys.retain(|_, tat| !tat.has_passed(now));
-        self.sweep_above = self.keys.len() * 2;
+        self.slots.retain(|_, held| held.iter().any(|(_, until)| *until > now));
+        self.sweep_above = (self.keys.len() + self.slots.len()) * 2;
         self.keys.shrink_to(self.sweep_above);
+        self.slots.shrink_to(self.sweep_above);
     }
 }
 

@@ -1,9 +1,10 @@
-//! The limiter of a fleet: GCRA in one Lua script on a Redis, in one round trip.
+//! The limiter of a fleet: GCRA and slots in one Lua script on a Redis, in one round trip.
 //!
-//! The rules are those of [`LocalLimiter`](super::local::LocalLimiter); a key's theoretical arrival time is kept in
+//! The rules are those of [`Limiter`]; a key's theoretical arrival time is kept in
 //! Redis, as microseconds and an exact fraction of one, on the server's clock, so that neither the workers' number
-//! nor their clocks matter. It expires when that time has come: Redis holds only keys charged within their last
-//! period. What Redis forgets, by a restart without persistence, costs each key at most one burst.
+//! nor their clocks matter. It expires when that time has come, a slot's holders when the last lease has run out: Redis
+//! holds only keys charged within their last period. What Redis forgets, by a restart without persistence, costs each
+//! key at most one burst.
 //!
 //! **Keys of one call** must lie together: give each the tenant as its hash tag, such as
 //! `{tenant}:sender:…` (what stands between the first `{` and the next `}`; without one, the whole key). Limits
@@ -11,8 +12,6 @@
 //!
 //! **Connections.** [`Redis::multiplexed`] serves it best, and no one else on it: see the measurements in
 //! [`crate::redis`]. Redis 5 or newer, or Valkey.
-//!
-//! **After an error** it is unknown whether the charges were made. The script itself is all or nothing.
 
 mod charge;
 mod dating;
@@ -22,32 +21,55 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use deadpool_redis::redis::Script;
+use deadpool_redis::redis::{Script, cmd};
 
 use self::{charge::Span, dating::Dating};
-use super::{Charge, LimitError, Limiter, Turn};
+use super::{Answer, Holder, LimitError, Limiter, Request, Turn};
 use crate::{
     clock::Clock,
     redis::{Call, Redis, error::CallError},
 };
 
-/// Before every key, so that other users of the same Redis are not met.
-const PREFIX: &str = "limit:";
+/// Before the key of a charge, so that other users of the same Redis are not met.
+const CHARGE: &str = "limit:";
+/// Before the key of a slot.
+const SLOT: &str = "slots:";
 
 /// A limiter shared by all who use the same Redis. Clones are the same limiter.
 #[derive(Debug, Clone)]
 pub struct RedisLimiter {
     redis: Arc<Redis>,
-    script: Arc<Script>,
+    ask: Arc<Script>,
+    renew: Arc<Script>,
     dating: Arc<Dating>,
 }
 
 /// What the script answered, in microseconds.
-#[derive(Debug, Clone, Copy)]
-struct Answer {
+#[derive(Debug, Clone)]
+struct Reply {
     now: i64,
     wait: i64,
-    granted: bool,
+    code: i64,
+    /// Of each charge.
+    waits: Vec<i64>,
+    /// Of each slot: not free.
+    full: Vec<bool>,
+}
+
+impl Reply {
+    const TOO_LATE: i64 = 0;
+    const GRANTED: i64 = 1;
+    const FULL: i64 = 2;
+
+    fn read(numbers: &[i64], charges: usize, slots: usize) -> Result<Self, LimitError> {
+        let garbled = || LimitError("the script's reply is not of its form".into());
+        let (&[now, wait, code], parts) = numbers.split_first_chunk().ok_or_else(garbled)?;
+        let (waits, full) = parts.split_at_checked(charges).ok_or_else(garbled)?;
+        if full.len() != slots || !(Self::TOO_LATE..=Self::FULL).contains(&code) {
+            return Err(garbled());
+        }
+        Ok(Self { now, wait, code, waits: waits.to_vec(), full: full.iter().map(|full| *full == 1).collect() })
+    }
 }
 
 impl From<CallError> for LimitError {
@@ -59,40 +81,79 @@ impl From<CallError> for LimitError {
 impl RedisLimiter {
     /// A limiter on `redis`; `clock` only dates the turns that it hands out.
     pub fn new(redis: Arc<Redis>, clock: Clock) -> Self {
-        let script = Arc::new(Script::new(include_str!("redis/acquire.lua")));
-        Self { redis, script, dating: Arc::new(Dating::new(clock)) }
+        let ask = Arc::new(Script::new(include_str!("redis/ask.lua")));
+        let renew = Arc::new(Script::new(include_str!("redis/renew.lua")));
+        Self { redis, ask, renew, dating: Arc::new(Dating::new(clock)) }
     }
 
-    async fn ask(&self, charges: &[Charge], longest: Duration) -> Result<Answer, CallError> {
-        let mut script = self.script.prepare_invoke();
-        script.arg(Span::whole_micros(longest));
+    async fn call(&self, request: &Request<'_>) -> Result<Reply, LimitError> {
+        let Request { charges, slots, holder, longest, trial } = *request;
+        let mut script = self.ask.prepare_invoke();
+        script.arg(Span::whole_micros(longest)).arg(u8::from(trial)).arg(charges.len());
+        script.arg(&holder.id).arg(Span::whole_micros(holder.lease));
         for charge in charges {
             let (cost, tolerance) = (Span::of(charge.cost, &charge.rate), charge::tolerance(charge));
-            script.key(format!("{PREFIX}{}", charge.key));
-            script.arg(charge::denominator(&charge.rate));
+            script.key(format!("{CHARGE}{}", charge.key));
+            script.arg(u8::from(charge.enforce)).arg(charge::denominator(&charge.rate));
             script.arg(cost.whole).arg(cost.part).arg(tolerance.whole).arg(tolerance.part);
         }
-        let (now, wait, granted): (i64, i64, bool) = self.redis.ask(&Call::Script(script)).await?;
-        Ok(Answer { now, wait, granted })
+        for slot in slots {
+            script.key(format!("{SLOT}{}", slot.key));
+            script.arg(u8::from(slot.enforce)).arg(slot.limit.get());
+        }
+        let numbers: Vec<i64> = self.redis.ask(&Call::Script(script)).await?;
+        Reply::read(&numbers, charges.len(), slots.len())
     }
 }
 
 #[async_trait]
 impl Limiter for RedisLimiter {
-    async fn acquire(&self, charges: &[Charge], longest: Duration) -> Result<Turn, LimitError> {
-        if charges.is_empty() {
-            return Ok(Turn::Now);
+    async fn ask(&self, request: &Request<'_>) -> Result<Answer, LimitError> {
+        if request.charges.is_empty() && request.slots.is_empty() {
+            return Ok(Answer { turn: Turn::Now, waits: Vec::new(), full: Vec::new() });
         }
-        if !charge::lie_together(charges) {
+        let keys = request.charges.iter().map(|charge| &charge.key).chain(request.slots.iter().map(|slot| &slot.key));
+        if !charge::lie_together(keys) {
             return Err(LimitError("the keys of one call have different hash tags".into()));
         }
         let asked = self.dating.clock.now();
-        let answer = self.ask(charges, longest).await?;
-        let at = || self.dating.date(asked, answer.now, answer.wait);
-        Ok(match answer {
-            Answer { granted: true, wait: 0, .. } => Turn::Now,
-            Answer { granted: true, .. } => Turn::At(at()),
-            Answer { granted: false, .. } => Turn::TooLate(at()),
-        })
+        let Reply { now, wait, code, waits, full } = self.call(request).await?;
+        let at = || self.dating.date(asked, now, wait);
+        let turn = match code {
+            Reply::FULL => Turn::Full,
+            Reply::GRANTED if wait == 0 => Turn::Now,
+            Reply::GRANTED => Turn::At(at()),
+            _ => Turn::TooLate(at()),
+        };
+        let micros = |wait: i64| Duration::from_micros(u64::try_from(wait).unwrap_or_default());
+        Ok(Answer { turn, waits: waits.into_iter().map(micros).collect(), full })
+    }
+
+    async fn renew(&self, slots: &[String], holder: &Holder) -> Result<(), LimitError> {
+        let mut script = self.renew.arg(&holder.id);
+        script.arg(Span::whole_micros(holder.lease));
+        for slot in slots {
+            script.key(format!("{SLOT}{slot}"));
+        }
+        let _: i64 = self.redis.ask(&Call::Script(script)).await?;
+        Ok(())
+    }
+
+    async fn release(&self, slots: &[String], holder: &Holder) -> Result<(), LimitError> {
+        for slot in slots {
+            let mut command = cmd("ZREM");
+            command.arg(format!("{SLOT}{slot}")).arg(&holder.id);
+            let _: i64 = self.redis.ask(&Call::Command(command)).await?;
+        }
+        Ok(())
+    }
+
+    async fn forget(&self, keys: &[String]) -> Result<(), LimitError> {
+        for key in keys {
+            let mut command = cmd("DEL");
+            command.arg(format!("{CHARGE}{key}")).arg(format!("{SLOT}{key}"));
+            let _: i64 = self.redis.ask(&Call::Command(command)).await?;
+        }
+        Ok(())
     }
 }

@@ -34,7 +34,7 @@ pub struct Facts<'a> {
 /// How long a suspect waits for its turn.
 const SUSPECT_WAIT: Duration = Duration::from_secs(2);
 
-/// Decides what has to happen to a job.
+/// Decides what has to happen to a job. `envelope` holds the turns that the run left: they go along with every re-send.
 ///
 /// # Errors
 /// Only if an envelope cannot be serialised, which its types exclude; the job is then left to its lease.
@@ -42,9 +42,7 @@ pub fn decide(ran: Ran, envelope: &Envelope, facts: &Facts<'_>) -> Result<Plan, 
     match ran {
         Ran::Finished(outcome) => finished(outcome, envelope, facts),
         Ran::Failed(Failure::Retry { class, reason, after }) => retry(class, &reason, after, envelope, facts),
-        Ran::Failed(Failure::Defer { class, reason, until, reserved }) => {
-            defer(class, &reason, until, reserved, envelope, facts)
-        }
+        Ran::Failed(Failure::Defer { class, reason, until }) => defer(class, &reason, until, envelope, facts),
         Ran::Failed(Failure::Permanent { class, reason }) => dead(class, &reason, envelope, facts),
         Ran::Deadline => retry("deadline", "the run did not end within its deadline", None, envelope, facts),
         Ran::Panicked => retry("panic", "the stage panicked", None, envelope, facts),
@@ -128,7 +126,7 @@ fn retry(
         return dead(class, reason, envelope, facts);
     }
     let wait = after.unwrap_or_else(|| facts.policy.backoff.delay(failed, facts.jitter));
-    let mut next = Envelope { attempt: failed, crashes: 0, reserved: false, deferrals: 0, ..envelope.again() };
+    let mut next = Envelope { attempt: failed, crashes: 0, deferrals: 0, ..envelope.again() };
     next.remember(attempt(class, reason, facts));
     let send = wait_for(next, later(facts.now, wait), facts)?;
     Ok(Plan { sends: vec![send], class, reason: reason.to_owned(), ..Plan::new("retried", Then::Delete) })
@@ -138,7 +136,6 @@ fn defer(
     class: &'static str,
     reason: &str,
     until: Timestamp,
-    reserved: bool,
     envelope: &Envelope,
     facts: &Facts<'_>,
 ) -> Result<Plan, serde_json::Error> {
@@ -146,7 +143,7 @@ fn defer(
         return dead("expired", reason, envelope, facts);
     }
     let deferrals = envelope.deferrals.saturating_add(1);
-    let mut next = Envelope { crashes: 0, reserved, deferrals, ..envelope.again() };
+    let mut next = Envelope { crashes: 0, deferrals, ..envelope.again() };
     // Forty deferrals for the same reason are one line of history, the latest.
     next.history.pop_if(|last| last.class == class && last.stage == facts.stage.0);
     next.remember(attempt(class, reason, facts));

@@ -201,18 +201,16 @@ fn a_deferral_past_its_age_is_a_dead_letter() {
 }
 
 #[test]
-fn a_reserved_turn_is_kept_while_the_stage_keeps_it_and_gone_once_used() {
+fn turns_are_kept_with_every_resend_and_gone_at_the_next_stage() {
     let bench = Bench::new();
-    let plan = bench.decide(Ran::Failed(Failure::turn("rate_limited", "its turn", bench.now)), &bench.job());
-    let (_, reserved, _) = only(&plan);
-    assert!(reserved.reserved);
-    let keep = Failure::Defer { class: "busy", reason: "busy".into(), until: bench.now, reserved: true };
-    let plan = bench.decide(Ran::Failed(keep), &reserved);
-    let (_, reserved, _) = only(&plan);
-    assert_eq!((reserved.reserved, reserved.deferrals), (true, 2));
-    for used in [Failure::retry("refused", "500"), Failure::defer("throttled", "429", bench.now)] {
-        assert!(!only(&bench.decide(Ran::Failed(used), &reserved)).1.reserved);
+    let job = Envelope { turns: ["senders".to_owned()].into(), ..bench.job() };
+    let failures = [Failure::defer("over_limit", "its turn", bench.now), Failure::retry("refused", "500")];
+    for ran in failures.map(Ran::Failed).into_iter().chain([Ran::Drained, Ran::Early, Ran::Panicked, Ran::NoRoom]) {
+        let plan = bench.decide(ran, &job);
+        assert_eq!(only(&plan).1.turns, job.turns, "{}", plan.label);
     }
+    let plan = bench.decide(Ran::Finished(Outcome::hop(hop(""))), &job);
+    assert!(only(&plan).1.turns.is_empty());
 }
 
 #[test]

@@ -48,6 +48,9 @@ pub fn describe() {
     describe_gauge!("mailtri_sandbox_restriction", "1 where a restriction of the sandbox is in force, else 0, by name");
     describe_counter!("mailtri_findings_total", "Findings about mails, by code");
     describe_counter!("mailtri_authentication_results_total", "Results about senders, by mechanism and result");
+    describe_counter!("mailtri_limit_checks_total", "Jobs that a limit was asked about, by limit and outcome");
+    describe_counter!("mailtri_limit_fallbacks_total", "Of these those that the limiter did not answer, by fallback");
+    describe_gauge!("mailtri_limiter_fallback", "1 while the limiter does not answer and fallbacks are in force");
     describe_gauge!("mailtri_visibility_chosen_seconds", "The visibility that a stage asks for, by stage");
     describe_gauge!("mailtri_bytes_in_flight_bytes", "Bytes of work held by the process");
     describe_gauge!("mailtri_queue_messages", "Messages of a queue, by stage, queue (work or dead) and state");
@@ -159,6 +162,21 @@ pub fn finding(code: String) {
 /// Counts a result about a sender: `spf`, `dkim`, `dmarc` or `arc`, and its word.
 pub fn authenticated(mechanism: &'static str, result: &'static str) {
     counter!("mailtri_authentication_results_total", "mechanism" => mechanism, "result" => result).increment(1);
+}
+
+/// Counts what a limit, by its name in the configuration, made of a job.
+pub fn limit_checked(limit: &str, outcome: &'static str) {
+    counter!("mailtri_limit_checks_total", "limit" => limit.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// Counts a job that a limit's fallback answered.
+pub fn limit_fell_back(limit: &str, fallback: &'static str) {
+    counter!("mailtri_limit_fallbacks_total", "limit" => limit.to_owned(), "fallback" => fallback).increment(1);
+}
+
+/// Says whether the limiter answered the latest request.
+pub fn limiter_answers(answers: bool) {
+    gauge!("mailtri_limiter_fallback").set(if answers { 0.0 } else { 1.0 });
 }
 
 /// Says how many bytes the process holds.

@@ -10,6 +10,8 @@ const USAGE: u8 = 2;
 const DATA: u8 = 65;
 /// The input is missing or cannot be read (EX_NOINPUT).
 const NO_INPUT: u8 = 66;
+/// It may work later (EX_TEMPFAIL).
+const TRY_AGAIN: u8 = 75;
 /// The configuration is wrong (EX_CONFIG).
 const CONFIG: u8 = 78;
 
@@ -35,6 +37,10 @@ impl CommandError {
 
     pub(super) fn no_input(message: impl fmt::Display) -> Self {
         Self { code: NO_INPUT, message: message.to_string() }
+    }
+
+    pub(super) fn try_again(message: impl fmt::Display) -> Self {
+        Self { code: TRY_AGAIN, message: message.to_string() }
     }
 
     pub(super) fn config(message: impl fmt::Display) -> Self {

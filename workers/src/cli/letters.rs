@@ -12,6 +12,8 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::{
@@ -69,7 +71,7 @@ impl Letter {
             attempt: 0,
             crashes: 0,
             deferrals: 0,
-            reserved: false,
+            turns: BTreeSet::new(),
             stage_since: now,
             dead: None,
             ..envelope.again()

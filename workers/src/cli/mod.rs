@@ -6,6 +6,7 @@ mod dlq;
 mod error;
 mod inspect;
 mod letters;
+mod limits;
 mod output;
 mod pipeline;
 mod quarantine;
@@ -33,7 +34,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 65 the input is no mail or too large, \
-    66 the input is missing, 78 the configuration is wrong.";
+    66 the input is missing, 75 a limit says to try again later, 78 the configuration is wrong.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -50,6 +51,9 @@ enum Command {
     /// Look at dead letters and send them back
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
+    /// Look at limits, test and reset them
+    #[command(subcommand)]
+    Limits(limits::LimitsCommand),
     /// Look at quarantined mails
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Pipeline(args) => pipeline::run(&args),
         Command::Dlq(command) => dlq::run(&command),
+        Command::Limits(command) => limits::run(&command),
         Command::Quarantine(command) => quarantine::run(&command),
         Command::Config(command) => config::run(&command),
     };

@@ -3,7 +3,7 @@
 mod ends;
 mod sources;
 
-use std::{io::IsTerminal, path::PathBuf, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,6 +14,7 @@ use super::{DataArgs, boot, error::CommandError, output};
 use crate::{
     intake::{Intake, IntakeError},
     jobs::SmtpEnvelope,
+    limiting::Limiting,
     plane::Plane,
 };
 use sources::{Mail, Sources};
@@ -54,6 +55,8 @@ pub(super) fn run(args: &SubmitArgs) -> Result<(), CommandError> {
         }
         let intake =
             Intake::new(&plane, settings.tenants.clone(), settings.limits.max_mail).map_err(CommandError::failed)?;
+        let limiting = Arc::new(Limiting::open(&settings, &plane).map_err(CommandError::failed)?);
+        let intake = intake.limited(limiting, "submit");
         let (submitted, failure) = take_in(args, sources, &intake, settings.limits.max_mail).await?;
         if let Some(seconds) = args.wait {
             report_ends(args, &plane, &submitted, Duration::from_secs(seconds)).await?;
@@ -104,6 +107,7 @@ async fn accept(intake: &Intake, mail: Mail, envelope: SmtpEnvelope) -> Result<S
         Err(error @ (IntakeError::Empty | IntakeError::NotAMail | IntakeError::TooLarge { .. })) => {
             Err(CommandError::data(format!("{}: {error}", mail.name)))
         }
+        Err(error @ IntakeError::OverLimit { .. }) => Err(CommandError::try_again(format!("{}: {error}", mail.name))),
         Err(error) => Err(CommandError::failed(format!("{}: {error}", mail.name))),
     }
 }

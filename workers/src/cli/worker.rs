@@ -10,6 +10,7 @@ use crate::{
     fleet::Running,
     incoming::Incoming,
     intake::Intake,
+    limiting::Limiting,
     pipeline::{self, PIPELINE, StageName},
     plane::Plane,
     settings::Settings,
@@ -76,8 +77,10 @@ fn take_incoming(
     dir: &Path,
     shutdown: &Shutdown,
 ) -> Result<tokio::task::JoinHandle<()>, CommandError> {
+    let limiting = Arc::new(Limiting::open(settings, plane).map_err(CommandError::failed)?);
     let intake =
         Intake::new(plane, settings.tenants.clone(), settings.limits.max_mail).map_err(CommandError::failed)?;
+    let intake = intake.limited(limiting, "incoming");
     let folder = dir.join("incoming");
     let incoming = Incoming::watch(&folder)
         .map_err(|error| CommandError::failed(format!("{} cannot be watched: {error}", folder.display())))?;

@@ -21,9 +21,6 @@ pub const NOT_DESTINATIONS: [&str; 3] = ["quarantine", "reject", "drop"];
 /// The waits of Standard Webhooks 1.0 after each failed attempt, about three days in all.
 const SCHEDULE: [&str; 9] = ["5s", "5min", "30min", "2h", "5h", "10h", "14h", "20h", "24h"];
 
-const RATE: &str =
-    "a rate, \"COUNT/sec|min|hour|day\", perhaps with \"burst COUNT\" after it, such as \"100/min burst 200\"";
-
 /// A webhook.
 #[derive(Debug, Clone)]
 pub struct Destination {
@@ -73,7 +70,7 @@ impl Destination {
         if timeout >= bounds.longest {
             section.reject("timeout", "must be less than stage.deliver.deadline");
         }
-        let rate = section.parsed("rate", RATE, |text| text.parse().ok());
+        let rate = section.parsed("rate", Rate::EXPECTED, |text| text.parse().ok());
         let concurrency = section.get_or("concurrency", NonZeroU32::MIN.saturating_add(7));
         let schedule = schedule(section, bounds.most_attempts);
         let http = DestinationHttp { ca_file, allow_cidrs, allow_http, timeout, ..DestinationHttp::new(url?) };

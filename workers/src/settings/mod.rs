@@ -7,6 +7,7 @@ mod authentication;
 mod aws;
 mod destinations;
 mod findings;
+mod limit;
 mod rules;
 mod sandbox;
 mod scan;
@@ -37,6 +38,7 @@ pub use scan::Scan;
 pub use sections::{Audit, Clamav, Data, Html, Limits, Shutdown, Telemetry, Tenants};
 
 use crate::{
+    limiting::Limit,
     mail::limits::Limits as ParseLimits,
     names::DestinationName,
     pipeline::{DELIVER, Row, SCAN, StageName},
@@ -83,6 +85,8 @@ pub struct Settings {
     pub destinations: BTreeMap<DestinationName, Destination>,
     /// `[[rule]]` and `[route]`.
     pub rules: Arc<RuleSet>,
+    /// `[limit.NAME]`, and what destinations say of themselves.
+    pub declared_limits: Vec<Limit>,
     /// `[telemetry]`.
     pub telemetry: Telemetry,
     /// `[shutdown]`.
@@ -140,6 +144,9 @@ impl Settings {
             destinations: destinations.iter().map(|(name, _)| name.clone()).collect(),
             tenants: tenants.names().map(|tenant| tenant.as_str().to_owned()).collect::<BTreeSet<String>>(),
         };
+        let destinations = destinations.into_iter().filter_map(|(name, read)| Some((name, read?))).collect();
+        let mut declared_limits = limit::read(root, &tenants);
+        declared_limits.extend(limit::of_destinations(&destinations));
         let limits = Limits::read(&root.section("limits"));
         Self {
             authentication: Authentication::read(&root.section("authentication"), &plane),
@@ -156,7 +163,8 @@ impl Settings {
             tenants,
             html: Html::read(&root.section("html")),
             rules: Arc::new(rules::read(root, &known)),
-            destinations: destinations.into_iter().filter_map(|(name, read)| Some((name, read?))).collect(),
+            destinations,
+            declared_limits,
             telemetry: Telemetry::read(&root.section("telemetry")),
             shutdown: Shutdown::read(&root.section("shutdown")),
             audit,

@@ -93,7 +93,8 @@ fn every_key_of_the_example_loads_and_defaults_are_as_it_says() {
 fn shape(entry: &Entry) -> (String, String) {
     let section = entry.section.to_string().replace("[0]", "").replace("[1]", "");
     match section.split_once('.') {
-        Some((kind @ ("destination" | "stage"), _)) => (format!("{kind}.*"), entry.key.clone()),
+        Some(("limit", rest)) if rest.ends_with(".override") => ("limit.*.override".to_owned(), entry.key.clone()),
+        Some((kind @ ("destination" | "limit" | "stage"), _)) => (format!("{kind}.*"), entry.key.clone()),
         Some((kind @ ("findings" | "senders"), _)) => (kind.to_owned(), entry.key.clone()),
         _ => (section, entry.key.clone()),
     }
@@ -348,7 +349,7 @@ fn a_variable_that_is_no_key_is_an_error() {
         error,
         r#"2 errors in the configuration:
   environment MAILTRI_LIMITS__MAXMAIL: limits.maxmail: unknown key; did you mean "max_mail"?
-  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, authentication, aws, clamav, data, destination, findings, html, limits, plane, recipients, redis, route, rule, sandbox, scan, senders, shutdown, stage, telemetry, tenants"#
+  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, authentication, aws, clamav, data, destination, findings, html, limit, limits, plane, recipients, redis, route, rule, sandbox, scan, senders, shutdown, stage, telemetry, tenants"#
     );
 }
 

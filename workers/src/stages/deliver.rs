@@ -1,6 +1,6 @@
 //! `deliver`: signs a mail and sends it to one destination, on that destination's own schedule and limits.
 
-use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rand::RngExt;
@@ -8,7 +8,6 @@ use shared::{
     audit::Note,
     blobs::Blobs,
     clock::later,
-    limit::{Charge, Limiter, Rate, Turn},
     outcome::{End, Event, Failure, Outcome},
     stage::{Context, Stage},
     state::State,
@@ -16,9 +15,10 @@ use shared::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{outage, parsed};
+use super::parsed;
 use crate::{
     jobs::DeliverJob,
+    limiting::{Limiting, Pass, Place, Scope, Subjects},
     payload::MailProcessed,
     pipeline, settings,
     webhook::{
@@ -31,8 +31,6 @@ use crate::{
 const REMEMBER: Duration = Duration::from_secs(14 * 86_400);
 /// What is remembered of a delivery; until then it is whose turn it is.
 const DELIVERED: &[u8] = b"1";
-/// Longest wait that a destination's rate may reserve.
-const LONGEST_TURN: Duration = Duration::from_secs(3600);
 /// How long to wait for a free connection of a destination, and at most until the next look at it.
 const BUSY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// How soon to look again for a destination that the configuration does not have, first and at most.
@@ -49,8 +47,6 @@ pub struct Destination {
     pub secrets: Arc<SigningSecrets>,
     /// When to try.
     pub schedule: Schedule,
-    /// How many deliveries a time.
-    pub rate: Option<Rate>,
     /// How many deliveries at once, in this process.
     pub slots: Semaphore,
     /// The longest that one attempt takes.
@@ -67,7 +63,6 @@ impl Destination {
             client: WebhookClient::new(&settings.http)?,
             secrets: Arc::clone(&settings.secrets),
             schedule: settings.schedule.clone(),
-            rate: settings.rate,
             slots: Semaphore::new(usize::try_from(settings.concurrency.get()).unwrap_or(Semaphore::MAX_PERMITS)),
             timeout: settings.http.timeout,
         })
@@ -81,8 +76,8 @@ pub struct Deliver {
     pub blobs: Arc<dyn Blobs>,
     /// Remembers what was delivered.
     pub state: Arc<dyn State>,
-    /// Keeps the destinations' rates.
-    pub limiter: Arc<dyn Limiter>,
+    /// The limits by destination.
+    pub limiting: Arc<Limiting>,
     /// By name.
     pub destinations: BTreeMap<String, Destination>,
 }
@@ -119,12 +114,14 @@ impl Stage for Deliver {
             }
         }
         let Ok(Ok(_slot)) = ctx.opaque(BUSY.0, timeout(BUSY.0, destination.slots.acquire())).await else {
-            let (class, until) = ("destination_busy", ctx.look_again(BUSY.0, BUSY.1));
-            let reason = "the destination has no free connection".into();
-            // A turn that was reserved and not used stays reserved.
-            return Err(Failure::Defer { class, reason, until, reserved: ctx.reserved });
+            let until = ctx.look_again(BUSY.0, BUSY.1);
+            return Err(Failure::defer("destination_busy", "the destination has no free connection", until));
         };
-        self.take_turn(destination, &job, ctx).await?;
+        let subjects = Subjects::one(Scope::Destination, &job.destination).sized(job.mail.source.size);
+        let mut pass = Pass::of(subjects);
+        if let Some(stopped) = self.limiting.stop(Place::Deliver, &mut pass, ctx).await {
+            return stopped;
+        }
         let mail = parsed(&job.mail.parsed, &*self.blobs, ctx).await?;
         let data = MailProcessed::of(&ctx.work, &ctx.tenant, &job, &mail);
         // The time of the event, not of the attempt: the body is the same in every attempt.
@@ -132,6 +129,8 @@ impl Stage for Deliver {
             .to_body()
             .map_err(|_| Failure::permanent("encoding", "the payload cannot be written as JSON"))?;
         let id = webhook_id(&job, ctx)?;
+        // Each attempt reaches the destination, so each is charged.
+        ctx.turns.spend();
         let attempt = Attempt { id: &id, timestamp: ctx.clock.now(), body, secrets: &destination.secrets };
         let sent = ctx.opaque(destination.timeout * 2, destination.client.send(&attempt)).await;
         metric::delivery(sent.name());
@@ -180,18 +179,6 @@ impl Deliver {
     async fn remember(&self, job: &DeliverJob, ctx: &Context) {
         if let Err(error) = self.state.set(&marker(job, ctx), DELIVERED, REMEMBER).await {
             tracing::warn!(%error, "a delivery could not be remembered");
-        }
-    }
-
-    async fn take_turn(&self, destination: &Destination, job: &DeliverJob, ctx: &Context) -> Result<(), Failure> {
-        let Some(rate) = destination.rate.filter(|_| !ctx.reserved) else { return Ok(()) };
-        let charge = Charge { key: format!("destination:{}", job.destination), rate, cost: NonZeroU32::MIN };
-        let defer = "the destination's rate";
-        match self.limiter.acquire(&[charge], LONGEST_TURN).await {
-            Ok(Turn::Now) => Ok(()),
-            Ok(Turn::At(at)) => Err(Failure::turn("rate_limited", defer, at)),
-            Ok(Turn::TooLate(at)) => Err(Failure::defer("rate_limited", defer, at)),
-            Err(error) => Err(outage("limiter_unavailable", &error, ctx)),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     announce::{self, Announcement},
     auth::Gate,
     jobs::{Announced, NextJob, ParseJob, ScanJob, Source, mail_id},
+    limiting::{Limiting, Pass, Place, Subjects},
     mail::model::{Finding, ParsedMail},
     pipeline,
     plane::Sources,
@@ -55,6 +56,8 @@ pub struct Parse {
     pub gate: Gate,
     /// Longest mail, in bytes; a longer one is quarantined unread.
     pub max_mail: u64,
+    /// The limits by sender, recipient, client and tenant.
+    pub limiting: Arc<Limiting>,
 }
 
 #[async_trait]
@@ -85,10 +88,14 @@ impl Stage for Parse {
         if job.mail.size().is_some_and(|size| size > self.max_mail) {
             return Ok(too_large());
         }
+        let mut pass = Pass::of(Subjects::of_envelope(&arrival.envelope, ctx.tenant.as_str(), job.mail.size()));
+        if let Some(stopped) = self.limiting.stop(Place::Parse, &mut pass, ctx).await {
+            return stopped;
+        }
         match self.fetch(job.mail, ctx).await {
             Ok((source, raw)) => {
                 let mail = source.mail_id();
-                Ok(self.look_at(source, arrival, raw, ctx).await?.identified_as(mail))
+                Ok(self.look_at(source, arrival, raw, &mut pass, ctx).await?.identified_as(mail))
             }
             Err(Unfetched::TooLarge) => Ok(too_large()),
             Err(Unfetched::Failed(failure)) => Err(failure),
@@ -159,7 +166,14 @@ impl Parse {
         Ok((Source { bucket, key, etag: meta.etag, version: meta.version, size: meta.len }, raw))
     }
 
-    async fn look_at(&self, source: Source, arrival: Arrival, raw: Bytes, ctx: &Context) -> Result<Outcome, Failure> {
+    async fn look_at(
+        &self,
+        source: Source,
+        arrival: Arrival,
+        raw: Bytes,
+        pass: &mut Pass,
+        ctx: &Context,
+    ) -> Result<Outcome, Failure> {
         ctx.progress();
         abort_for_tests(&raw);
         let parsing = self.sandbox.parse(raw.clone(), arrival.envelope.to.clone());
@@ -168,6 +182,10 @@ impl Parse {
             Ok(Err(refusal)) => return Ok(stopped(&Stop::refused(&refusal))),
             Err(error) => return unanswered(&error, ctx),
         };
+        pass.learn(&parsed);
+        if let Some(stopped) = self.limiting.stop(Place::Parse, pass, ctx).await {
+            return stopped;
+        }
         let entering =
             self.admission.enter(ctx.tenant.as_str(), &arrival, (&raw, &mut parsed), &self.gate, &self.sandbox);
         let entry = ctx.opaque(ctx.remaining(), entering).await;

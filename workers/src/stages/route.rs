@@ -16,6 +16,7 @@ use shared::{
 use super::{from_json, parse::quarantine, parsed, store_failure};
 use crate::{
     jobs::{DeliverJob, NextJob, RouteJob},
+    limiting::{Limiting, Pass, Place, Subjects},
     mail::model::{ParsedMail, PartRole},
     names::DestinationName,
     pipeline,
@@ -37,6 +38,8 @@ pub struct Route {
     pub rules: Arc<RuleSet>,
     /// What becomes of what is not clean.
     pub policies: Arc<Policies>,
+    /// The limits by route.
+    pub limiting: Arc<Limiting>,
 }
 
 /// A decision and the rules that it was made by.
@@ -73,6 +76,10 @@ impl Stage for Route {
                 let policy = self.policies.of(&ctx.tenant, decision.scan);
                 match Handling::of(&job.scan, &policy) {
                     Handling::Deliver { withheld } if all_stored(&job.scan, &mail, &withheld) => {
+                        let mut pass = Pass::of(Subjects::of_route(&rules));
+                        if let Some(stopped) = self.limiting.stop(Place::Route, &mut pass, ctx).await {
+                            return stopped.map(|outcome| outcome.with_note(note));
+                        }
                         let to = Fan { destinations: &destinations, rules: &rules, version: &version };
                         return to.out(&job, &withheld, note);
                     }

@@ -1,11 +1,11 @@
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
 use crate::limit::{
-    Rate,
+    Charge, Rate, Turn,
     conformance::{self, Subject, charge},
 };
 
@@ -67,7 +67,7 @@ async fn random_keys_do_not_grow_it() {
 async fn the_largest_numbers_do_not_overflow() {
     let max = NonZeroU32::MAX;
     let rate = Rate { count: max, per: Duration::MAX, burst: max };
-    let charges = [Charge { key: "k".into(), rate, cost: max }];
+    let charges = [Charge::new("k", rate, max)];
     let limiter = limiter();
     assert_eq!(limiter.acquire(&charges, Duration::MAX).await, Ok(Turn::Now));
     assert_eq!(limiter.acquire(&charges, Duration::MAX).await, Ok(Turn::At(Timestamp::MAX)));
@@ -117,7 +117,7 @@ async fn follow(count: u32, burst: u32, steps: &[(u64, u32)]) {
     for &(pause, cost) in steps {
         tokio::time::advance(Duration::from_millis(pause)).await;
         now += pause;
-        let charges = [Charge { key: "k".into(), rate, cost: nonzero(cost) }];
+        let charges = [Charge::new("k", rate, nonzero(cost))];
         let wait = bucket.take(&rate, cost, i128::from(now) * 1_000_000);
         let due = Timestamp::from_nanosecond((i128::from(now) * 1_000_000 + wait + 999_999) / 1_000_000 * 1_000_000);
         let due = due.unwrap();

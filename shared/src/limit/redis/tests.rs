@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    limit::conformance::{self, Subject, charge},
+    limit::{
+        Charge,
+        conformance::{self, Subject, charge},
+    },
     redis::tests::{ask, settings},
     testing::redis::TestRedis,
 };
@@ -61,11 +64,13 @@ async fn an_acquire_is_one_round_trip() {
 }
 
 #[tokio::test]
-async fn keys_are_gone_when_their_time_has_come() {
+async fn a_hundred_thousand_senders_are_gone_when_their_time_has_come() {
     let server = TestRedis::start().await.unwrap();
     let limiter = limiter(&server, Clock::system());
-    for n in 0..1000 {
-        limiter.acquire(&[charge(&format!("{{t}}:sender-{n}"), "100/sec burst 5", 1)], HOUR).await.unwrap();
+    for batch in 0..1000 {
+        let senders: Vec<_> =
+            (0..100).map(|n| charge(&format!("{{t}}:sender-{batch}-{n}"), "100/sec burst 5", 1)).collect();
+        limiter.acquire(&senders, HOUR).await.unwrap();
     }
     limiter.acquire(&[charge("{t}:long", "1/hour burst 1", 1)], HOUR).await.unwrap();
     let emptied = async {
@@ -76,6 +81,12 @@ async fn keys_are_gone_when_their_time_has_come() {
     tokio::time::timeout(Duration::from_secs(30), emptied).await.expect("the senders' keys vanish");
     let left: i64 = ask(&server.url(), &["PTTL", "limit:{t}:long"]).await;
     assert!((1..=3_600_001).contains(&left), "{left}");
+    let holder = conformance::holder("h");
+    let slots = [conformance::slot("{t}:slot", 1)];
+    let request = Request { charges: &[], slots: &slots, holder: &holder, longest: HOUR, trial: false };
+    limiter.ask(&request).await.unwrap();
+    let left: i64 = ask(&server.url(), &["PTTL", "slots:{t}:slot"]).await;
+    assert!((1..=3_600_001).contains(&left), "a slot's key goes with its last lease: {left}");
 }
 
 #[tokio::test]
@@ -97,7 +108,7 @@ async fn the_largest_numbers_are_survived() {
     let limiter = limiter(&server, Clock::system());
     let max = std::num::NonZeroU32::MAX;
     let rate = crate::limit::Rate { count: max, per: Duration::MAX, burst: max };
-    let charges = [Charge { key: "{t}:k".into(), rate, cost: max }];
+    let charges = [Charge::new("{t}:k", rate, max)];
     assert_eq!(limiter.acquire(&charges, Duration::MAX).await, Ok(Turn::Now));
     for _ in 0..3 {
         assert!(matches!(limiter.acquire(&charges, Duration::ZERO).await, Ok(Turn::TooLate(_))));

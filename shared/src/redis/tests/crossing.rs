@@ -1,4 +1,4 @@
-//! No reply reaches another caller, however calls end. A hundred thousand calls; with `MAILTRI_SOAK=1` a million.
+//! No reply reaches another caller, however calls end. A hundred thousand calls; with `SOAK=1` a million.
 
 use std::{
     env,
@@ -31,7 +31,7 @@ struct Ends {
 
 /// Of each kind of connections.
 fn calls() -> u32 {
-    if env::var_os("MAILTRI_SOAK").is_some() { 500_000 } else { 50_000 }
+    if env::var_os("SOAK").is_some() { 500_000 } else { 50_000 }
 }
 
 /// Half are commands, half are scripts. Half are dropped at some moment between being made and being answered.

@@ -144,9 +144,10 @@ impl<'a> Desk<'a> {
             return Ok(Fate::Stays);
         }
         let Some(rate) = self.rate else { return Ok(Fate::Goes) };
-        let charge = Charge { key: "requeue".to_owned(), rate, cost: NonZeroU32::MIN };
+        let charge = Charge::new("requeue", rate, NonZeroU32::MIN);
         match self.limiter.acquire(&[charge], LONGEST_WAIT).await.map_err(CommandError::failed)? {
-            Turn::Now => Ok(Fate::Goes),
+            // No slot was asked for.
+            Turn::Now | Turn::Full => Ok(Fate::Goes),
             Turn::TooLate(at) => Ok(Fate::Waits(at)),
             Turn::At(at) => tokio::select! {
                 () = sleep(until(self.terms.plane.clock.now(), at)) => Ok(Fate::Goes),

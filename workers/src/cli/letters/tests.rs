@@ -35,7 +35,7 @@ fn inline(body: &str, at: Timestamp) -> Letter {
 fn fingerprints_are_the_same_in_every_build_and_differ_by_stage_class_and_reason() {
     assert_eq!(fingerprint("parse", "undecodable", "why"), "9674e07d22c5");
     let all = [("parse", "a", "b"), ("scan", "a", "b"), ("parse", "ab", ""), ("parse", "a", "c"), ("parse", "", "ab")];
-    let distinct: std::collections::BTreeSet<_> = all.map(|(s, c, r)| fingerprint(s, c, r)).into();
+    let distinct: BTreeSet<_> = all.map(|(s, c, r)| fingerprint(s, c, r)).into();
     assert_eq!(distinct.len(), all.len());
 }
 

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use super::*;
 use crate::{
     limit::{
-        guarded::{Guarded, OnError, Share},
+        guarded::{Guarded, OnError, Share, Source},
         local::LocalLimiter,
     },
     redis::{Settings, address::Address},
@@ -56,10 +56,6 @@ fn signal(server: &TestRedis, name: &str) {
     assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
 }
 
-fn guarded(primary: &RedisLimiter, fallback: OnError) -> Guarded {
-    Guarded { primary: Arc::new(primary.clone()), fallback }
-}
-
 #[tokio::test]
 async fn a_hung_redis_delays_a_job_by_its_limit_and_the_fallback_answers() {
     let server = TestRedis::start().await.unwrap();
@@ -67,16 +63,18 @@ async fn a_hung_redis_delays_a_job_by_its_limit_and_the_fallback_answers() {
     let settings = Settings::new(Address::parse(&server.url(), None).unwrap());
     assert_eq!(settings.timeout, limit, "as declared");
     let limiter = RedisLimiter::new(Arc::new(Redis::multiplexed(&settings).unwrap()), Clock::system());
-    let wait = Duration::from_secs(5);
-    let local = guarded(&limiter, OnError::local(Share::percent(50).unwrap(), Clock::system()));
-    let defer = guarded(&limiter, OnError::Defer { clock: Clock::system(), wait });
-    let allow = guarded(&limiter, OnError::Allow);
+    let guarded = Guarded::new(Arc::new(limiter), Clock::system(), Duration::from_secs(5));
+    let local = OnError::Local(Share::percent(50).unwrap());
     signal(&server, "-STOP");
-    let one = [charge("{t}:k", "1/hour burst 4", 1)];
     let mut turns = Vec::new();
-    for guarded in [&local, &local, &local, &defer, &allow] {
+    for on_error in [local, local, local, OnError::Defer, OnError::Allow] {
+        let charges = [Charge { on_error, ..charge("{t}:k", "1/hour burst 4", 1) }];
+        let holder = conformance::holder("h");
+        let request = Request { charges: &charges, slots: &[], holder: &holder, longest: Duration::ZERO, trial: false };
         let start = Instant::now();
-        turns.push(guarded.acquire(&one, Duration::ZERO).await.unwrap());
+        let (answer, source) = guarded.ask(&request).await;
+        assert_eq!(source, Source::Fallback);
+        turns.push(answer.turn);
         assert!(start.elapsed() < limit * 20, "{:?}", start.elapsed());
     }
     signal(&server, "-CONT");

@@ -5,7 +5,7 @@ use std::{collections::HashMap, num::NonZeroU32};
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::*;
-use crate::limit::Rate;
+use crate::limit::{Charge, Rate};
 
 /// `tokens` in units of one nanosecond's worth of a unit: `per` in nanoseconds make one.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,9 @@ struct Step {
     pause: Duration,
     charges: Vec<(usize, u32)>,
     longest: Duration,
+    /// The keys that are not enforced.
+    shadow: Vec<usize>,
+    trial: bool,
 }
 
 /// Periods of some milliseconds, so that the pauses matter, and none that divides evenly.
@@ -55,39 +58,50 @@ fn rate() -> impl Strategy<Value = Rate> {
 fn step() -> impl Strategy<Value = Step> {
     let pause = prop_oneof![4 => Just(0), 1 => 0..3000_u64].prop_map(Duration::from_micros);
     let longest = prop_oneof![Just(0), 0..2000_u64, Just(10_000_000)].prop_map(Duration::from_micros);
-    (pause, prop::collection::vec((0..3_usize, 1..16_u32), 1..5), longest).prop_map(|(pause, charges, longest)| Step {
-        pause,
-        charges,
-        longest,
-    })
+    let charges = prop::collection::vec((0..3_usize, 1..16_u32), 1..5);
+    let shadow = prop_oneof![2 => Just(vec![]), 1 => prop::collection::vec(0..3_usize, 1..3)];
+    (pause, charges, longest, shadow, prop::bool::weighted(0.1))
+        .prop_map(|(pause, charges, longest, shadow, trial)| Step { pause, charges, longest, shadow, trial })
 }
 
 async fn follow(limiter: &RedisLimiter, rates: &[Rate], steps: &[Step]) -> Result<(), TestCaseError> {
-    let run = uuid::Uuid::now_v7();
+    let (run, holder) = (uuid::Uuid::now_v7(), conformance::holder("h"));
     let mut buckets: HashMap<usize, Bucket> = HashMap::new();
     for step in steps {
         if !step.pause.is_zero() {
             tokio::time::sleep(step.pause).await;
         }
         let charges: Vec<Charge> = (step.charges.iter())
-            .map(|(key, cost)| Charge {
-                key: format!("{{{run}}}:{key}"),
-                rate: rates[*key],
-                cost: NonZeroU32::new(*cost).unwrap(),
+            .map(|(key, cost)| {
+                let enforce = !step.shadow.contains(key);
+                let cost = NonZeroU32::new(*cost).unwrap();
+                Charge { enforce, ..Charge::new(format!("{{{run}}}:{key}"), rates[*key], cost) }
             })
             .collect();
-        let answer = limiter.ask(&charges, step.longest).await.unwrap();
-        let (mut after, mut turn) = (buckets.clone(), 0);
-        for (key, cost) in &step.charges {
-            let bucket = after.entry(*key).or_insert_with(|| Bucket::full(&rates[*key]));
-            turn = turn.max(bucket.take(&rates[*key], *cost, answer.now.into()));
+        let request =
+            Request { charges: &charges, slots: &[], holder: &holder, longest: step.longest, trial: step.trial };
+        let answer = limiter.call(&request).await.unwrap();
+        let (mut after, mut turn, mut waits) = (buckets.clone(), 0, Vec::new());
+        for ((key, cost), charge) in step.charges.iter().zip(&charges) {
+            let mut bucket = after.get(key).copied().unwrap_or_else(|| Bucket::full(&rates[*key]));
+            let wait = bucket.take(&rates[*key], *cost, answer.now.into());
+            if charge.enforce || wait == 0 {
+                after.insert(*key, bucket);
+            }
+            if charge.enforce {
+                turn = turn.max(wait);
+            }
+            waits.push(wait);
         }
+        prop_assert_eq!(answer.waits.iter().map(|wait| i128::from(*wait)).collect::<Vec<_>>(), waits);
         let longest = i128::try_from(step.longest.as_micros()).unwrap();
         if turn > longest {
-            prop_assert_eq!((i128::from(answer.wait), answer.granted), (turn - longest, false));
+            prop_assert_eq!((i128::from(answer.wait), answer.code), (turn - longest, Reply::TOO_LATE));
         } else {
-            prop_assert_eq!((i128::from(answer.wait), answer.granted), (turn, true));
-            buckets = after;
+            prop_assert_eq!((i128::from(answer.wait), answer.code), (turn, Reply::GRANTED));
+            if !step.trial {
+                buckets = after;
+            }
         }
     }
     Ok(())

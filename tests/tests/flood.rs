@@ -1,0 +1,208 @@
+//! Limits on the real binary: a flood waits its turn and hurts nobody, and every mail of it ends as declared.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tests::{
+    clamd::Clamd,
+    config::Config,
+    fleet::{End, Ended, Fleet, Ran, run},
+    mails::{Mail, Mails},
+    receiver::Receiver,
+    soak::{scale, seeded, within},
+};
+
+const LIMIT: Duration = Duration::from_secs(240);
+const TENANTS: &str = "\"flood.example\" = \"flood\"\n\"quiet.example\" = \"quiet\"";
+
+fn some(prefix: &str, count: usize) -> Vec<Mail> {
+    let mut source = Mails::new(prefix, seeded(prefix));
+    (0..count).map(|_| source.text()).collect()
+}
+
+/// Submits mails for one recipient.
+async fn submit(fleet: &Fleet, to: &str, mails: &[Mail], more: &[&str]) -> Ran {
+    let paths = fleet.write(mails);
+    run(fleet.on_plane(&["submit", "--to", to]).args(more).args(paths), b"").await
+}
+
+/// Submits mails for one recipient and waits for their ends.
+async fn ends(fleet: &Fleet, to: &str, mails: &[Mail]) -> Vec<Ended> {
+    let wait = format!("--wait={}", (LIMIT * scale(1, 5)).as_secs());
+    let ran = submit(fleet, to, mails, &["--json", &wait]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// How often each end came, with the beginning of its reason.
+fn tally(ended: &[Ended]) -> BTreeMap<String, usize> {
+    let mut tally = BTreeMap::new();
+    for end in ended.iter().flat_map(|ended| &ended.ends) {
+        *tally.entry(end.end.clone()).or_default() += 1;
+    }
+    tally
+}
+
+/// From when it was taken in to its end, in milliseconds, of each of these mails, sorted.
+fn took(ended: &[Ended]) -> Vec<i64> {
+    let took = |end: &End| end.at.as_millisecond() - end.first_seen.as_millisecond();
+    let mut took: Vec<i64> = ended.iter().flat_map(|ended| &ended.ends).map(took).collect();
+    took.sort_unstable();
+    took
+}
+
+async fn dead_letters(fleet: &Fleet) -> usize {
+    let listed = fleet.run(&["dlq", "list", "--each", "--json"]).await;
+    assert_eq!(listed.code, Some(0), "{listed:?}");
+    listed.stdout.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).count()
+}
+
+/// One tenant's mails one after another, a moment apart.
+async fn trickle(fleet: &Fleet, mails: &[Mail]) -> Vec<Ended> {
+    let mut ended = Vec::new();
+    for batch in mails.chunks(scale(5, 10)) {
+        ended.extend(ends(fleet, "desk@quiet.example", batch).await);
+    }
+    ended
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_one_tenant_drains_at_its_rate_and_delays_no_other() {
+    within(LIMIT * 2, async {
+        let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
+        let (rate, burst) = (scale(40, 80), 40);
+        let config = Config::simple(&clamd, &receiver)
+            .section("tenants", TENANTS)
+            .section("limit.tenants", &format!("by = \"tenant\"\nrate = \"{rate}/sec burst {burst}\""))
+            .section("limit.jobs", "by = \"tenant\"\nconcurrency = 4");
+        let fleet = Fleet::new(&config);
+        let _workers = fleet.workers(2).await;
+        let (before, beside) = (some("before", scale(20, 100)), some("beside", scale(20, 100)));
+        let flood = some("flood", scale(600, 10_000));
+        before.iter().chain(&beside).chain(&flood).for_each(|mail| receiver.expect("/hook", mail));
+
+        let quiet = took(&trickle(&fleet, &before).await);
+        let started = Instant::now();
+        let (flooded, ordinary) =
+            tokio::join!(ends(&fleet, "all@flood.example", &flood), trickle(&fleet, &beside));
+        let lasted = started.elapsed();
+        let ordinary = took(&ordinary);
+        let at = |sorted: &[i64], share: usize| sorted[(sorted.len() * share / 100).min(sorted.len() - 1)];
+        eprintln!(
+            "ordinary mails: p50 {} ms, p99 {} ms alone; p50 {} ms, p99 {} ms beside a flood of {} in {lasted:?}: p99 {:.2} times",
+            at(&quiet, 50),
+            at(&quiet, 99),
+            at(&ordinary, 50),
+            at(&ordinary, 99),
+            flood.len(),
+            at(&ordinary, 99) as f64 / at(&quiet, 99) as f64,
+        );
+        assert_eq!(tally(&flooded), [("delivered".to_owned(), flood.len())].into());
+        let attempts: Vec<u32> = flooded.iter().flat_map(|e| &e.ends).map(|end| end.attempts).collect();
+        assert!(attempts.iter().all(|attempts| *attempts <= 1), "a deferral burns no attempt");
+        let least = Duration::from_secs_f64((flood.len() - burst - 1) as f64 / f64::from(rate));
+        assert!(lasted >= least, "{} mails in {lasted:?}: faster than the rate", flood.len());
+        assert_eq!(dead_letters(&fleet).await, 0);
+        receiver.wait_complete(LIMIT).await.assert_sound();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mails_without_a_turn_in_time_end_as_declared_and_none_is_a_dead_letter() {
+    within(LIMIT, async {
+        let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
+        let config = Config::simple(&clamd, &receiver)
+            .section("stage.parse", "deadline = \"5s\"\nmax_age = \"5s\"")
+            .section("limit.recipients", "by = \"recipient\"\nrate = \"2/hour burst 5\"\nexpired = \"reject\"")
+            .section("limit.senders", "by = \"sender\"\nrate = \"2/hour burst 9\"\nenforce = false");
+        let fleet = Fleet::new(&config);
+        let _local = fleet.local().await;
+        let mails = some("excess", 40);
+        mails.iter().for_each(|mail| receiver.allow("/hook", mail));
+        let ended = ends(&fleet, "desk@quiet.example", &mails).await;
+        let expected = [("delivered".to_owned(), 5), ("rejected".to_owned(), 35)];
+        assert_eq!(tally(&ended), expected.into(), "{ended:?}");
+        let rejected = ended.iter().flat_map(|e| &e.ends).filter(|end| end.end == "rejected");
+        for end in rejected {
+            assert_eq!(end.reason.as_deref(), Some("limit recipients: no turn came in time"));
+        }
+        assert_eq!(dead_letters(&fleet).await, 0);
+        receiver.report().assert_sound();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_share_their_limits_and_commands_see_and_reset_them() {
+    within(LIMIT, async {
+        let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
+        let config = Config::simple(&clamd, &receiver)
+            .section("limit.recipients", "by = \"recipient\"\nrate = \"1/hour burst 7\"")
+            .section("limit.volume", "by = \"recipient\"\nrate = \"1GiB/hour\"\ncost = \"bytes\"");
+        let fleet = Fleet::new(&config);
+        let _workers = fleet.workers(3).await;
+        let mails = some("shared", 20);
+        mails.iter().for_each(|mail| receiver.allow("/hook", mail));
+        let (to, key) = ("desk@quiet.example", "recipient=Desk@Quiet.example");
+        assert_eq!(submit(&fleet, to, &mails, &[]).await.code, Some(0));
+        receiver.wait(LIMIT, |book| book.arrivals().len() >= 7).await;
+        // The others have been asked when the burst is gone and their turns reserved: 13 hours of them.
+        let says = async || {
+            let ran = fleet.run(&["limits", "test", key, "--json"]).await;
+            assert_eq!(ran.code, Some(0), "{ran:?}");
+            let lines = ran.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            lines.map(|look| (look["limit"].as_str().unwrap().to_owned(), look)).collect::<BTreeMap<_, _>>()
+        };
+        let reserved = async {
+            while says().await["recipients"]["wait_ms"].as_u64().unwrap() < 13 * 3_600_000 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, reserved).await.expect("every mail has its turn");
+        let look = says().await;
+        assert_eq!((&look["recipients"]["passes"], &look["volume"]["passes"]), (&false.into(), &true.into()));
+        assert_eq!(receiver.book(|book| book.arrivals().len()), 7, "three processes pass together what one would");
+
+        let reset = fleet.run(&["limits", "reset", key]).await;
+        assert_eq!((reset.code, reset.stdout.as_str()), (Some(0), "forgotten by 2 limits\n"), "{reset:?}");
+        assert_eq!(says().await["recipients"]["passes"], true);
+        let fresh = some("fresh", 1);
+        receiver.expect("/hook", &fresh[0]);
+        assert_eq!(tally(&ends(&fleet, to, &fresh).await), [("delivered".to_owned(), 1)].into());
+
+        let shown = fleet.run(&["limits", "show"]).await.stdout;
+        assert!(
+            shown.contains("1/hour burst 7") && shown.contains("local 50%") && shown.contains("1GiB/hour"),
+            "{shown}"
+        );
+        let none = fleet.run(&["limits", "test", "route=invoices"]).await;
+        assert_eq!(none.code, Some(2), "{none:?}");
+        receiver.report().assert_sound();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_door_takes_what_its_limit_lets_in_gives_the_next_a_turn_and_says_when_to_come_again() {
+    within(LIMIT, async {
+        let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
+        let config = Config::simple(&clamd, &receiver)
+            .section("limit.doors", "by = \"ingress\"\nrate = \"1/day burst 2\"\nexpired = \"quarantine\"");
+        let fleet = Fleet::new(&config);
+        let _local = fleet.local().await;
+        let mails = some("door", 4);
+        mails.iter().for_each(|mail| receiver.allow("/hook", mail));
+        let ran = submit(&fleet, "desk@quiet.example", &mails, &[]).await;
+        assert_eq!((ran.code, ran.stdout.lines().count()), (Some(75), 3), "{ran:?}");
+        assert!(ran.stderr.contains("limit doors: no more is taken in before"), "{ran:?}");
+        receiver.wait(LIMIT, |book| book.arrivals().len() == 2).await;
+        let look = fleet.run(&["limits", "test", "ingress=incoming"]).await;
+        assert!(look.stdout.contains("passes now"), "another door is another: {look:?}");
+        receiver.report().assert_sound();
+    })
+    .await;
+}

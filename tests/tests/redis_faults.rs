@@ -1,0 +1,85 @@
+//! What a Redis does on a bad day: limits fall back as declared, mail flows on or waits, and nothing is lost.
+
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tests::{
+    aws::Scene,
+    fleet::Fleet,
+    mails::Mails,
+    metrics::Metrics,
+    process::Process,
+    soak::{scale, seeded, within},
+};
+
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Waits until the worker has counted so many of a metric whose line begins so.
+async fn counted(metrics: &Metrics, line: &str, least: u64) {
+    let enough = async {
+        loop {
+            let text = metrics.get().await;
+            let value = text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse::<u64>().ok());
+            if value.is_some_and(|value| value >= least) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    assert!(tokio::time::timeout(LIMIT, enough).await.is_ok(), "{line} {least}: {}", metrics.get().await);
+}
+
+fn signal(scene: &mut Scene, signal: Signal) {
+    let pid = scene.cloud.redis().pid().and_then(|pid| Pid::from_raw(pid.try_into().unwrap())).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_hangs_dies_and_comes_back_empty_loses_no_mail() {
+    within(LIMIT * 2, async {
+        let (mut scene, metrics) = (Scene::start().await, Metrics::free_port());
+        let endpoint = scene.cloud.endpoint();
+        let config = scene
+            .config(Duration::from_secs(6), &endpoint)
+            .section("telemetry", &metrics.section())
+            .section("limit.senders", "by = \"sender\"\nrate = \"1000/sec burst 1000\"")
+            .section("limit.jobs", "by = \"tenant\"\nconcurrency = 8\non_error = \"allow\"")
+            .section("limit.hook", "by = \"destination\"\nrate = \"1000/sec\"");
+        let fleet = Fleet::new(&config);
+        let _worker: Process = fleet.worker(&["parse", "scan", "route", "deliver"]).await;
+        let mut source = Mails::new("redis", seeded("faults of Redis"));
+        let mut some = |count: usize| (0..count).map(|_| source.text()).collect::<Vec<_>>();
+        let count = scale(5, 100);
+        let passed = |limit: &str| format!("mailtri_limit_checks_total{{limit=\"{limit}\",outcome=\"passed\"}}");
+        let fell = |limit: &str, fallback: &str| {
+            format!("mailtri_limit_fallbacks_total{{limit=\"{limit}\",fallback=\"{fallback}\"}}")
+        };
+
+        scene.send(&some(count)).await;
+        scene.receiver.wait_complete(LIMIT).await;
+        for limit in ["senders", "jobs", "hook"] {
+            counted(&metrics, &passed(limit), count as u64).await;
+        }
+        let shown = fleet.run(&["limits", "show"]).await;
+        assert!(shown.stdout.contains(&format!("passed {count}")), "{shown:?}");
+
+        signal(&mut scene, Signal::STOP);
+        scene.send(&some(count)).await;
+        counted(&metrics, &fell("senders", "local"), count as u64).await;
+        counted(&metrics, &fell("jobs", "allow"), count as u64).await;
+        counted(&metrics, &fell("hook", "defer"), count as u64).await;
+        counted(&metrics, "mailtri_limiter_fallback", 1).await;
+        assert_eq!(scene.receiver.report().lost.len(), count, "a destination's limit waits for Redis");
+        signal(&mut scene, Signal::CONT);
+        scene.receiver.wait_complete(LIMIT).await;
+
+        scene.cloud.redis().kill().unwrap();
+        scene.send(&some(count)).await;
+        counted(&metrics, &fell("hook", "defer"), 2 * count as u64).await;
+        scene.cloud.redis().restart().await.unwrap();
+        scene.receiver.wait_complete(LIMIT).await.assert_sound();
+        let listed = fleet.run(&["dlq", "list", "--each"]).await;
+        assert!(listed.stdout.contains("no dead letters"), "{listed:?}");
+    })
+    .await;
+}

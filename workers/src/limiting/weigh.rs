@@ -1,0 +1,154 @@
+//! From declared limits and known subjects to requests, one for each group of keys that lie together.
+
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+
+use shared::{
+    limit::{Answer, Charge, Holder, Rate, Request, Slot, Turn, guarded::Source},
+    telemetry::metric,
+};
+
+use super::{
+    Limiting,
+    declared::{Cost, Kind, Limit, Scope},
+    subjects::Subjects,
+};
+
+/// The parts of one request, each with its limit; at least one.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    first: &'a Limit,
+    charges: Vec<Charge>,
+    charging: Vec<&'a Limit>,
+    slots: Vec<Slot>,
+    holding: Vec<&'a Limit>,
+}
+
+/// What keys that lie together share. Those across tenants come first: what they stop costs no tenant a turn.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Tag {
+    Shared(String),
+    Tenant(String),
+}
+
+impl Limiting {
+    /// The requests that the limits chosen by `which` make of a mail, in their order.
+    pub(super) fn groups(&self, which: impl Fn(&&Limit) -> bool, tenant: &str, subjects: &Subjects) -> Vec<Group<'_>> {
+        let mut groups: BTreeMap<Tag, Group<'_>> = BTreeMap::new();
+        for limit in self.limits.iter().filter(which) {
+            for subject in subjects.of(limit.scope).into_iter().flatten() {
+                let key = self.key_of(limit, tenant, subject);
+                let group = || self.tag(limit.scope, tenant, subject);
+                match &limit.kind {
+                    Kind::Rate { bounds, cost } => {
+                        let (Some(rate), Some(cost)) = (bounds.of(tenant, subject), units(*cost, subjects)) else {
+                            continue;
+                        };
+                        groups.entry(group()).or_insert_with(|| Group::of(limit)).charge(limit, key, rate, cost);
+                    }
+                    Kind::Slots(bounds) => {
+                        let Some(most) = bounds.of(tenant, subject) else { continue };
+                        groups.entry(group()).or_insert_with(|| Group::of(limit)).slot(limit, key, most);
+                    }
+                }
+            }
+        }
+        groups.into_values().collect()
+    }
+
+    pub(super) fn key_of(&self, limit: &Limit, tenant: &str, subject: &str) -> String {
+        let hash = self.key.hash(limit.scope, subject);
+        let tag = match self.tag(limit.scope, tenant, subject) {
+            Tag::Shared(tag) | Tag::Tenant(tag) => tag,
+        };
+        format!("{{{tag}}}:{}:{hash}", limit.name)
+    }
+
+    fn tag(&self, scope: Scope, tenant: &str, subject: &str) -> Tag {
+        if scope.is_shared() {
+            Tag::Shared(format!("{}.{}", scope.name(), self.key.hash(scope, subject)))
+        } else {
+            Tag::Tenant(tenant.to_owned())
+        }
+    }
+}
+
+/// What a mail costs; `None` where that is not known yet.
+fn units(cost: Cost, subjects: &Subjects) -> Option<NonZeroU32> {
+    match cost {
+        Cost::Message => Some(NonZeroU32::MIN),
+        Cost::Bytes => subjects.bytes().map(Rate::units_of),
+    }
+}
+
+impl<'a> Group<'a> {
+    const fn of(first: &'a Limit) -> Self {
+        Self { first, charges: Vec::new(), charging: Vec::new(), slots: Vec::new(), holding: Vec::new() }
+    }
+
+    fn charge(&mut self, limit: &'a Limit, key: String, rate: Rate, cost: NonZeroU32) {
+        let (enforce, on_error) = (limit.enforce, limit.on_error);
+        self.charges.push(Charge { key, rate, cost, enforce, on_error });
+        self.charging.push(limit);
+    }
+
+    fn slot(&mut self, limit: &'a Limit, key: String, most: NonZeroU32) {
+        self.slots.push(Slot { key, limit: most, enforce: limit.enforce, on_error: limit.on_error });
+        self.holding.push(limit);
+    }
+
+    pub(super) fn request<'r>(&'r self, holder: &'r Holder, longest: Duration) -> Request<'r> {
+        Request { charges: &self.charges, slots: &self.slots, holder, longest, trial: false }
+    }
+
+    /// The limits that charge.
+    pub(super) fn rates(&self) -> impl Iterator<Item = &'a Limit> {
+        self.charging.iter().copied()
+    }
+
+    /// Every limit of the group.
+    pub(super) fn limits(&self) -> impl Iterator<Item = &'a Limit> {
+        self.charging.iter().chain(&self.holding).copied()
+    }
+
+    /// The enforced limit with the latest turn.
+    pub(super) fn slowest(&self, answer: &Answer) -> &'a Limit {
+        let enforced = self.charging.iter().zip(&answer.waits).filter(|(limit, _)| limit.enforce);
+        enforced.max_by_key(|(_, wait)| **wait).map_or(self.first, |(limit, _)| limit)
+    }
+
+    /// The first enforced limit whose slots are taken.
+    pub(super) fn fullest(&self, answer: &Answer) -> &'a Limit {
+        let mut full = self.holding.iter().zip(&answer.full).filter(|(limit, full)| limit.enforce && **full);
+        full.next().map_or(self.first, |(limit, _)| limit)
+    }
+
+    /// The keys of the slots that were taken.
+    pub(super) fn taken(&self, answer: &Answer) -> Vec<String> {
+        let free = self.slots.iter().zip(&answer.full).filter(|(_, full)| answer.turn == Turn::Now && !**full);
+        free.map(|(slot, _)| slot.key.clone()).collect()
+    }
+
+    /// Counts what became of each part.
+    pub(super) fn count(&self, answer: &Answer, source: Source) {
+        let waits = self.charging.iter().zip(&answer.waits).map(|(limit, wait)| (limit, !wait.is_zero()));
+        let full = self.holding.iter().zip(&answer.full).map(|(limit, full)| (limit, *full));
+        for (limit, over) in waits.chain(full) {
+            metric::limit_checked(&limit.name, outcome(answer.turn, limit.enforce, over));
+            if source == Source::Fallback {
+                metric::limit_fell_back(&limit.name, limit.on_error.name());
+            }
+        }
+    }
+}
+
+/// What an answer means for one limit.
+const fn outcome(turn: Turn, enforce: bool, over: bool) -> &'static str {
+    match (turn, enforce, over) {
+        (_, false, true) => "would_wait",
+        (Turn::Now | Turn::At(_), _, false) => "passed",
+        (Turn::At(_), true, true) => "reserved",
+        (Turn::Now | Turn::TooLate(_) | Turn::Full, true, true) => "over",
+        // Another limit of the same request said no.
+        (Turn::TooLate(_) | Turn::Full, _, false) => "held_up",
+    }
+}
