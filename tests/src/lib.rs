@@ -9,6 +9,7 @@ pub mod config;
 pub mod fixtures;
 pub mod fleet;
 pub mod mails;
+pub mod mime;
 pub mod process;
 pub mod receiver;
 pub mod soak;
