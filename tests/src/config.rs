@@ -21,8 +21,20 @@ impl Config {
     /// A configuration with nothing but a scanner.
     #[must_use]
     pub fn new(clamd: &Clamd) -> Self {
-        let text = format!("[clamav]\nendpoint = \"{}\"\n", clamd.endpoint());
+        Self::scanned_by(&[clamd.endpoint()], "")
+    }
+
+    /// A configuration with nothing but scanners; `more` are further keys of theirs.
+    #[must_use]
+    pub fn scanned_by(endpoints: &[String], more: &str) -> Self {
+        let text = format!("[clamav]\nendpoint = {endpoints:?}\n{more}\n");
         Self { text, secret_in_file: false, embedded: true, env: BTreeMap::new() }
+    }
+
+    /// Everything is delivered to `/hook` of the receiver.
+    #[must_use]
+    pub fn to(self, receiver: &Receiver) -> Self {
+        self.destination("hook", receiver, "/hook", "").section("route", "default = [\"hook\"]")
     }
 
     /// From here on secrets come from the receiver's file, so that the configuration is whole without an environment.
@@ -34,7 +46,7 @@ impl Config {
     /// A scanner, and everything is delivered to `/hook` of the receiver.
     #[must_use]
     pub fn simple(clamd: &Clamd, receiver: &Receiver) -> Self {
-        Self::new(clamd).destination("hook", receiver, "/hook", "").section("route", "default = [\"hook\"]")
+        Self::new(clamd).to(receiver)
     }
 
     /// Adds a destination at a path of the receiver; `more` are further keys.

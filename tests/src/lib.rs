@@ -8,6 +8,7 @@ pub mod clamd;
 pub mod config;
 pub mod fixtures;
 pub mod fleet;
+pub mod liar;
 pub mod mails;
 pub mod mime;
 pub mod process;
