@@ -103,8 +103,10 @@ async fn serve(mut client: TcpStream, clamd: &str, rule: &Mutex<Rule>, lies: &At
                 read => seen.extend_from_slice(&buffer[..read]),
             }
         }
+        // Early is only what comes before the end.
+        let told_late = lie == Lie::Early && has_ended(&seen);
         let about_it = seen.windows(needle.len().max(1)).any(|window| window.starts_with(&needle));
-        if seen.starts_with(b"zINSTREAM\0") && about_it {
+        if seen.starts_with(b"zINSTREAM\0") && about_it && !told_late {
             lies.fetch_add(1, Ordering::SeqCst);
             return tell(&mut client, lie).await;
         }

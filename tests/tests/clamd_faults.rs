@@ -168,7 +168,8 @@ async fn a_clamd_that_answers_nonsense_marks_no_mail() {
             (Lie::Garbage, ""),
             (Lie::Silence, ""),
         ] {
-            let mails: Vec<Mail> = (0..4).map(|_| source.any()).collect();
+            // Long ones, so that there is something before their end.
+            let mails: Vec<Mail> = (0..4).map(|_| source.attachment(300_000)).collect();
             mails.iter().for_each(|mail| receiver.expect("/hook", mail));
             liar.lie(lie, needle.as_bytes());
             fleet.submit(&mails).await;
@@ -187,36 +188,68 @@ async fn a_clamd_that_answers_nonsense_marks_no_mail() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signatures_change_while_mails_flow_and_are_in_force_at_once() {
-    within(LIMIT * 2, async {
-        for reload in ["no", "yes"] {
-            let settings = vec![format!("ConcurrentDatabaseReload {reload}")];
-            let mut clamd = Clamd::with(Options { settings, ..Options::default() }).await;
-            let receiver = Receiver::start().await;
-            let config = Config::scanned_by(&[clamd.endpoint()], SHORT).to(&receiver);
-            let fleet = Fleet::new(&config.section("stage.scan", PATIENT));
-            let _local = fleet.local().await;
-            let mut source = Mails::new("reload", seeded("signatures that change"));
-            for version in 1..scale(4, 20) {
-                let mails: Vec<Mail> = (0..6).map(|_| source.any()).collect();
-                mails.iter().for_each(|mail| receiver.expect("/hook", mail));
-                fleet.submit(&mails).await;
-                let needle = format!("needle-{version}-of-{reload}");
-                let hex: String = needle.bytes().map(|byte| format!("{byte:02x}")).collect();
-                clamd.update(27_500 + version, &[("more.ndb", &format!("Needle-{version}:0:*:{hex}\n"))]).await;
-                eicar_is_found(&fleet).await;
-                // Sooner or later the new signature is loaded; from then on it holds.
-                loop {
-                    let needled = source.with_text(&needle);
-                    receiver.allow("/hook", &needled);
-                    if fleet.submit_and_wait(&[needled], LIMIT).await[0].names() == ["quarantined"] {
-                        break;
-                    }
+    within(LIMIT, async {
+        let (mut clamd, receiver) = (Clamd::start().await, Receiver::start().await);
+        let config = Config::scanned_by(&[clamd.endpoint()], SHORT).to(&receiver);
+        let fleet = Fleet::new(&config.section("stage.scan", PATIENT));
+        let _local = fleet.local().await;
+        let mut source = Mails::new("reload", seeded("signatures that change"));
+        for version in 1..scale(4, 20) {
+            let mails: Vec<Mail> = (0..6).map(|_| source.any()).collect();
+            mails.iter().for_each(|mail| receiver.expect("/hook", mail));
+            fleet.submit(&mails).await;
+            let needle = format!("needle-{version}");
+            clamd.update(27_500 + version, &[("more.ndb", &signature(&needle))]).await;
+            eicar_is_found(&fleet).await;
+            // Sooner or later the new signature is loaded; from then on it holds.
+            loop {
+                let needled = source.with_text(&needle);
+                receiver.allow("/hook", &needled);
+                if fleet.submit_and_wait(&[needled], LIMIT).await[0].names() == ["quarantined"] {
+                    break;
                 }
-                let ended = fleet.submit_and_wait(&[source.with_text(&needle)], LIMIT).await;
-                assert_eq!(ended[0].names(), ["quarantined"], "{ended:?}");
             }
-            receiver.wait_complete(LIMIT).await.assert_sound();
+            let ended = fleet.submit_and_wait(&[source.with_text(&needle)], LIMIT).await;
+            assert_eq!(ended[0].names(), ["quarantined"], "{ended:?}");
         }
+        receiver.wait_complete(LIMIT).await.assert_sound();
+    })
+    .await;
+}
+
+/// A signature of a text, wherever it stands.
+fn signature(text: &str) -> String {
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("{text}:0:*:{hex}\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clamd_that_stands_still_for_a_reload_is_drained_and_the_other_one_goes_on() {
+    within(LIMIT, async {
+        let settings = vec!["ConcurrentDatabaseReload no".to_owned(), "IdleTimeout 15".to_owned()];
+        let mut one = Clamd::with(Options { settings, ..Options::default() }).await;
+        let (two, receiver) = (Clamd::start().await, Receiver::start().await);
+        let config = Config::scanned_by(&[one.endpoint_tcp(), two.endpoint_tcp()], SHORT).to(&receiver);
+        let fleet = Fleet::new(&config.section("stage.scan", PATIENT));
+        let local = fleet.local().await;
+        let mut source = Mails::new("drained", seeded("a reload that stands still"));
+        let mut mails = |count: usize| -> Vec<Mail> { (0..count).map(|_| source.any()).collect() };
+        let before = mails(10);
+        before.iter().for_each(|mail| receiver.expect("/hook", mail));
+        fleet.submit_and_wait(&before, LIMIT).await;
+        one.update(27_501, &[]).await;
+        let log = || std::fs::read_to_string(local.log()).unwrap();
+        while !log().contains("\"database\":\"27501\"") {
+            let during = mails(5);
+            during.iter().for_each(|mail| receiver.expect("/hook", mail));
+            for ended in fleet.submit_and_wait(&during, LIMIT).await {
+                // What was with it when it stopped waited for the deadline, and no attempt was counted.
+                assert_eq!((ended.names(), ended.ends[0].attempts), (vec!["delivered"], 1), "{ended:?}");
+            }
+            eicar_is_found(&fleet).await;
+        }
+        assert!(log().contains("clamd is not used"), "it was drained");
+        receiver.wait_complete(LIMIT).await.assert_sound();
     })
     .await;
 }
