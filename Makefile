@@ -13,7 +13,7 @@ BUILD := $(CARGO) build --workspace --locked $(OLDER)
 FAULTS := --features mailtri/failpoints
 SCENARIOS := $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 
-.PHONY: help setup servers build release test soak demo demo-aws bench-queue bench-aws lint fmt clippy doc deny clean
+.PHONY: help setup servers build release test soak demo demo-aws bench-queue bench-aws bench-scan lint fmt clippy doc deny clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,11 @@ bench-queue: ## What the embedded queue does a second, and what a backlog costs
 bench-aws: servers ## Count the requests to SQS and S3 for a mail, and what they cost
 	$(BUILD) --bins
 	@target/debug/bench-aws
+
+bench-scan: ## What the scan reaches of what clamd can do, and a worker's memory with 100 mails of 25 MB
+	$(CARGO) run --package mailtri --example bench_scan --release --locked $(OLDER)
+	$(BUILD) --bins
+	@target/debug/bench-scan
 
 lint: fmt clippy doc ## Formatting, lints, documentation
 

@@ -149,7 +149,8 @@ fn scan(settings: &Settings, plane: &Plane, key: AuditKey, clamds: &Arc<Pool>) -
     Scan {
         blobs: Arc::clone(&plane.blobs),
         sources: plane.sources.clone(),
-        scanning: scanning(settings, clamds).remembering(Memory::new(Arc::clone(&plane.state), key)),
+        scanning: scanning(settings, clamds).remembering(Memory::new(Arc::clone(&plane.state), key.clone())),
+        key,
         policies: Arc::new(settings.scan.policies.clone()),
         rules: Arc::clone(&settings.rules),
     }

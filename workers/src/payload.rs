@@ -9,7 +9,7 @@ use shared::ids::{TenantId, WorkId, hex};
 use crate::{
     jobs::{DeliverJob, Source},
     mail::model::{Digest, Finding, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
-    scanning::{Item, Place, ScanReport},
+    scanning::Item,
 };
 
 /// A processed mail.
@@ -130,14 +130,8 @@ fn attachment<'a>(i: usize, part: &'a Part, job: &'a DeliverJob) -> Attachment<'
         size: part.content.len,
         sha256: hex(&part.content.sha256),
         key: stored.map(|stored| stored.key.as_str()).next(),
-        verdict: verdict(i, &job.mail.scan),
+        verdict: job.mail.scan.verdict_on(i).map_or("clean", |verdict| verdict.name()),
     }
-}
-
-/// The worst verdict on a part: its items come worst first.
-fn verdict(part: usize, scan: &ScanReport) -> &'static str {
-    let of_part = |place: &Place| place.part() == Some(part);
-    scan.items().iter().find(|item| of_part(&item.place)).map_or("clean", |item| item.verdict.name())
 }
 
 fn raw(source: &Source, digest: Digest) -> Raw<'_> {

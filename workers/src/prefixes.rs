@@ -15,9 +15,10 @@ pub struct Prefix {
 }
 
 /// What the fleet writes beside raw mail.
-pub const OWN: [Prefix; 7] = [
+pub const OWN: [Prefix; 8] = [
     Prefix { prefix: "parsed/", holds: "parsed mails too large for a job" },
-    Prefix { prefix: "attachments/", holds: "parts of clean mails" },
+    Prefix { prefix: "attachments/", holds: "parts that may be delivered" },
+    Prefix { prefix: "verdicts/", holds: "verdicts on attachments that are not, or no longer, clean" },
     Prefix { prefix: "decisions/", holds: "where a mail goes, decided once" },
     Prefix { prefix: "ends/", holds: "how each branch of a mail ended, and its audit trail" },
     Prefix { prefix: "quarantine/", holds: "quarantine records" },

@@ -9,6 +9,7 @@ mod letters;
 mod output;
 mod pipeline;
 mod quarantine;
+mod rescan;
 mod submit;
 mod table;
 mod worker;
@@ -53,6 +54,8 @@ enum Command {
     /// Look at quarantined mails
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
+    /// Scan stored attachments again after signatures have changed
+    Rescan(rescan::RescanArgs),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Pipeline(args) => pipeline::run(&args),
         Command::Dlq(command) => dlq::run(&command),
         Command::Quarantine(command) => quarantine::run(&command),
+        Command::Rescan(args) => rescan::run(&args),
         Command::Config(command) => config::run(&command),
     };
     match done {

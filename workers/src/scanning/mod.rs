@@ -5,6 +5,7 @@
 mod memory;
 mod policy;
 mod report;
+pub mod rescan;
 #[cfg(test)]
 mod tests;
 mod walk;

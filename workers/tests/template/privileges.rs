@@ -60,7 +60,7 @@ const STORE: [Store; 6] = [
     Store {
         role: "scan",
         reads: &["raw", "parsed", "claims"],
-        writes: &["attachments", "ends", "undecodable", "claims"],
+        writes: &["attachments", "verdicts", "ends", "undecodable", "claims"],
         deletes: &[],
     },
     Store {
@@ -73,8 +73,8 @@ const STORE: [Store; 6] = [
     Store { role: "api", reads: &["raw", "attachments", "ends"], writes: &["raw/http"], deletes: &[] },
     Store {
         role: "operator",
-        reads: &["raw", "parsed", "ends", "quarantine", "undecodable", "claims"],
-        writes: &["ends", "claims"],
+        reads: &["raw", "parsed", "attachments", "verdicts", "ends", "quarantine", "undecodable", "claims"],
+        writes: &["ends", "claims", "verdicts"],
         deletes: &["quarantine"],
     },
 ];
