@@ -18,16 +18,26 @@ pub struct Config {
 }
 
 impl Config {
-    /// A configuration with nothing but a scanner.
+    /// A configuration with nothing but a scanner: nobody is asked about senders.
     #[must_use]
     pub fn new(clamd: &Clamd) -> Self {
         Self::scanned_by(&[clamd.endpoint()], "")
     }
 
-    /// A configuration with nothing but scanners; `more` are further keys of theirs.
+    /// The same with other scanners; `more` are further keys of theirs.
     #[must_use]
     pub fn scanned_by(endpoints: &[String], more: &str) -> Self {
-        let text = format!("[clamav]\nendpoint = {endpoints:?}\n{more}\n");
+        Self::made_of(endpoints, more, "resolver = \"off\"")
+    }
+
+    /// The same with these keys of `[authentication]`.
+    #[must_use]
+    pub fn asking(clamd: &Clamd, authentication: &str) -> Self {
+        Self::made_of(&[clamd.endpoint()], "", authentication)
+    }
+
+    fn made_of(endpoints: &[String], more: &str, authentication: &str) -> Self {
+        let text = format!("[clamav]\nendpoint = {endpoints:?}\n{more}\n\n[authentication]\n{authentication}\n");
         Self { text, secret_in_file: false, embedded: true, env: BTreeMap::new() }
     }
 

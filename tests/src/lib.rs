@@ -10,6 +10,7 @@ pub mod fixtures;
 pub mod fleet;
 pub mod liar;
 pub mod mails;
+pub mod metrics;
 pub mod mime;
 pub mod process;
 pub mod receiver;

@@ -1,6 +1,6 @@
 //! Nothing from a mail and no secret reaches a log, a metric, a listing or an error, whatever becomes of the mail.
 
-use std::{fs, net::TcpListener, time::Duration};
+use std::{fs, time::Duration};
 
 use serde_json::Value;
 use tests::{
@@ -9,12 +9,9 @@ use tests::{
     fixtures::Fixture,
     fleet::Fleet,
     mails::{Mail, base64_lines},
+    metrics::Metrics,
     receiver::{Answer, Receiver},
     soak::within,
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
 };
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -43,14 +40,14 @@ async fn no_canary_leaves_by_logs_metrics_listings_or_errors() {
         let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
         receiver.plan("/gone", &[], Answer::Status(410));
         receiver.plan("/flaky", &[Answer::Status(500), Answer::Redirect], Answer::Status(200));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let metrics = Metrics::free_port();
         let rule = |name: &str, what: &str| format!("name = \"{name}\"\nwhen = {{ subject = \"{name}*\" }}\n{what}");
         let config = Config::new(&clamd)
             .destination("hook", &receiver, "/hook", "")
             .destination("gone", &receiver, "/gone", "")
             .destination("flaky", &receiver, "/flaky", "")
             .section("route", "default = [\"hook\"]")
-            .section("telemetry", &format!("log = \"trace\"\nlisten = \"127.0.0.1:{port}\""))
+            .section("telemetry", &format!("log = \"trace\"\n{}", metrics.section()))
             .rule(&rule("dead", "deliver = [\"gone\"]"))
             .rule(&rule("retried", "deliver = [\"flaky\"]"))
             .rule(&rule("held", "action = \"quarantine\"\nreason = \"asked for\""))
@@ -89,7 +86,7 @@ async fn no_canary_leaves_by_logs_metrics_listings_or_errors() {
         let arrived = receiver.book(|b| b.arrivals().iter().filter(|a| a.payload.to_string().contains(CANARY)).count());
         assert_eq!(arrived, 5, "the canary was in the mails");
 
-        let metrics = get(port, "/metrics").await;
+        let metrics = metrics.get().await;
         assert!(metrics.contains("# TYPE"), "{metrics}");
         check("metrics", &metrics, &receiver);
         check_commands(&fleet, &receiver, &ended[3].mail).await;
@@ -136,15 +133,6 @@ fn check(place: &str, text: &str, receiver: &Receiver) {
     let secret = receiver.secret().trim_start_matches("whsec_");
     let hit = text.lines().find(|l| l.to_lowercase().contains(CANARY) || l.contains(secret));
     assert!(!lower.contains(CANARY) && !text.contains(secret), "a canary in {place}: {hit:?}");
-}
-
-async fn get(port: u16, path: &str) -> String {
-    let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    socket.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.unwrap();
-    answer
 }
 
 #[test]

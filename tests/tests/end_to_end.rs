@@ -124,7 +124,7 @@ fn check_attachments(receiver: &Receiver) {
     let bidi = data(receiver, "bidi-name");
     let name = text(&bidi["attachments"][0], "name");
     assert!(name.ends_with(".exe") && !name.contains('\u{202e}'), "{name}");
-    assert!(bidi["findings"].to_string().contains("control_characters"));
+    assert!(bidi["tags"].to_string().contains("bidi_characters"));
     let damaged = data(receiver, "base64-stray");
     assert!(damaged["findings"].to_string().contains("encoding_damaged"));
     assert_eq!(damaged["attachments"][0]["size"], 4 * "a file whose encoding has one byte too many\n".len());

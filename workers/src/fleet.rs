@@ -16,9 +16,11 @@ use shared::{
 use tokio::task::JoinSet;
 
 use crate::{
+    admission::Admission,
+    auth::{Gate, dns::DnsError},
     pipeline::{DELIVER, PARSE, PIPELINE, ROUTE, SCAN, StageName},
     plane::{Plane, PlaneError},
-    sandbox::{self, Sandbox, SandboxConfig},
+    sandbox::Sandbox,
     scanning::{Memory, Scanning},
     settings::Settings,
     stages::{
@@ -50,6 +52,9 @@ pub enum StartError {
         /// Why.
         error: BuildError,
     },
+    /// DNS.
+    #[error("authentication: {0}")]
+    Dns(#[from] DnsError),
     /// The sandbox's own program.
     #[error("the sandbox cannot be started: {0}")]
     Sandbox(String),
@@ -86,7 +91,7 @@ impl Running {
         for row in PIPELINE.iter().filter(|row| stages.contains(&row.stage)) {
             let policy = settings.policy(row);
             match row.stage {
-                PARSE => running.add(parse(settings, plane)?, policy, plane, &fleet),
+                PARSE => running.add(parse(settings, plane).await?, policy, plane, &fleet),
                 SCAN => {
                     let Some(clamds) = &clamds else { continue };
                     running.add(scan(settings, plane, fleet.key.clone(), clamds), policy, plane, &fleet);
@@ -116,13 +121,15 @@ impl Running {
     }
 }
 
-fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
+async fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
     Ok(Parse {
         blobs: Arc::clone(&plane.blobs),
         bucket: plane.bucket.clone(),
         tenants: settings.tenants.clone(),
+        admission: Arc::new(Admission::new(settings)),
         sources: plane.sources.clone(),
-        sandbox: Arc::new(start_sandbox(settings)?),
+        sandbox: Arc::new(start_sandbox(settings).await?),
+        gate: Gate::new(&settings.authentication)?,
         max_mail: settings.limits.max_mail,
     })
 }
@@ -131,18 +138,14 @@ fn parse(settings: &Settings, plane: &Plane) -> Result<Parse, StartError> {
 ///
 /// # Errors
 /// When the program cannot be found or started.
-pub fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
+pub async fn start_sandbox(settings: &Settings) -> Result<Sandbox, StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Sandbox(error.to_string());
     // The running program itself, also when its file has been replaced meanwhile.
     let this = PathBuf::from("/proc/self/exe");
     let program = if this.exists() { this } else { std::env::current_exe().map_err(|e| failed(&e))? };
-    let config = SandboxConfig {
-        processes: settings.limits.sandbox_processes,
-        budget: sandbox::Budget { wall: settings.limits.sandbox_wall },
-        limits: settings.parse_limits(),
-        ..SandboxConfig::new(program)
-    };
-    Sandbox::start(config).map_err(|e| failed(&e))
+    let mut config = settings.sandbox.config(program, settings.parse_limits());
+    config.trust = settings.authentication.trust.clone();
+    Sandbox::start(config).await.map_err(|e| failed(&e))
 }
 
 fn scan(settings: &Settings, plane: &Plane, key: AuditKey, clamds: &Arc<Pool>) -> Scan {

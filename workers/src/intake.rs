@@ -83,7 +83,7 @@ impl Intake {
     /// # Errors
     /// When it is none, or the plane fails; it is then not taken in.
     pub async fn accept(&self, key: &str, raw: Bytes, envelope: SmtpEnvelope) -> Result<WorkId, IntakeError> {
-        self.check(&raw)?;
+        check(&raw, self.max_mail)?;
         let size = raw.len() as u64;
         let Meta { etag, version, .. } = self.store(key, raw).await?;
         let (bucket, key) = (self.bucket.clone(), key.to_owned());
@@ -95,7 +95,7 @@ impl Intake {
             return Ok(work);
         }
         let mail = Announced::Stored { bucket, key, etag: Some(etag), size: Some(size) };
-        self.announce(&work, tenant, &ParseJob { mail, envelope }).await?;
+        self.announce(&work, tenant, &ParseJob { mail, envelope, receipt: None }).await?;
         Ok(work)
     }
 
@@ -104,16 +104,7 @@ impl Intake {
     /// # Errors
     /// [`IntakeError::TooLarge`].
     pub const fn check_size(&self, len: u64) -> Result<(), IntakeError> {
-        if len > self.max_mail { Err(IntakeError::TooLarge { max: self.max_mail }) } else { Ok(()) }
-    }
-
-    /// What can be told before anything is stored.
-    fn check(&self, raw: &[u8]) -> Result<(), IntakeError> {
-        if raw.iter().all(u8::is_ascii_whitespace) {
-            return Err(IntakeError::Empty);
-        }
-        self.check_size(raw.len() as u64)?;
-        if begins_like_a_mail(raw) { Ok(()) } else { Err(IntakeError::NotAMail) }
+        check_size(len, self.max_mail)
     }
 
     async fn store(&self, key: &str, raw: Bytes) -> Result<Meta, IntakeError> {
@@ -132,6 +123,22 @@ impl Intake {
         let message = Outgoing { body, delay: Duration::ZERO, group: tenant.as_str().to_owned() };
         Ok(self.parse.send(message).await?)
     }
+}
+
+/// What can be told of a mail of at most `max` bytes before anything is stored.
+///
+/// # Errors
+/// [`IntakeError::Empty`], [`IntakeError::TooLarge`], [`IntakeError::NotAMail`].
+pub fn check(raw: &[u8], max: u64) -> Result<(), IntakeError> {
+    if raw.iter().all(u8::is_ascii_whitespace) {
+        return Err(IntakeError::Empty);
+    }
+    check_size(raw.len() as u64, max)?;
+    if begins_like_a_mail(raw) { Ok(()) } else { Err(IntakeError::NotAMail) }
+}
+
+const fn check_size(len: u64, max: u64) -> Result<(), IntakeError> {
+    if len > max { Err(IntakeError::TooLarge { max }) } else { Ok(()) }
 }
 
 /// Whether the first line is a header field (RFC 5322 §2.2), or an mbox separator before one.

@@ -12,7 +12,7 @@ use shared::{
     pii::Pii,
 };
 
-use crate::{pipeline, scanning::ScanReport};
+use crate::{announce::SesVerdicts, pipeline, scanning::ScanReport};
 
 /// The bucket's name where the store is a directory.
 pub const LOCAL_BUCKET: &str = "local";
@@ -98,6 +98,9 @@ pub struct ParseJob {
     pub mail: Announced,
     /// Its envelope.
     pub envelope: SmtpEnvelope,
+    /// What SES found, where its receipt announced the mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<SesVerdicts>,
 }
 
 /// A parsed mail to be scanned.

@@ -3,10 +3,12 @@
 //! [`pipeline`] is the whole of it at a glance; [`stages`] has one file a stage; [`mail`] is pure functions over
 //! bytes, which run only in the children of the [`sandbox`].
 
+pub mod admission;
 pub mod announce;
 pub mod auth;
 pub mod cli;
 pub mod content;
+pub mod findings;
 pub mod fleet;
 pub mod incoming;
 pub mod intake;
@@ -20,6 +22,7 @@ pub mod prefixes;
 pub mod rules;
 pub mod sandbox;
 pub mod scanning;
+pub mod senders;
 pub mod settings;
 pub mod stages;
 pub mod webhook;

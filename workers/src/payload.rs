@@ -7,8 +7,9 @@ use serde::Serialize;
 use shared::ids::{TenantId, WorkId, hex};
 
 use crate::{
+    auth::{Authentication, header},
     jobs::{DeliverJob, Source},
-    mail::model::{Digest, Finding, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
+    mail::model::{Digest, Finding, FindingCode, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
     scanning::Item,
 };
 
@@ -33,7 +34,9 @@ pub struct MailProcessed<'a> {
     verdict: &'static str,
     scan: Scan,
     findings: &'a [Finding],
+    tags: &'a [FindingCode],
     intent: Option<&'a Intent>,
+    authentication: Option<Authenticated<'a>>,
     rules: &'a [String],
 }
 
@@ -65,6 +68,20 @@ struct Scan {
     items: Vec<Item>,
     /// Positions of the parts whose content a policy left out, as the items have them.
     withheld: Vec<usize>,
+}
+
+/// The results about the sender, and the same as the value of a header field.
+#[derive(Debug, Serialize)]
+struct Authenticated<'a> {
+    #[serde(flatten)]
+    results: &'a Authentication,
+    header: String,
+}
+
+impl<'a> Authenticated<'a> {
+    fn of(results: &'a Authentication) -> Self {
+        Self { results, header: header::value(results) }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -109,7 +126,9 @@ impl<'a> MailProcessed<'a> {
                 withheld: job.withheld.iter().copied().collect(),
             },
             findings: &mail.findings,
+            tags: &mail.tags,
             intent: mail.intent.as_ref().filter(|intent| bodied || intent.source != IntentSource::Body),
+            authentication: mail.authentication.as_deref().map(Authenticated::of),
             rules: &job.rules,
         }
     }

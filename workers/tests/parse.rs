@@ -325,6 +325,8 @@ fn names_and_subject_are_safe_to_show() {
     assert_eq!(mail.subject.as_ref().unwrap().expose(), "ab[m");
     assert_eq!(mail.parts[0].name.as_ref().unwrap().expose(), ".._invoicefdp.exe");
     assert_eq!(found(&mail, FindingCode::ControlCharacters), Some(Severity::Warning));
+    let bidi = mail.findings.iter().filter(|finding| finding.code == FindingCode::BidiCharacters);
+    assert_eq!(bidi.map(|finding| finding.place.as_str()).collect::<Vec<_>>(), ["part 2", "header Subject"]);
 }
 
 #[test]

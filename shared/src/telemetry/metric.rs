@@ -45,7 +45,9 @@ pub fn describe() {
     describe_gauge!("mailtri_scanner_scans_in_flight", "Streams that are with the scanner");
     describe_counter!("mailtri_deliveries_total", "Delivery attempts, by result");
     describe_counter!("mailtri_sandbox_kills_total", "Sandbox children that were killed or died, by why");
+    describe_gauge!("mailtri_sandbox_restriction", "1 where a restriction of the sandbox is in force, else 0, by name");
     describe_counter!("mailtri_findings_total", "Findings about mails, by code");
+    describe_counter!("mailtri_authentication_results_total", "Results about senders, by mechanism and result");
     describe_gauge!("mailtri_visibility_chosen_seconds", "The visibility that a stage asks for, by stage");
     describe_gauge!("mailtri_bytes_in_flight_bytes", "Bytes of work held by the process");
     describe_gauge!("mailtri_queue_messages", "Messages of a queue, by stage, queue (work or dead) and state");
@@ -139,6 +141,11 @@ pub fn delivery(result: &'static str) {
     counter!("mailtri_deliveries_total", "result" => result).increment(1);
 }
 
+/// Whether a restriction of the sandbox's children is in force.
+pub fn sandbox_restriction(name: &'static str, is_on: bool) {
+    gauge!("mailtri_sandbox_restriction", "restriction" => name).set(if is_on { 1.0 } else { 0.0 });
+}
+
 /// Counts a sandbox child that was killed or died.
 pub fn sandbox_kill(why: &'static str) {
     counter!("mailtri_sandbox_kills_total", "why" => why).increment(1);
@@ -147,6 +154,11 @@ pub fn sandbox_kill(why: &'static str) {
 /// Counts a finding.
 pub fn finding(code: String) {
     counter!("mailtri_findings_total", "code" => code).increment(1);
+}
+
+/// Counts a result about a sender: `spf`, `dkim`, `dmarc` or `arc`, and its word.
+pub fn authenticated(mechanism: &'static str, result: &'static str) {
+    counter!("mailtri_authentication_results_total", "mechanism" => mechanism, "result" => result).increment(1);
 }
 
 /// Says how many bytes the process holds.

@@ -2,6 +2,7 @@
 //!
 //! Everything listens on 127.0.0.1, writes into a temporary folder of its own and ends with its owner.
 
+pub mod dns;
 pub mod ministack;
 pub mod proxy;
 pub mod redis;

@@ -3,8 +3,21 @@
 //! Invariant: nothing is a pass that was not verified here. What an incoming header claims is never an input,
 //! and a failing DNS makes `temperror`, never a pass.
 
+mod allowance;
+pub mod authenticator;
+mod dmarc;
+pub mod dns;
 pub mod domain;
+pub mod evidence;
+pub mod gate;
+pub mod header;
+pub mod policy;
 pub mod results;
+mod spf;
+pub mod verify;
 
+pub use authenticator::Authenticator;
 pub use domain::Domain;
+pub use evidence::Evidence;
+pub use gate::Gate;
 pub use results::Authentication;

@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 
 use super::Domain;
+use crate::announce::{SesVerdicts, Status};
+
+/// How Amazon SES names itself in its results.
+pub const SES: &str = "amazonses.com";
 
 /// A closed set of words, the same in JSON, headers, labels and rules.
 macro_rules! words {
@@ -22,6 +26,12 @@ macro_rules! words {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$case => $word,)+ }
+            }
+
+            /// The case of a word, in either case of its letters.
+            #[must_use]
+            pub fn of_word(word: &str) -> Option<Self> {
+                [$(Self::$case),+].into_iter().find(|case| case.name().eq_ignore_ascii_case(word))
             }
         }
     };
@@ -238,6 +248,11 @@ pub struct Authentication {
     pub dmarc: Dmarc,
     /// ARC.
     pub arc: Arc,
+    /// What a trusted mail server found by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Reported>,
+    /// Our name in results (RFC 8601 §2.2).
+    pub authserv_id: String,
 }
 
 impl Authentication {
@@ -260,15 +275,81 @@ impl Authentication {
         self.dmarc.result == DmarcResult::TempError
     }
 
+    /// The result of each signature; `none` without one.
+    pub fn dkim_words(&self) -> impl Iterator<Item = &'static str> {
+        let none = self.dkim.is_empty().then_some(DkimResult::None.name());
+        self.dkim.iter().map(|dkim| dkim.result.name()).chain(none)
+    }
+
     /// Nothing was looked at, for one reason.
     #[must_use]
-    pub fn unchecked(why: Why) -> Self {
+    pub fn unchecked(why: Why, authserv_id: &str) -> Self {
         Self {
             author: None,
             spf: Spf { result: SpfResult::None, why: Some(why), domain: None, identity: None },
             dkim: Vec::new(),
             dmarc: Dmarc { result: DmarcResult::None, why: Some(why), policy: None, aligned_by: None },
             arc: Arc { result: ArcResult::None, why: Some(why), sealer: None },
+            reported: None,
+            authserv_id: authserv_id.to_owned(),
+        }
+    }
+}
+
+/// What a trusted mail server found by itself. It is passed on, and decides nothing here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reported {
+    /// The server's name in its results: `amazonses.com`, or one that the configuration trusts.
+    pub by: String,
+    /// SPF.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spf: Option<SpfResult>,
+    /// DKIM: a pass if any signature passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dkim: Option<DkimResult>,
+    /// DMARC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dmarc: Option<DmarcResult>,
+    /// Spam; only Amazon SES says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spam: Option<Status>,
+    /// Malware; only Amazon SES says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virus: Option<Status>,
+}
+
+impl Reported {
+    /// Nothing yet.
+    #[must_use]
+    pub fn by(id: &str) -> Self {
+        Self { by: id.to_owned(), spf: None, dkim: None, dmarc: None, spam: None, virus: None }
+    }
+
+    /// What SES says in its receipt, which no sender can write.
+    #[must_use]
+    pub fn of_receipt(verdicts: &SesVerdicts) -> Self {
+        Self {
+            spf: verdicts.spf.map(|status| match status {
+                Status::Pass => SpfResult::Pass,
+                Status::Fail => SpfResult::Fail,
+                Status::ProcessingFailed => SpfResult::TempError,
+                Status::Gray | Status::Disabled | Status::Unknown => SpfResult::None,
+            }),
+            dkim: verdicts.dkim.map(|status| match status {
+                Status::Pass => DkimResult::Pass,
+                Status::Fail => DkimResult::Fail,
+                Status::ProcessingFailed => DkimResult::TempError,
+                Status::Gray | Status::Disabled | Status::Unknown => DkimResult::None,
+            }),
+            dmarc: verdicts.dmarc.map(|status| match status {
+                Status::Pass => DmarcResult::Pass,
+                Status::Fail => DmarcResult::Fail,
+                Status::ProcessingFailed => DmarcResult::TempError,
+                Status::Gray | Status::Disabled | Status::Unknown => DmarcResult::None,
+            }),
+            spam: verdicts.spam,
+            virus: verdicts.virus,
+            by: SES.to_owned(),
         }
     }
 }

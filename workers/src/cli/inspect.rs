@@ -1,6 +1,8 @@
 //! `mailtri inspect`: what would become of one mail, sending nothing and storing nothing.
 
+mod forecast;
 mod report;
+mod tree;
 
 use std::{
     fs::File,
@@ -15,19 +17,18 @@ use shared::{ids::TenantId, pii::Pii};
 
 use super::{ConfigArg, boot, error::CommandError, output};
 use crate::{
+    admission::{Admission, Entry, Stop},
+    auth::Gate,
     content::RawMail,
-    fleet,
-    intake::begins_like_a_mail,
+    findings::Action,
+    fleet, intake,
     jobs::SmtpEnvelope,
-    mail::{
-        model::{ParsedMail, Severity},
-        parse::Refusal,
-    },
-    rules::{Decision, Facts, Outcome},
-    sandbox::SandboxError,
+    mail::model::{Finding, ParsedMail},
+    rules::{Decision, Facts},
     scanning::{Handling, ScanReport, Try},
     settings::Settings,
 };
+use forecast::Forecast;
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
@@ -51,7 +52,10 @@ pub(super) struct InspectArgs {
 #[derive(Debug, Serialize)]
 struct Inspection {
     tenant: TenantId,
+    envelope: SmtpEnvelope,
     end: Forecast,
+    /// What was noticed, and what each does to the mail.
+    findings: Vec<Judged>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mail: Option<Box<ParsedMail>>,
     scan: ScanResult,
@@ -59,11 +63,12 @@ struct Inspection {
     decision: Option<Decision>,
 }
 
-/// What would become of it.
+/// A finding with its consequence.
 #[derive(Debug, Serialize)]
-struct Forecast {
-    end: &'static str,
-    why: String,
+struct Judged {
+    #[serde(flatten)]
+    finding: Finding,
+    action: Action,
 }
 
 /// What the scanner said, or why it said nothing.
@@ -91,84 +96,65 @@ fn read(path: &Path, max: u64) -> Result<Bytes, CommandError> {
         File::open(path).and_then(|file| file.take(limit).read_to_end(&mut raw))
     };
     read.map_err(|error| CommandError::no_input(format!("{name}: {error}")))?;
-    if raw.iter().all(u8::is_ascii_whitespace) {
-        return Err(CommandError::data(format!("{name}: the mail is empty")));
-    }
-    if raw.len() as u64 > max {
-        return Err(CommandError::data(format!("{name}: more than the {max} bytes that limits.max_mail allows")));
-    }
-    if !begins_like_a_mail(&raw) {
-        return Err(CommandError::data(format!("{name}: this is not a mail: it does not begin with a header field")));
-    }
+    intake::check(&raw, max).map_err(|error| CommandError::data(format!("{name}: {error}")))?;
     Ok(raw.into())
 }
 
 async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<Inspection, CommandError> {
-    let to = args.to.iter().cloned().map(Pii::new).collect();
-    let envelope = SmtpEnvelope { from: args.from.clone().map(Pii::new), to };
+    let bare = |address: &String| Pii::new(address.trim_matches(['<', '>', ' ']).to_owned());
+    let envelope = SmtpEnvelope { from: args.from.as_ref().map(bare), to: args.to.iter().map(bare).collect() };
     let tenant = settings.tenants.of(&envelope);
-    let sandbox = fleet::start_sandbox(settings).map_err(CommandError::failed)?;
-    let not_scanned = ScanResult::NotDone("the mail goes no further".to_owned());
-    let quarantined = |why: String| Forecast { end: "quarantined", why };
-    let mail = match sandbox.parse(raw.clone(), envelope.to.clone()).await {
+    let admission = Admission::new(settings);
+    let arrival = admission.arrive(tenant.as_str(), envelope, None);
+    let sandbox = fleet::start_sandbox(settings).await.map_err(CommandError::failed)?;
+    let mut inspection = Inspection::new(tenant, arrival.envelope.clone());
+    let mut mail = match sandbox.parse(raw.clone(), arrival.envelope.to.clone()).await {
         Ok(Ok(mail)) => Box::new(mail),
-        Ok(Err(Refusal { code, .. })) => {
-            let end = quarantined(format!("not a mail that can be read: {code}"));
-            return Ok(Inspection { tenant, end, mail: None, scan: not_scanned, decision: None });
+        Ok(Err(refusal)) => return Ok(inspection.stopped(&Stop::refused(&refusal))),
+        Err(error) => {
+            let stop = Stop::poisoned(&error).ok_or_else(|| CommandError::failed(error))?;
+            return Ok(inspection.stopped(&stop));
         }
-        Err(error @ SandboxError::Poisoned { .. }) => {
-            let end = quarantined(error.to_string());
-            return Ok(Inspection { tenant, end, mail: None, scan: not_scanned, decision: None });
-        }
-        Err(error) => return Err(CommandError::failed(error)),
     };
-    if let Some(finding) = mail.findings.iter().find(|finding| finding.severity == Severity::Ambiguous) {
-        let end = quarantined(format!("ambiguous: {} in {}", finding.code.name(), finding.place));
-        return Ok(Inspection { tenant, end, mail: Some(mail), scan: not_scanned, decision: None });
+    let gate = Gate::new(&settings.authentication).map_err(CommandError::failed)?;
+    let tenant = inspection.tenant.as_str();
+    let entry = admission.enter(tenant, &arrival, (&raw, &mut mail), &gate, &sandbox).await;
+    let entry = entry.map_err(CommandError::failed)?;
+    let judged = |finding: Finding| Judged { action: admission.action(inspection.tenant.as_str(), &finding), finding };
+    inspection.findings = mail.findings.iter().cloned().map(judged).collect();
+    // A mail that the envelope refuses is not read in the fleet; here it is shown all the same.
+    match arrival.refused.map_or(entry, Entry::Stopped) {
+        Entry::Stopped(stop) => Ok(Inspection { mail: Some(mail), ..inspection.stopped(&stop) }),
+        Entry::Deferred => Ok(Inspection { mail: Some(mail), end: Forecast::deferred(), ..inspection }),
+        Entry::Admitted => Ok(inspection.scanned_and_routed(settings, raw, mail).await),
     }
-    let scan = scan(settings, raw, &mail).await;
-    let verdict = match &scan {
-        ScanResult::Done(report) => report.verdict().name(),
-        ScanResult::NotDone(_) => "error",
-    };
-    let decision = settings.rules.decide(&Facts::of(&mail, &envelope, verdict, tenant.as_str()));
-    let policy = settings.scan.policies.of(&tenant, decision.scan);
-    let end = match &scan {
-        ScanResult::Done(report) => forecast(&decision.outcome, Some(&Handling::of(report, &policy))),
-        ScanResult::NotDone(_) => forecast(&decision.outcome, None),
-    };
-    Ok(Inspection { tenant, end, mail: Some(mail), scan, decision: Some(decision) })
 }
 
-fn forecast(outcome: &Outcome, handling: Option<&Handling>) -> Forecast {
-    let (end, why) = match (outcome, handling) {
-        (Outcome::Reject { reason }, _) => ("rejected", reason.clone()),
-        (Outcome::Drop { reason }, _) => ("dropped", reason.clone()),
-        (Outcome::Quarantine { reason }, _) => ("quarantined", reason.clone()),
-        (Outcome::Deliver(_), Some(Handling::Deliver { withheld })) if withheld.is_empty() => {
-            ("delivered", destinations(outcome))
-        }
-        (Outcome::Deliver(_), Some(Handling::Deliver { withheld })) => {
-            let parts: Vec<String> = withheld.iter().map(ToString::to_string).collect();
-            ("delivered", format!("{}, without part {}", destinations(outcome), parts.join(", ")))
-        }
-        (Outcome::Deliver(_), Some(Handling::Defer(item))) => ("quarantined", format!("{item}, after some hours")),
-        (Outcome::Deliver(_), Some(Handling::Quarantine(item))) => ("quarantined", item.to_string()),
-        (Outcome::Deliver(_), Some(Handling::Reject(item))) => ("rejected", item.to_string()),
-        (Outcome::Deliver(_), None) => ("delivered", format!("{}, if the scan finds it clean", destinations(outcome))),
-    };
-    Forecast { end, why }
-}
+impl Inspection {
+    fn new(tenant: TenantId, envelope: SmtpEnvelope) -> Self {
+        let scan = ScanResult::NotDone("the mail goes no further".to_owned());
+        Self { tenant, envelope, end: Forecast::default(), findings: Vec::new(), mail: None, scan, decision: None }
+    }
 
-fn destinations(outcome: &Outcome) -> String {
-    let Outcome::Deliver(destinations) = outcome else { return String::new() };
-    let names: Vec<&str> = destinations.iter().map(|name| name.as_str()).collect();
-    format!("to {}", names.join(", "))
-}
+    fn stopped(self, stop: &Stop) -> Self {
+        Self { end: Forecast::stopped(stop), ..self }
+    }
 
-async fn scan(settings: &Settings, raw: Bytes, mail: &ParsedMail) -> ScanResult {
-    match fleet::scanning(settings, &fleet::clamds(settings)).scan(&RawMail::Inline(raw), mail, Try::default()).await {
-        Ok(report) => ScanResult::Done(report),
-        Err(error) => ScanResult::NotDone(error.to_string()),
+    async fn scanned_and_routed(mut self, settings: &Settings, raw: Bytes, mail: Box<ParsedMail>) -> Self {
+        let scanning = fleet::scanning(settings, &fleet::clamds(settings));
+        self.scan = match scanning.scan(&RawMail::Inline(raw), &mail, Try::default()).await {
+            Ok(report) => ScanResult::Done(report),
+            Err(error) => ScanResult::NotDone(error.to_string()),
+        };
+        let report = match &self.scan {
+            ScanResult::Done(report) => Some(report),
+            ScanResult::NotDone(_) => None,
+        };
+        let verdict = report.map_or("error", |report| report.verdict().name());
+        let decision = settings.rules.decide(&Facts::of(&mail, &self.envelope, verdict, self.tenant.as_str()));
+        let policy = settings.scan.policies.of(&self.tenant, decision.scan);
+        let handling = report.map(|report| Handling::of(report, &policy));
+        self.end = Forecast::routed(&decision.outcome, handling.as_ref(), &mail);
+        Self { mail: Some(mail), decision: Some(decision), ..self }
     }
 }

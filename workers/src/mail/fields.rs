@@ -1,13 +1,14 @@
 //! The header section: what stands in it, bounded and safe to show, and what is wrong with it.
 
-use jiff::Timestamp;
-use mail_parser::{AddressList, HeaderForm, HeaderName, Headers};
+use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
+use mail_parser::{AddressList, HeaderForm, HeaderName, Headers, MessagePart};
 use shared::pii::Pii;
 
 use super::findings::Findings;
 use super::limits::Limits;
 use super::model::{FindingCode, HeaderField, Mailbox, Severity};
 use super::names::{MAX_NAME, cut, visible};
+use super::{addresses, scripts};
 
 /// The most mailboxes that are kept of one field.
 pub(crate) const MAX_MAILBOXES: usize = 1_000;
@@ -32,17 +33,50 @@ const SINGLETONS: [(&str, Severity); 11] = [
     ("References", Severity::Info),
 ];
 
-/// Notes missing and repeated fields of the mail itself.
+/// Fields that decide who a mail is from or how it is read.
+const DECISIVE: [&str; 7] =
+    ["From", "Sender", "Reply-To", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-Disposition"];
+
+/// Notes missing, repeated and unreadable fields of the mail itself.
 pub(super) fn check(headers: &Headers<'_>, findings: &mut Findings) {
-    if headers.is_empty() {
-        findings.add(FindingCode::HeadersMissing, Severity::Ambiguous, "headers");
-    } else if headers.from().and_then(|from| from.first()).and_then(|first| first.address()).is_none() {
-        findings.add(FindingCode::FromMissing, Severity::Warning, "header From");
-    }
     for (name, severity) in SINGLETONS {
         if headers.all(name).nth(1).is_some() {
             findings.add(FindingCode::RepeatedHeader, severity, format!("header {name}"));
         }
+    }
+    if headers.is_empty() {
+        findings.add(FindingCode::HeadersMissing, Severity::Ambiguous, "headers");
+    } else {
+        addresses::check(headers, findings);
+        check_date(headers, findings);
+    }
+}
+
+fn check_date(headers: &Headers<'_>, findings: &mut Findings) {
+    if !headers.contains("Date") {
+        findings.add(FindingCode::DateMissing, Severity::Info, "headers");
+    } else if date(headers).is_none() {
+        findings.add(FindingCode::DateUnreadable, Severity::Warning, "header Date");
+    }
+}
+
+/// Notes names of fields that some readers take for another name, or for no field. One that may be a decisive field's
+/// is read in two ways.
+pub(super) fn check_names(part: &MessagePart<'_>, place: &str, findings: &mut Findings) {
+    let source = part.message().source_bytes();
+    for (index, header) in part.headers().iter().enumerate() {
+        // As written: the parser leaves out white space before the colon.
+        let (start, end) = (header.offset_field() as usize, header.offset_start() as usize);
+        let written = source.get(start..end.saturating_sub(1)).unwrap_or_default();
+        // The envelope line of an mbox has colons in its time, and is no field.
+        let is_envelope = index == 0 && written.starts_with(b"From ") && written.trim_ascii_end().len() > 4;
+        if is_envelope || !written.is_empty() && written.iter().all(u8::is_ascii_graphic) {
+            continue;
+        }
+        let visible: Vec<u8> = written.iter().copied().filter(u8::is_ascii_graphic).collect();
+        let is_decisive = DECISIVE.iter().any(|known| visible.eq_ignore_ascii_case(known.as_bytes()));
+        let severity = if is_decisive { Severity::Ambiguous } else { Severity::Warning };
+        findings.add(FindingCode::FieldNameDamaged, severity, place);
     }
 }
 
@@ -77,11 +111,10 @@ fn field_name(name: &str) -> String {
 /// The mailboxes of a field. The second of two fields of that name is what is read, as `mail-parser` does.
 pub(super) fn mailboxes(list: Option<AddressList<'_>>, place: &str, findings: &mut Findings) -> Vec<Mailbox> {
     let Some(list) = list else { return Vec::new() };
+    let place = &format!("header {place}");
     let mut shown = |text: &str, max: usize| {
-        let (text, hidden) = visible(text);
-        if hidden {
-            findings.add(FindingCode::ControlCharacters, Severity::Warning, format!("header {place}"));
-        }
+        scripts::check(text, place, findings);
+        let (text, _) = visible(text);
         Some(cut(text.trim(), max)).filter(|text| !text.is_empty()).map(|text| Pii::new(text.to_owned()))
     };
     let mailbox = |mailbox: mail_parser::Mailbox<'_>| {
@@ -93,17 +126,19 @@ pub(super) fn mailboxes(list: Option<AddressList<'_>>, place: &str, findings: &m
 
 /// `Subject`, decoded and safe to show.
 pub(super) fn subject(headers: &Headers<'_>, findings: &mut Findings) -> Option<Pii<String>> {
-    let (text, hidden) = visible(headers.subject()?);
-    if hidden {
-        findings.add(FindingCode::ControlCharacters, Severity::Info, "header Subject");
-    }
+    scripts::check(headers.subject()?, "header Subject", findings);
+    let (text, _) = visible(headers.subject()?);
     Some(Pii::new(cut(text.trim(), MAX_LINE).to_owned()))
 }
 
-/// `Date`, where it can be read.
+/// `Date`, where it can be read. The parser of dates alone also knows forms without seconds (RFC 5322 §3.3).
 pub(super) fn date(headers: &Headers<'_>) -> Option<Timestamp> {
-    let date = headers.date().filter(mail_parser::DateTime::is_valid)?;
-    Timestamp::from_second(date.to_timestamp()).ok()
+    let date = headers.date().filter(mail_parser::DateTime::is_valid);
+    let known = date.and_then(|date| Timestamp::from_second(date.to_timestamp()).ok());
+    known.or_else(|| {
+        let written = headers.get("Date")?.raw_value();
+        DateTimeParser::new().relaxed_weekday(true).parse_timestamp(written.trim_ascii()).ok()
+    })
 }
 
 /// An identifier such as `Message-ID`, without hidden characters.

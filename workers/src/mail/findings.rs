@@ -3,7 +3,7 @@
 use super::model::{Finding, FindingCode, Severity};
 
 /// The most findings that one rule keeps.
-const MAX_PER_CODE: usize = 20;
+pub(crate) const MAX_PER_CODE: usize = 20;
 
 /// The findings so far.
 #[derive(Debug, Default)]

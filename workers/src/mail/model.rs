@@ -4,10 +4,11 @@
 //! sanitised, names are safe to show and are never used as paths or keys.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use shared::pii::Pii;
 
 use super::decode::PartAddress;
+use crate::auth::{Authentication, Evidence};
 
 /// Length and SHA-256 of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,10 +51,22 @@ pub struct ParsedMail {
     pub html: Option<Pii<String>>,
     /// Every leaf part that carries bytes, in document order: what the scan has to look at.
     pub parts: Vec<Part>,
+    /// The tree of all parts, containers included, in document order: what a finding calls `part 1` is the first.
+    #[serde(default)]
+    pub structure: Vec<Node>,
     /// What was noticed.
     pub findings: Vec<Finding>,
+    /// The codes of the findings that the policy has for worth telling, once each. The sandbox leaves it empty.
+    #[serde(default)]
+    pub tags: Vec<FindingCode>,
     /// The command that the mail carries, if it carries one.
     pub intent: Option<Intent>,
+    /// What authentication starts from. Only between the child and the parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Box<Evidence>>,
+    /// Who the sender is, as far as that is known. Written by the parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Box<Authentication>>,
 }
 
 /// An address with its display name.
@@ -91,6 +104,19 @@ pub struct Part {
     pub role: PartRole,
 }
 
+/// A part in the tree of parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// In how many others it is.
+    pub depth: usize,
+    /// `type/subtype`, lower case; `application/octet-stream` where it cannot be read.
+    #[serde(rename = "type")]
+    pub content_type: String,
+    /// Its position in [`ParsedMail::parts`], if it is a leaf that carries bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<usize>,
+}
+
 /// What a part is to the mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -115,29 +141,54 @@ pub enum Severity {
     Ambiguous,
 }
 
-/// Something noticed about a mail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Something noticed about a mail. On the wire it also says `what` was found, which is ours to say: it is not read back.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Finding {
     /// Which rule found it.
     pub code: FindingCode,
     /// How bad it is.
     pub severity: Severity,
     /// Where: `header From`, `part 1.2`, `html`. Never a value from the mail.
+    #[serde(rename = "where")]
     pub place: String,
 }
 
-/// The rules that findings come from.
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut finding = serializer.serialize_struct("Finding", 4)?;
+        finding.serialize_field("code", &self.code)?;
+        finding.serialize_field("severity", &self.severity)?;
+        finding.serialize_field("where", &self.place)?;
+        finding.serialize_field("what", self.code.what())?;
+        finding.end()
+    }
+}
+
+/// The rules that findings come from. What each says to people, and what it does to a mail by default, is in
+/// [`crate::findings`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingCode {
     /// A field that may stand once stands more often (RFC 5322 §3.6).
     RepeatedHeader,
-    /// There is no `From` (RFC 5322 §3.6).
+    /// There is no `From`, or no address in it (RFC 5322 §3.6).
     FromMissing,
+    /// `From` names several mailboxes.
+    FromMultiple,
+    /// An address field holds what is no address (RFC 5322 §3.4).
+    AddressUnreadable,
+    /// The display name of `From` is an address of another domain than the mailbox's.
+    NameShowsAddress,
+    /// There is no `Date` (RFC 5322 §3.6).
+    DateMissing,
+    /// `Date` is none (RFC 5322 §3.3).
+    DateUnreadable,
     /// There is no header section.
     HeadersMissing,
     /// More header fields, or longer ones, than allowed.
     HeadersExceeded,
+    /// A field's name has white space or characters that no name has (RFC 5322 §2.2).
+    FieldNameDamaged,
     /// Parts are nested deeper than allowed.
     DepthExceeded,
     /// More parts than allowed.
@@ -146,24 +197,62 @@ pub enum FindingCode {
     BoundaryDamaged,
     /// A part's header block is cut off.
     PartHeadersDamaged,
-    /// NUL bytes in the header section.
+    /// NUL bytes in a header section.
     NulInHeaders,
-    /// Carriage returns without line feeds in the header section.
+    /// NUL bytes in a body that is not binary (RFC 5322 §2.2, RFC 2045 §2.7).
+    NulInBody,
+    /// Carriage returns without line feeds in a header section.
     BareCrInHeaders,
+    /// Carriage returns without line feeds in a body that is not binary.
+    BareCrInBody,
+    /// Line feeds without carriage returns in a header section or at a boundary, where other lines have both.
+    BareLfInHeaders,
+    /// Line feeds without carriage returns in the body, where the header's lines have both.
+    BareLfInBody,
+    /// Bytes in a header section that are neither ASCII nor UTF-8 (RFC 6532 §3).
+    EightBitInHeaders,
+    /// 8-bit bytes in a body that is declared or by default 7-bit (RFC 2045 §2.7).
+    EightBitInBody,
+    /// A line of more than 998 bytes (RFC 5322 §2.1.1).
+    LineTooLong,
+    /// A content type that cannot be read (RFC 2045 §5.1).
+    ContentTypeUnreadable,
+    /// A text that does not decode in its charset.
+    CharsetDamaged,
     /// A transfer encoding that contradicts itself or that nobody knows (RFC 2045 §6).
     EncodingConflict,
     /// Encoded content that does not decode cleanly.
     EncodingDamaged,
     /// A parameter or a MIME field stands twice.
     ParameterConflict,
+    /// A part has one file name in `Content-Type` and another in `Content-Disposition`.
+    NameConflict,
+    /// Several attachments have one name.
+    DuplicateNames,
     /// The HTML was deeper or longer than the sanitiser's limits: it was dropped, the text kept.
     HtmlRefused,
     /// Active content, such as scripts, was removed from the HTML.
     ActiveContentRemoved,
-    /// Control or format characters (bidi among them) were removed from a name or the subject.
+    /// Control or format characters were removed from a name or the subject.
     ControlCharacters,
+    /// Characters that change the direction of the text around them were removed from a name or the subject.
+    BidiCharacters,
+    /// A word in a name or the subject mixes scripts whose letters look alike (UTS 39 §5).
+    MixedScripts,
+    /// A label in a sender's domain mixes such scripts.
+    MixedScriptDomain,
     /// A text was cut at its limit.
     TextTruncated,
+    /// A sender's domain looks like one that is accepted or known, and is another (UTS 39 §4).
+    LookalikeDomain,
+    /// `From` is of a known domain, and the mail does not authenticate as that domain's.
+    KnownSenderUnverified,
+    /// The sender is on the block list.
+    BlockedSender,
+    /// None of the envelope's recipients is accepted here; or one is not, and the policy lets it pass.
+    UnknownRecipient,
+    /// A recipient of the envelope is not accepted here: the mail goes on to the others.
+    RecipientLeftOut,
 }
 
 impl FindingCode {

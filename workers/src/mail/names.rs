@@ -20,8 +20,14 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A text without hidden characters, and whether there were any. Line breaks and tabs become spaces and count
-/// as ordinary folding.
+/// Whether a hidden character is one that ordinary texts need: joiners and direction marks (of Persian, Hebrew, Hindi,
+/// emoji), the soft hyphen.
+pub fn is_mark(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200c}'..='\u{200f}' | '\u{e0020}'..='\u{e007f}')
+}
+
+/// A text without hidden characters, and whether there were any that ordinary texts do not need. Line breaks and tabs
+/// become spaces and count as ordinary folding.
 pub fn visible(text: &str) -> (Cow<'_, str>, bool) {
     if !text.chars().any(is_hidden) {
         return (Cow::Borrowed(text), false);
@@ -31,7 +37,7 @@ pub fn visible(text: &str) -> (Cow<'_, str>, bool) {
         '\t' | '\n' => Some(' '),
         '\r' => None,
         c if is_hidden(c) => {
-            hidden = true;
+            hidden |= !is_mark(c);
             None
         }
         c => Some(c),

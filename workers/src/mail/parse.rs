@@ -4,16 +4,18 @@
 //! [`Limits`].
 
 use mail_parser::{HeaderForm, HeaderName, Message, MessageParser};
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr_iter, memmem};
 use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 use thiserror::Error;
+
+use crate::auth::evidence::{Evidence, Trust};
 
 use super::fields::{self, mailboxes};
 use super::findings::Findings;
 use super::limits::Limits;
 use super::model::{FindingCode, ParsedMail, Severity};
-use super::{intent, parts, structure, text};
+use super::{bytes, delimiters, file_names, intent, outline, parts, structure, text};
 
 /// Why there is no mail at all in the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
@@ -48,20 +50,40 @@ pub enum RefusalCode {
 /// # Errors
 /// A [`Refusal`] where there is no mail in the bytes.
 pub fn parse(raw: &[u8], limits: &Limits, recipients: &[Pii<String>]) -> Result<ParsedMail, Refusal> {
+    parse_trusting(raw, limits, recipients, &Trust::default())
+}
+
+/// Parses a mail whose header some server's words in `trust` may stand in.
+///
+/// # Errors
+/// A [`Refusal`] where there is no mail in the bytes.
+pub fn parse_trusting(
+    raw: &[u8],
+    limits: &Limits,
+    recipients: &[Pii<String>],
+    trust: &Trust,
+) -> Result<ParsedMail, Refusal> {
     let section = header_section(raw, limits)?;
     let message = parser(limits).parse(raw).ok_or_else(|| refusal(RefusalCode::NotAMail, "headers"))?;
     let mut findings = Findings::default();
-    check_bytes(section, &mut findings);
     fields::check(&message.headers(), &mut findings);
     structure::check(&message, limits, &mut findings);
-    Ok(assemble(&message, limits, recipients, findings))
+    bytes::check(&message, section.len(), &mut findings);
+    delimiters::check(&message, &mut findings);
+    file_names::check(&message, &mut findings);
+    let evidence = Evidence::collect(&message.headers(), message.headers().from(), trust);
+    Ok(ParsedMail { evidence: Some(Box::new(evidence)), ..assemble(&message, limits, recipients, findings) })
 }
 
 fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], mut findings: Findings) -> ParsedMail {
     let headers = message.headers();
     let bodies = text::bodies(&message.root(), limits, &mut findings);
     let subject = fields::subject(&headers, &mut findings);
+    if bodies.text.as_ref().is_some_and(|text| text.expose().contains(char::REPLACEMENT_CHARACTER)) {
+        findings.add(FindingCode::CharsetDamaged, Severity::Info, "text");
+    }
     let body = bodies.text.as_ref().map(|text| text.expose().as_str());
+    let parts = parts::collect(message, limits, &mut findings);
     let mut boxes = |list, name| mailboxes(list, name, &mut findings);
     let (to, cc, bcc) = (boxes(headers.to(), "To"), boxes(headers.cc(), "Cc"), boxes(headers.bcc(), "Bcc"));
     // Commands go by the envelope; the header stands in where there is none.
@@ -79,11 +101,15 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
         bcc,
         intent: intent::find(recipients, subject.as_ref().map(|subject| subject.expose().as_str()), body),
         headers: fields::collect(&headers, limits, &mut findings),
-        parts: parts::collect(message, limits, &mut findings),
+        structure: outline::of(message, &parts),
+        parts,
         subject,
         text: bodies.text,
         html: bodies.html,
         findings: findings.into_vec(),
+        tags: Vec::new(),
+        evidence: None,
+        authentication: None,
     }
 }
 
@@ -112,17 +138,6 @@ fn header_section<'a>(raw: &'a [u8], limits: &Limits) -> Result<&'a [u8], Refusa
         return Err(refusal(RefusalCode::HeadersTooLarge, "headers"));
     }
     Ok(section)
-}
-
-/// Bytes in the header section that some readers take for the end of a line or of the text.
-fn check_bytes(section: &[u8], findings: &mut Findings) {
-    if memchr(0, section).is_some() {
-        findings.add(FindingCode::NulInHeaders, Severity::Ambiguous, "headers");
-    }
-    let is_bare = |at: usize| !matches!(section.get(at + 1), Some(b'\n') | None);
-    if memchr_iter(b'\r', section).any(is_bare) {
-        findings.add(FindingCode::BareCrInHeaders, Severity::Ambiguous, "headers");
-    }
 }
 
 fn refusal(code: RefusalCode, place: &str) -> Refusal {

@@ -35,7 +35,7 @@ pub(super) fn collect(message: &Message<'_>, limits: &Limits, findings: &mut Fin
         let (content, damage) = hasher.digest(part.raw_body(), encoding(&part));
         note(&damage, &part, findings);
         if is_leaf && content.len > 0 {
-            parts.push(describe(&part, address(message, &part), content, findings));
+            parts.push(describe(&part, address(message, &part), content));
         }
     }
     if too_much {
@@ -71,7 +71,7 @@ fn encoding(part: &MessagePart<'_>) -> Encoding {
     if part.is_multipart() { Encoding::Identity } else { part.encoding().into() }
 }
 
-fn address(message: &Message<'_>, part: &MessagePart<'_>) -> PartAddress {
+pub(super) fn address(message: &Message<'_>, part: &MessagePart<'_>) -> PartAddress {
     let mut path = vec![segment(part)];
     let mut outer: MessageRef<'_> = part.message();
     while let Source::Decoded(container) = outer.source() {
@@ -95,11 +95,8 @@ fn note(damage: &Damage, part: &MessagePart<'_>, findings: &mut Findings) {
     }
 }
 
-fn describe(part: &MessagePart<'_>, address: PartAddress, content: Digest, findings: &mut Findings) -> Part {
-    let (name, hidden) = part.attachment_name().map_or((None, false), file_name);
-    if hidden {
-        findings.add(FindingCode::ControlCharacters, Severity::Warning, place(part));
-    }
+fn describe(part: &MessagePart<'_>, address: PartAddress, content: Digest) -> Part {
+    let (name, _) = part.attachment_name().map_or((None, false), file_name);
     Part {
         address,
         content,
@@ -110,8 +107,14 @@ fn describe(part: &MessagePart<'_>, address: PartAddress, content: Digest, findi
     }
 }
 
-/// `type/subtype`; what cannot be read, or was not opened as the container that it says it is, is binary.
+/// The type of a leaf: what was not opened as the container that it says it is, is binary.
 fn content_type(part: &MessagePart<'_>) -> String {
+    let declared = type_of(part);
+    if declared.starts_with("multipart/") { BINARY.to_owned() } else { declared }
+}
+
+/// `type/subtype`; what cannot be read is binary.
+pub(super) fn type_of(part: &MessagePart<'_>) -> String {
     let Some(declared) = part.content_type() else {
         let is_default = part.is_text() && !part.headers().contains("Content-Type");
         return if is_default { "text/plain" } else { BINARY }.to_owned();
@@ -119,7 +122,7 @@ fn content_type(part: &MessagePart<'_>) -> String {
     let (main, sub) = (declared.ctype(), declared.subtype().unwrap_or_default());
     let is_token =
         |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
-    let fits = is_token(main) && is_token(sub) && main.len() + sub.len() < MAX_CONTENT_TYPE && main != "multipart";
+    let fits = is_token(main) && is_token(sub) && main.len() + sub.len() < MAX_CONTENT_TYPE;
     if fits { format!("{main}/{sub}").to_ascii_lowercase() } else { BINARY.to_owned() }
 }
 

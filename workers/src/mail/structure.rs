@@ -5,9 +5,11 @@
 //! boundary that is missing at the end of the mail, or an inner multipart that the outer boundary ends (RFC 2046
 //! §5.1.2), as in the truncated originals that bounces carry.
 
+use mail_parser::decoders::charsets::Charset;
 use mail_parser::{Encoding, HeaderName, Message, MessagePart, PartFlags};
 use memchr::memchr_iter;
 
+use super::fields;
 use super::findings::Findings;
 use super::limits::Limits;
 use super::mime::{repeated_parameters, unknown_encoding};
@@ -30,6 +32,8 @@ pub(super) fn check(message: &Message<'_>, limits: &Limits, findings: &mut Findi
         check_boundaries(&part, &place, findings);
         check_header_block(&part, &place, findings);
         check_mime_fields(&part, &place, findings);
+        fields::check_names(&part, &place, findings);
+        check_text_type(&part, &place, findings);
     }
 }
 
@@ -173,5 +177,19 @@ fn check_mime_fields(part: &MessagePart<'_>, place: &str, findings: &mut Finding
     if !part.has_known_transfer_encoding() {
         let written = headers.get(HeaderName::ContentTransferEncoding).map_or(&b""[..], |header| header.raw_value());
         findings.add(FindingCode::EncodingConflict, unknown_encoding(written), place);
+    }
+}
+
+/// Whether the type and the character set are ones that can be read. What is no type is text to some readers and a
+/// file to others.
+fn check_text_type(part: &MessagePart<'_>, place: &str, findings: &mut Findings) {
+    let declared = part.content_type();
+    let is_written = part.headers().contains(HeaderName::ContentType);
+    if is_written && declared.is_none_or(|declared| declared.ctype().is_empty() || declared.subtype().is_none()) {
+        findings.add(FindingCode::ContentTypeUnreadable, Severity::Warning, place);
+    }
+    let charset = declared.and_then(|declared| declared.attribute("charset"));
+    if part.is_text() && charset.is_some_and(|label| Charset::from_label(label.as_bytes()).is_none()) {
+        findings.add(FindingCode::CharsetDamaged, Severity::Info, place);
     }
 }

@@ -32,6 +32,10 @@ fn plain(message: &MessageRef<'_>, limits: &Limits, findings: &mut Findings) -> 
     let mut joined = String::new();
     for part in message.text_body().filter(|part| matches!(part.kind(), PartKind::Text)) {
         let text = part.text_prefix_bytes(limits.text + 1).unwrap_or_default();
+        if text.len() > limits.text {
+            // Also where it is short enough once its line breaks are shorter: the rest was not read.
+            findings.add(FindingCode::TextTruncated, Severity::Warning, "text");
+        }
         if !joined.is_empty() {
             joined.push('\n');
         }

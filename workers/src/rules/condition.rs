@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Facts, Glob};
+use crate::auth::Authentication;
 
 /// Which mails a rule is for.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +48,18 @@ pub enum Field {
     Tenant,
     /// The code of each finding.
     Finding,
+    /// The code of each finding that the policy does not simply accept.
+    Tag,
+    /// SPF's result.
+    Spf,
+    /// The result of each DKIM signature; `none` without one.
+    Dkim,
+    /// DMARC's result.
+    Dmarc,
+    /// The result of the ARC chain.
+    Arc,
+    /// The domain in `From`, if SPF or DKIM passed in alignment with it.
+    AuthenticatedDomain,
 }
 
 impl Condition {
@@ -88,6 +101,15 @@ impl Matcher {
             Field::Intent => facts.intent.is_some_and(fits),
             Field::Tenant => fits(facts.tenant),
             Field::Finding => facts.findings.iter().any(|text| fits(text)),
+            Field::Tag => facts.tags.iter().any(|text| fits(text)),
+            Field::Spf => facts.authentication.is_some_and(|all| fits(all.spf.result.name())),
+            Field::Dkim => facts.authentication.is_some_and(|all| all.dkim_words().any(fits)),
+            Field::Dmarc => facts.authentication.is_some_and(|all| fits(all.dmarc.result.name())),
+            Field::Arc => facts.authentication.is_some_and(|all| fits(all.arc.result.name())),
+            Field::AuthenticatedDomain => facts
+                .authentication
+                .and_then(Authentication::aligned_domain)
+                .is_some_and(|domain| fits(domain.expose())),
         }
     }
 }
@@ -106,6 +128,12 @@ impl Field {
             Self::Intent => "intent",
             Self::Tenant => "tenant",
             Self::Finding => "finding",
+            Self::Tag => "tag",
+            Self::Spf => "spf",
+            Self::Dkim => "dkim",
+            Self::Dmarc => "dmarc",
+            Self::Arc => "arc",
+            Self::AuthenticatedDomain => "authenticated_domain",
         }
     }
 

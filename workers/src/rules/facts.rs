@@ -1,6 +1,7 @@
 //! What rules can see of a mail.
 
 use crate::{
+    auth::Authentication,
     jobs::SmtpEnvelope,
     mail::model::{Mailbox, ParsedMail, PartRole},
 };
@@ -28,10 +29,14 @@ pub struct Facts<'a> {
     pub intent: Option<&'a str>,
     /// Codes of the findings.
     pub findings: Vec<String>,
+    /// Codes of the findings that the policy has for worth telling.
+    pub tags: Vec<String>,
     /// What the scan said: one of [`VERDICTS`].
     pub verdict: &'a str,
     /// Whose mail it is.
     pub tenant: &'a str,
+    /// Who the sender is.
+    pub authentication: Option<&'a Authentication>,
 }
 
 impl<'a> Facts<'a> {
@@ -54,8 +59,10 @@ impl<'a> Facts<'a> {
             attachment_types: attachments.map(|part| part.content_type.as_str()).collect(),
             intent: mail.intent.as_ref().map(|intent| intent.command.as_str()),
             findings: mail.findings.iter().map(|finding| finding.code.name()).collect(),
+            tags: mail.tags.iter().map(|code| code.name()).collect(),
             verdict,
             tenant,
+            authentication: mail.authentication.as_deref(),
         }
     }
 }
@@ -91,8 +98,12 @@ mod tests {
             text: None,
             html: None,
             parts: vec![],
+            structure: vec![],
             findings: vec![],
+            tags: vec![],
             intent: None,
+            evidence: None,
+            authentication: None,
         }
     }
 

@@ -14,9 +14,11 @@ fn facts() -> Facts<'static> {
         headers: vec![("X-Foo", "one"), ("x-foo", "two words"), ("List-Id", "<news.example>")],
         attachment_types: vec!["image/png", "application/pdf"],
         intent: Some("task"),
-        findings: vec!["boundary_damaged".to_owned()],
+        findings: vec!["boundary_damaged".to_owned(), "date_missing".to_owned()],
+        tags: vec!["boundary_damaged".to_owned()],
         verdict: "clean",
         tenant: "acme",
+        authentication: None,
     }
 }
 
@@ -44,10 +46,43 @@ fn each_field_is_matched() {
         (Field::Tenant, "default", false),
         (Field::Finding, "boundary_damaged", true),
         (Field::Finding, "from_missing", false),
+        (Field::Tag, "boundary_damaged", true),
+        (Field::Tag, "date_missing", false),
     ] {
         let key = field.key();
         assert_eq!(matcher(field, pattern).matches(&facts()), expected, "{key} {pattern}");
     }
+}
+
+#[test]
+fn results_about_the_sender_are_matched() {
+    use crate::auth::{Authentication, Domain, results::*};
+    let mut results = Authentication::unchecked(Why::NoRecord, "mailtri");
+    results.author = Domain::parse("mail.example.org");
+    results.spf.result = SpfResult::SoftFail;
+    (results.dmarc.result, results.dmarc.aligned_by) = (DmarcResult::Pass, Some(Mechanism::Dkim));
+    let dkim = |result| Dkim { result, why: None, domain: None, selector: None };
+    let matches = |results: &Authentication, field, pattern| {
+        matcher(field, pattern).matches(&Facts { authentication: Some(results), ..facts() })
+    };
+    assert!(matches(&results, Field::Dkim, "none"));
+    results.dkim = vec![dkim(DkimResult::Fail), dkim(DkimResult::Pass)];
+    for (field, pattern, expected) in [
+        (Field::Spf, "softfail", true),
+        (Field::Spf, "pass", false),
+        (Field::Dkim, "pass", true),
+        (Field::Dkim, "fail", true),
+        (Field::Dkim, "none", false),
+        (Field::Dmarc, "pass", true),
+        (Field::Arc, "none", true),
+        (Field::AuthenticatedDomain, "*.example.org", true),
+        (Field::AuthenticatedDomain, "example.org", false),
+    ] {
+        let key = field.key();
+        assert_eq!(matches(&results, field, pattern), expected, "{key} {pattern}");
+    }
+    results.dmarc.aligned_by = None;
+    assert!(!matches(&results, Field::AuthenticatedDomain, "*"));
 }
 
 #[test]

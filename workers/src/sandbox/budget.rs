@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::pool::Death;
+use super::death::Death;
+use super::usage::MOST_CPU;
 
 /// What one attempt may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,15 @@ pub struct Budget {
     /// How long the child may take to read the request and to answer it. Waiting for the bytes to come from
     /// elsewhere does not count.
     pub wall: Duration,
+    /// How much CPU time the child may use. Kept to about a tenth of a second.
+    pub cpu: Duration,
+}
+
+impl Budget {
+    /// This budget, within what any child may use.
+    pub(super) fn within(self, usual: Self) -> Self {
+        Self { cpu: self.cpu.min(usual.cpu * MOST_CPU), ..self }
+    }
 }
 
 /// What is left of a [`Budget`].

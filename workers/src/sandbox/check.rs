@@ -8,16 +8,17 @@ use thiserror::Error;
 
 use crate::mail::decode::Encoding;
 use crate::mail::fields::{MAX_FIELD_NAME, MAX_LINE, MAX_MAILBOXES};
+use crate::mail::findings::MAX_PER_CODE;
 use crate::mail::intent::MAX_ARGUMENT;
 use crate::mail::limits::Limits;
-use crate::mail::model::{Finding, HeaderField, Intent, Mailbox, ParsedMail, Part};
+use crate::mail::model::{Finding, FindingCode, HeaderField, Intent, Mailbox, Node, ParsedMail, Part};
 use crate::mail::names::MAX_NAME;
 use crate::mail::parse::Refusal;
 use crate::mail::parts::MAX_CONTENT_TYPE;
 use crate::mail::sanitise::MAX_GROWTH;
 
 /// The most findings in all.
-const MAX_FINDINGS: usize = 500;
+const MAX_FINDINGS: usize = MAX_PER_CODE * FindingCode::ALL.len();
 /// The longest name of a place, in bytes.
 const MAX_PLACE: usize = 64;
 
@@ -55,8 +56,13 @@ fn check_mail(mail: &ParsedMail, raw_len: u64, limits: &Limits) -> Result<(), Un
         mail.parts.len() <= limits.parts + 1 && mail.parts.iter().all(|part| is_part(part, raw_len, limits)),
         "parts",
     )?;
+    holds(is_affordable(&mail.parts, raw_len, limits), "work")?;
+    holds(mail.structure.len() <= limits.parts && mail.structure.iter().all(|node| is_node(node, mail)), "structure")?;
     holds(mail.findings.len() <= MAX_FINDINGS && mail.findings.iter().all(is_finding), "findings")?;
-    holds(mail.intent.as_ref().is_none_or(is_intent), "intent")
+    holds(mail.tags.is_empty(), "tags")?;
+    holds(mail.intent.as_ref().is_none_or(is_intent), "intent")?;
+    holds(mail.evidence.as_ref().is_none_or(|evidence| evidence.is_bounded()), "evidence")?;
+    holds(mail.authentication.is_none(), "authentication")
 }
 
 fn holds(condition: bool, what: &'static str) -> Result<(), Untrue> {
@@ -74,6 +80,26 @@ fn is_field(field: &HeaderField, limits: &Limits) -> bool {
         && field.value.expose().len() <= limits.field
 }
 
+/// What reading all parts costs, each from its outermost range on. Leaves do not overlap, but for the rest of a mail
+/// whose parts the parser stopped counting; those inside encoded messages share what holds them.
+fn is_affordable(parts: &[Part], raw_len: u64, limits: &Limits) -> bool {
+    let cost = |are_inside: bool| {
+        let chosen = parts.iter().filter(|part| (part.address.0.len() > 1) == are_inside);
+        chosen.filter_map(|part| part.address.0.first()).fold(0_u64, |sum, outer| sum.saturating_add(outer.len()))
+    };
+    cost(false) <= raw_len.saturating_mul(2) && cost(true) <= limits.encoded_work
+}
+
+fn is_node(node: &Node, mail: &ParsedMail) -> bool {
+    let is_leaf = node.part.is_none_or(|part| part < mail.parts.len());
+    is_leaf && node.depth < mail.structure.len() && is_type(&node.content_type)
+}
+
+/// Whether this can be a content type of ours: none of them holds more than a token, a slash and a token.
+fn is_type(text: &str) -> bool {
+    text.len() <= MAX_CONTENT_TYPE && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/!#$&-^_.+".contains(&b))
+}
+
 fn is_part(part: &Part, raw_len: u64, limits: &Limits) -> bool {
     let path = &part.address.0;
     let (Some(outer), Some(inner)) = (path.first(), path.last()) else { return false };
@@ -83,10 +109,8 @@ fn is_part(part: &Part, raw_len: u64, limits: &Limits) -> bool {
         && path.iter().all(|segment| segment.start <= segment.end)
         && part.content.len <= inner.len()
         && (inner.encoding != Encoding::Identity || part.content.len == inner.len());
-    let is_type = part.content_type.len() <= MAX_CONTENT_TYPE
-        && part.content_type.bytes().all(|b| b.is_ascii_alphanumeric() || b"/!#$&-^_.+".contains(&b));
     let is_short = |text: &Option<shared::pii::Pii<String>>, max| text.as_ref().is_none_or(|t| t.expose().len() <= max);
-    fits && is_type && is_short(&part.name, MAX_NAME) && is_short(&part.content_id, MAX_LINE)
+    fits && is_type(&part.content_type) && is_short(&part.name, MAX_NAME) && is_short(&part.content_id, MAX_LINE)
 }
 
 fn is_finding(finding: &Finding) -> bool {
@@ -108,7 +132,7 @@ fn is_intent(intent: &Intent) -> bool {
 mod tests {
     use super::*;
     use crate::mail::decode::{PartAddress, Segment};
-    use crate::mail::model::{FindingCode, Severity};
+    use crate::mail::model::Severity;
     use crate::mail::parse::parse;
 
     const RAW: &[u8] = b"From: a@b.example\r\nSubject: Deploy: now\r\nContent-Type: text/plain\r\n\r\nhello\r\n";
@@ -141,6 +165,16 @@ mod tests {
         }
         assert_eq!(verdict(|mail| mail.raw.len += 1), Err(Untrue("length")));
         assert_eq!(verdict(|mail| mail.parts = vec![mail.parts[0].clone(); 1_002]), Err(Untrue("parts")));
+        assert_eq!(verdict(|mail| mail.parts = vec![mail.parts[0].clone(); 900]), Err(Untrue("work")));
+        let inside = PartAddress(vec![segment(0, len), segment(0, 10)]);
+        let work = |mail: &mut ParsedMail, limit: u64| {
+            mail.parts[0].address = inside.clone();
+            mail.parts = vec![mail.parts[0].clone(); usize::try_from(limit / len).unwrap() + 1];
+        };
+        let limits = Limits { encoded_work: 900 * len, ..Limits::default() };
+        let mut mail = parse(RAW, &limits, &[]).unwrap();
+        work(&mut mail, limits.encoded_work);
+        assert_eq!(super::parse(Ok(&mail), len, &limits), Err(Untrue("work")), "inside an encoded message");
         assert_eq!(verdict(|mail| mail.parts[0].content_type = "a b@c".to_owned()), Err(Untrue("parts")));
         assert_eq!(verdict(|mail| mail.text = Some("x".repeat(2 << 20).into())), Err(Untrue("text")));
         assert_eq!(verdict(|mail| mail.html = Some("x".repeat(17 << 20).into())), Err(Untrue("html")));
@@ -148,6 +182,9 @@ mod tests {
         assert_eq!(verdict(|mail| mail.headers[0].name = "a b".to_owned()), Err(Untrue("headers")));
         assert_eq!(verdict(|mail| mail.from[0].address = "x".repeat(999).into()), Err(Untrue("mailboxes")));
         assert_eq!(verdict(|mail| mail.intent.as_mut().unwrap().command = "A".to_owned()), Err(Untrue("intent")));
+        assert_eq!(verdict(|mail| mail.structure[0].content_type = "a b@c".to_owned()), Err(Untrue("structure")));
+        assert_eq!(verdict(|mail| mail.structure[0].part = Some(7)), Err(Untrue("structure")));
+        assert_eq!(verdict(|mail| mail.tags.push(FindingCode::FromMissing)), Err(Untrue("tags")));
         let finding =
             Finding { code: FindingCode::FromMissing, severity: Severity::Info, place: "a@b.example".to_owned() };
         assert_eq!(verdict(|mail| mail.findings.push(finding)), Err(Untrue("findings")));

@@ -8,14 +8,18 @@ use std::process::ExitCode;
 use thiserror::Error;
 
 use super::frame::{self, FrameError, Kind};
+use super::lockdown::Lockdown;
 use super::task::{MAX_REQUEST, Request};
+use crate::auth::verify;
 
 /// What `mailtri sandbox` runs: requests from standard input, answers to standard output.
 ///
-/// Whatever restricts the process (resource limits, Landlock, seccomp) belongs before [`serve`]: here the first
-/// byte of a mail has not been read, and there is one thread.
+/// The process locks itself down first: here the first byte of a mail has not been read, and there is one thread.
 pub fn child_main() -> ExitCode {
-    match serve(&mut io::stdin().lock(), &mut io::stdout().lock(), Request::answer) {
+    // Reads the certificate authorities, which a resolver cannot be made without, while files are in reach.
+    verify::prepare();
+    let said = hello(&mut io::stdout().lock(), &Lockdown::apply());
+    match said.and_then(|()| serve(&mut io::stdin().lock(), &mut io::stdout().lock(), Request::answer)) {
         Ok(()) => ExitCode::SUCCESS,
         // The parent is gone or speaks another version: nobody is there to be told more.
         Err(_) => ExitCode::FAILURE,
@@ -31,6 +35,14 @@ pub enum ServeError {
     /// A request or an answer is not what it should be.
     #[error("a request or an answer is malformed")]
     Json(#[from] serde_json::Error),
+}
+
+/// Tells the parent what is in force.
+///
+/// # Errors
+/// When that cannot be written.
+pub fn hello(output: &mut impl Write, lockdown: &Lockdown) -> Result<(), ServeError> {
+    Ok(frame::write(output, Kind::Hello, &serde_json::to_vec(lockdown)?)?)
 }
 
 /// Answers requests until the input ends.

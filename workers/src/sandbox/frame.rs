@@ -28,6 +28,8 @@ pub enum Kind {
     Body = 2,
     /// An answer, as JSON.
     Answer = 3,
+    /// What is in force in the child, as JSON: the first that it says.
+    Hello = 4,
 }
 
 /// Why a frame could not be read or written.

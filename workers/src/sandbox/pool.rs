@@ -1,41 +1,40 @@
-//! The parent's side: a pool of warm children, each with one mail at a time.
+//! The parent's side: a pool of warm children, each with one task at a time.
 //!
-//! A child that dies, exceeds the wall limit or answers what cannot be true costs its mail one attempt. The second
-//! is on a fresh child that serves nothing else; after that the mail is [`SandboxError::Poisoned`]. The mails beside
-//! it are on other children and never notice.
+//! A child that dies, exceeds its budget or answers what cannot be true costs its mail one attempt. The second is on
+//! a fresh child that serves nothing else; after that the mail is [`SandboxError::Poisoned`]. The mails beside it are
+//! on other children and never notice.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use shared::{blobs::BlobError, pii::Pii, telemetry::metric};
 use thiserror::Error;
-use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use super::body::Body;
-use super::budget::{Budget, Left};
-use super::check::Untrue;
-use super::frame::{self, FrameError, Kind};
-use super::task::{MAX_ANSWER, MAX_REQUEST, Parse, Request, Task};
+use super::budget::Budget;
+use super::death::Death;
+use super::frame;
+use super::lockdown::Require;
+use super::task::{MAX_REQUEST, Parse, Request, Task};
+use super::usage;
+use super::worker::{self, Ended, StartError, Worker};
+use crate::auth::evidence::Trust;
 use crate::mail::limits::Limits;
 use crate::mail::model::ParsedMail;
 use crate::mail::parse::{Refusal, RefusalCode};
 
 /// The subcommand that makes the program a child.
 pub const SUBCOMMAND: &str = "sandbox";
-/// How long a child whose pipe broke gets to exit, so that its status can be told.
-const EXIT_GRACE: Duration = Duration::from_secs(5);
 /// Answers longer than this are read off the runtime's threads, in bytes.
 const LONG_ANSWER: usize = 256 * 1024;
-/// What a source gives is not what was announced to the child.
-const OTHER_LENGTH: BlobError = BlobError::Damaged("of another length than was said");
+/// A child that holds more memory than this after a task is replaced, in bytes.
+const MAX_IDLE_MEMORY: u64 = 96 * 1024 * 1024;
+/// After this many short tasks it is looked at what a child costs.
+const LOOK_EVERY: u32 = 64;
 
 /// How the pool is made.
 #[derive(Debug, Clone)]
@@ -46,21 +45,30 @@ pub struct SandboxConfig {
     pub processes: NonZeroUsize,
     /// What one attempt at a task may cost, where the task does not say otherwise.
     pub budget: Budget,
-    /// After how many mails a child is replaced.
+    /// How much memory a child may map, in bytes.
+    pub memory: u64,
+    /// After how many tasks a child is replaced.
     pub recycle_after: NonZeroU32,
+    /// What has to be in force in a child.
+    pub require: Require,
     /// The limits of the parse.
     pub limits: Limits,
+    /// Whose words in a mail's header are believed.
+    pub trust: Trust,
 }
 
 impl SandboxConfig {
-    /// One child a core, 30 seconds a mail, a fresh child after 1,000 mails.
+    /// One child a core, 10 seconds and 5 of CPU time a mail, 512 MiB, a fresh child after 1,000 mails.
     pub fn new(program: PathBuf) -> Self {
         Self {
             program,
             processes: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            budget: Budget { wall: Duration::from_secs(30) },
+            budget: Budget { wall: Duration::from_secs(10), cpu: Duration::from_secs(5) },
+            memory: 512 * 1024 * 1024,
             recycle_after: NonZeroU32::MIN.saturating_add(999),
+            require: Require::default(),
             limits: Limits::default(),
+            trust: Trust::default(),
         }
     }
 }
@@ -69,8 +77,8 @@ impl SandboxConfig {
 #[derive(Debug, Error)]
 pub enum SandboxError {
     /// A child could not be started: our failure, not the mail's.
-    #[error("the sandbox's child could not be started: {0}")]
-    Spawn(#[source] std::io::Error),
+    #[error("the sandbox's child cannot be used: {0}")]
+    Spawn(#[from] StartError),
     /// The request could not be written.
     #[error("the request could not be written")]
     Request(#[from] serde_json::Error),
@@ -93,37 +101,6 @@ pub enum SandboxError {
     },
 }
 
-/// How an attempt ended without an answer.
-#[derive(Debug, Error)]
-pub enum Death {
-    /// It took longer than the wall limit, and the child was killed.
-    #[error("past the wall limit")]
-    WallLimit,
-    /// The child ended by itself or by a signal.
-    #[error("the child ended ({})", .0.map_or_else(|| "it does not say how".to_owned(), |status| status.to_string()))]
-    Ended(Option<ExitStatus>),
-    /// The child sent something that is no answer.
-    #[error("no answer: {0}")]
-    Garbage(#[source] FrameError),
-    /// The child sent a frame that holds no answer.
-    #[error("an answer that cannot be read")]
-    Unreadable,
-    /// The answer cannot be true.
-    #[error(transparent)]
-    Untrue(#[from] Untrue),
-}
-
-impl Death {
-    /// The kind of death: a metric label.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::WallLimit => "wall_limit",
-            Self::Ended(_) => "ended",
-            Self::Garbage(_) | Self::Unreadable | Self::Untrue(_) => "bad_answer",
-        }
-    }
-}
-
 /// The pool. Dropping it ends the children.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -132,21 +109,24 @@ pub struct Sandbox {
     idle: Mutex<Vec<Worker>>,
 }
 
-#[derive(Debug)]
-struct Worker {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: ChildStdout,
-    served: u32,
-}
-
 impl Sandbox {
-    /// Makes the pool and starts its first child. Needs a `tokio` runtime.
+    /// Makes the pool and starts its first child. What is not in force in it is said once, as a warning and as a
+    /// metric.
     ///
     /// # Errors
     /// [`SandboxError::Spawn`].
-    pub fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
-        let first = Worker::spawn(&config)?;
+    pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
+        let first = Worker::spawn(&config).await?;
+        for restriction in first.lockdown.restrictions() {
+            metric::sandbox_restriction(restriction.name, restriction.is_on);
+        }
+        let missing = first.lockdown.missing();
+        if !missing.is_empty() {
+            tracing::warn!(%missing, "the sandbox lacks restrictions that this kernel does not give");
+        }
+        if first.usage().is_none() {
+            tracing::warn!("/proc does not tell what a child costs: its CPU time is only limited over its whole life");
+        }
         Ok(Self { slots: Semaphore::new(config.processes.get()), idle: Mutex::new(vec![first]), config })
     }
 
@@ -167,7 +147,7 @@ impl Sandbox {
         if raw.len() > self.config.limits.raw {
             return Ok(Err(Refusal { code: RefusalCode::TooLarge, place: "mail".to_owned() }));
         }
-        self.ask(Parse { limits: self.config.limits, recipients }, &raw).await
+        self.ask(Parse { limits: self.config.limits, recipients, trust: self.config.trust.clone() }, &raw).await
     }
 
     /// Has a child do a task. Waits for a free one; dropping the future kills the child that has the bytes.
@@ -185,7 +165,7 @@ impl Sandbox {
         let task = Arc::new(task);
         // The semaphore is never closed: without a permit there is only more waiting.
         let _slot = self.slots.acquire().await;
-        let first = match self.attempt(self.warm()?, &task, &request, body).await {
+        let first = match self.attempt(self.warm().await?, &task, &request, body).await {
             Ok((answer, worker)) => {
                 self.keep(worker);
                 return Ok(answer);
@@ -193,7 +173,7 @@ impl Sandbox {
             Err(Ended::Source(error)) => return Err(error.into()),
             Err(Ended::Child(death)) => death,
         };
-        match self.attempt(Worker::spawn(&self.config)?, &task, &request, body).await {
+        match self.attempt(Worker::spawn(&self.config).await?, &task, &request, body).await {
             Ok((answer, _)) => Ok(answer),
             Err(Ended::Source(error)) => Err(error.into()),
             Err(Ended::Child(second)) => Err(SandboxError::Poisoned { first, second }),
@@ -201,21 +181,17 @@ impl Sandbox {
     }
 
     /// A child that waits, or a new one.
-    fn warm(&self) -> Result<Worker, SandboxError> {
-        loop {
-            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let Some(mut worker) = idle else { return Worker::spawn(&self.config) };
-            if matches!(worker.child.try_wait(), Ok(None)) {
+    async fn warm(&self) -> Result<Worker, StartError> {
+        while let Some(mut worker) = self.idle().pop() {
+            if worker.is_alive() {
                 return Ok(worker);
             }
         }
+        Worker::spawn(&self.config).await
     }
 
-    fn keep(&self, mut worker: Worker) {
-        worker.served += 1;
-        if worker.served < self.config.recycle_after.get() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
-        }
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Worker>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn attempt<T: Task>(
@@ -225,35 +201,41 @@ impl Sandbox {
         request: &[u8],
         body: &dyn Body,
     ) -> Result<(T::Answer, Worker), Ended> {
-        let mut left = Left::of(task.budget(self.config.budget));
+        let limits = worker::Limits {
+            budget: task.budget(self.config.budget).within(self.config.budget),
+            memory: self.config.memory,
+            answer: task.max_answer(body.len()),
+        };
         let exchange = async {
-            let payload = worker.exchange(&mut left, request, body).await?;
-            Ok(left.child(read_answer(payload, Arc::clone(task), body.len())).await?)
+            let payload = worker.exchange(&limits, request, body).await?;
+            Ok(read_answer(payload, Arc::clone(task), body.len()).await?)
         };
         match exchange.await {
             Ok(answer) => Ok((answer, worker)),
             // Dropping the worker ends it: it waits for bytes that will not come.
             Err(Ended::Source(error)) => Err(Ended::Source(error)),
             Err(Ended::Child(death)) => {
+                let death = worker.bury(death).await;
                 metric::sandbox_kill(death.name());
-                Err(Ended::Child(worker.bury(death).await))
+                Err(Ended::Child(death))
             }
         }
     }
-}
 
-/// Why an attempt ended without an answer.
-#[derive(Debug)]
-enum Ended {
-    /// The bytes did not come.
-    Source(BlobError),
-    /// The child.
-    Child(Death),
-}
+    fn keep(&self, worker: Worker) {
+        if worker.served < self.config.recycle_after.get() && !self.is_bloated(&worker) {
+            self.idle().push(worker);
+        }
+    }
 
-impl From<Death> for Ended {
-    fn from(death: Death) -> Self {
-        Self::Child(death)
+    /// Whether a child holds on to memory, or its CPU time nears the limit of its life. Looking costs more than a small
+    /// mail, and is done now and then, and after what took its time.
+    fn is_bloated(&self, worker: &Worker) -> bool {
+        let is_due = worker.took >= usage::TICK || worker.served.is_multiple_of(LOOK_EVERY);
+        is_due
+            && worker
+                .usage()
+                .is_some_and(|usage| usage.rss > MAX_IDLE_MEMORY || usage.cpu > usage::life(self.config.budget) / 2)
     }
 }
 
@@ -266,66 +248,4 @@ async fn read_answer<T: Task>(payload: Vec<u8>, task: Arc<T>, body_len: u64) -> 
         Ok(answer)
     };
     if len <= LONG_ANSWER { read() } else { tokio::task::spawn_blocking(read).await.map_err(|_| Death::Unreadable)? }
-}
-
-impl Worker {
-    fn spawn(config: &SandboxConfig) -> Result<Self, SandboxError> {
-        let mut command = Command::new(&config.program);
-        command.arg(SUBCOMMAND).env_clear().current_dir("/").kill_on_drop(true);
-        // A group of its own: Ctrl-C at the terminal is for the parent, which lets the child finish.
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(SandboxError::Spawn)?;
-        let pipes = child.stdin.take().zip(child.stdout.take());
-        let (stdin, stdout) = pipes.ok_or_else(|| SandboxError::Spawn(std::io::ErrorKind::BrokenPipe.into()))?;
-        Ok(Self { child, stdin, stdout, served: 0 })
-    }
-
-    /// Sends a request and reads what comes back. A child reads all of a request before it answers, so the two
-    /// cannot wait for each other; one that does not is ended by the wall limit.
-    async fn exchange(&mut self, left: &mut Left, request: &[u8], body: &dyn Body) -> Result<Vec<u8>, Ended> {
-        let (stdin, stdout) = (&mut self.stdin, &mut self.stdout);
-        let mut source = body.open().await.map_err(Ended::Source)?;
-        let head = frame::header(Kind::Body, body.len()).map_err(of_pipe)?;
-        left.child(async { frame::write_async(stdin, Kind::Request, request).await.map_err(of_pipe) }).await?;
-        left.child(send(stdin, &head)).await?;
-        let mut missing = body.len();
-        while let Some(chunk) = source.next().await {
-            let chunk = chunk.map_err(Ended::Source)?;
-            missing = missing.checked_sub(chunk.len() as u64).ok_or(Ended::Source(OTHER_LENGTH))?;
-            left.child(send(stdin, &chunk)).await?;
-        }
-        if missing > 0 {
-            return Err(Ended::Source(OTHER_LENGTH));
-        }
-        let answer = async { frame::read_async(stdout, Kind::Answer, MAX_ANSWER).await.map_err(of_pipe) };
-        Ok(left.child(answer).await?.ok_or(Death::Ended(None))?)
-    }
-
-    /// Ends the child, and adds how it ended where that is the reason.
-    async fn bury(mut self, death: Death) -> Death {
-        if !matches!(death, Death::Ended(_)) {
-            return match self.child.kill().await {
-                Ok(()) => death,
-                // It is gone already: that, then, is how it ended.
-                Err(_) => Death::Ended(None),
-            };
-        }
-        drop((self.stdin, self.stdout));
-        match timeout(EXIT_GRACE, self.child.wait()).await {
-            Ok(status) => Death::Ended(status.ok()),
-            Err(_) => Death::Ended(None),
-        }
-    }
-}
-
-async fn send(stdin: &mut ChildStdin, bytes: &[u8]) -> Result<(), Death> {
-    stdin.write_all(bytes).await.map_err(|error| of_pipe(error.into()))
-}
-
-/// A pipe that broke means that the child ended; anything else is what it sent.
-fn of_pipe(error: FrameError) -> Death {
-    match error {
-        FrameError::Io(_) | FrameError::Truncated => Death::Ended(None),
-        other => Death::Garbage(other),
-    }
 }

@@ -8,14 +8,17 @@ use shared::pii::Pii;
 
 use super::budget::Budget;
 use super::check::{self, Untrue};
+use super::frame;
+use crate::auth::{evidence::Trust, verify::Verify};
 use crate::mail::limits::Limits;
 use crate::mail::model::ParsedMail;
-use crate::mail::parse::{Refusal, parse};
+use crate::mail::parse::{Refusal, parse_trusting};
+use crate::mail::sanitise::MAX_GROWTH;
 
 /// The longest request without its bytes, in bytes.
 pub const MAX_REQUEST: u64 = 4 * 1024 * 1024;
-/// The longest answer, in bytes.
-pub const MAX_ANSWER: u64 = 64 * 1024 * 1024;
+/// The longest answer to a task that says nothing else, in bytes.
+const MAX_ANSWER: u64 = 4 * 1024 * 1024;
 
 /// Something to do with untrusted bytes.
 pub trait Task: Serialize + Send + Sync + 'static {
@@ -28,7 +31,13 @@ pub trait Task: Serialize + Send + Sync + 'static {
     /// The most bytes it is about.
     fn max_body(&self) -> u64;
 
-    /// What one attempt may cost; `usual` is what is configured.
+    /// The longest answer about `body_len` bytes, in bytes. The parent holds it in memory, and about three times as much
+    /// for a moment, before it can be checked: it should be no more than what an honest answer needs.
+    fn max_answer(&self, _body_len: u64) -> u64 {
+        MAX_ANSWER
+    }
+
+    /// What one attempt may cost; `usual` is what is configured. At most four times its CPU time.
     fn budget(&self, usual: Budget) -> Budget {
         usual
     }
@@ -49,6 +58,8 @@ pub trait Task: Serialize + Send + Sync + 'static {
 pub enum Request {
     /// To parse a mail.
     Parse(Parse),
+    /// To verify a mail's signatures.
+    Verify(Verify),
 }
 
 impl Request {
@@ -56,6 +67,7 @@ impl Request {
     pub fn max_body(&self) -> u64 {
         match self {
             Self::Parse(task) => task.max_body(),
+            Self::Verify(task) => task.max_body(),
         }
     }
 
@@ -66,6 +78,7 @@ impl Request {
     pub fn answer(&self, body: &[u8]) -> serde_json::Result<Vec<u8>> {
         match self {
             Self::Parse(task) => serde_json::to_vec(&task.run(body)),
+            Self::Verify(task) => serde_json::to_vec(&task.run(body)),
         }
     }
 
@@ -93,6 +106,9 @@ pub struct Parse {
     pub limits: Limits,
     /// The envelope's recipients.
     pub recipients: Vec<Pii<String>>,
+    /// Whose words in the header are believed.
+    #[serde(default)]
+    pub trust: Trust,
 }
 
 impl Task for Parse {
@@ -104,8 +120,18 @@ impl Task for Parse {
         u64::try_from(self.limits.raw).unwrap_or(u64::MAX)
     }
 
+    /// Every byte of a mail may come back several times and escaped, but no more than the limits let through.
+    fn max_answer(&self, body_len: u64) -> u64 {
+        let Limits { text, html, fields_total, parts, .. } = self.limits;
+        let texts = text.saturating_add(fields_total).saturating_mul(6);
+        let html = html.saturating_mul(2 * MAX_GROWTH);
+        let most = texts.saturating_add(html).saturating_add(parts.saturating_mul(4 * 1024));
+        let by_body = body_len.saturating_mul(128);
+        (256 * 1024_u64).saturating_add(by_body.min(most as u64)).min(frame::MAX)
+    }
+
     fn run(&self, body: &[u8]) -> Self::Answer {
-        parse(body, &self.limits, &self.recipients)
+        parse_trusting(body, &self.limits, &self.recipients, &self.trust)
     }
 
     fn check(&self, answer: &Self::Answer, body_len: u64) -> Result<(), Untrue> {
@@ -119,7 +145,11 @@ mod tests {
 
     #[test]
     fn a_task_is_read_back_as_its_request() {
-        let parse = Parse { limits: Limits::default(), recipients: vec![Pii::new("a@b.example".to_owned())] };
+        let parse = Parse {
+            limits: Limits::default(),
+            recipients: vec![Pii::new("a@b.example".to_owned())],
+            trust: Trust::default(),
+        };
         let read: Request = serde_json::from_slice(&Request::write(&parse).unwrap()).unwrap();
         assert_eq!(read, Request::Parse(parse));
     }

@@ -3,11 +3,15 @@
 //! `mailtri.example.toml` documents every key. Everything is checked here, also across sections, so that a
 //! [`Settings`] is usable as it stands.
 
+mod authentication;
 mod aws;
 mod destinations;
+mod findings;
 mod rules;
+mod sandbox;
 mod scan;
 mod sections;
+mod senders;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -24,9 +28,11 @@ use shared::{
     policy::Policy,
 };
 
+pub use authentication::Authentication;
 pub use aws::{AwsSettings, PlaneSettings};
 use destinations::Bounds;
 pub use destinations::{Destination, NOT_DESTINATIONS};
+pub use sandbox::Sandbox;
 pub use scan::Scan;
 pub use sections::{Audit, Clamav, Data, Html, Limits, Shutdown, Telemetry, Tenants};
 
@@ -35,6 +41,7 @@ use crate::{
     names::DestinationName,
     pipeline::{DELIVER, Row, SCAN, StageName},
     rules::RuleSet,
+    senders::{Recipients, Senders},
 };
 
 /// Every variable that starts so overrides a key: `MAILTRI_LIMITS__MAX_MAIL=25MB`.
@@ -58,10 +65,20 @@ pub struct Settings {
     pub policies: BTreeMap<StageName, Policy>,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[sandbox]`.
+    pub sandbox: Sandbox,
     /// `[tenants]`.
     pub tenants: Tenants,
+    /// `[findings]`.
+    pub findings: crate::findings::Policy,
+    /// `[senders]`.
+    pub senders: Senders,
+    /// `[recipients]`.
+    pub recipients: Recipients,
     /// `[html]`.
     pub html: Html,
+    /// `[authentication]`.
+    pub authentication: Authentication,
     /// `[destination.NAME]`.
     pub destinations: BTreeMap<DestinationName, Destination>,
     /// `[[rule]]` and `[route]`.
@@ -123,13 +140,19 @@ impl Settings {
             destinations: destinations.iter().map(|(name, _)| name.clone()).collect(),
             tenants: tenants.names().map(|tenant| tenant.as_str().to_owned()).collect::<BTreeSet<String>>(),
         };
+        let limits = Limits::read(&root.section("limits"));
         Self {
+            authentication: Authentication::read(&root.section("authentication"), &plane),
             plane,
             data: Data::read(&root.section("data")),
             clamav,
             scan: Scan::read(&root.section("scan"), &tenants),
             policies,
-            limits: Limits::read(&root.section("limits")),
+            sandbox: Sandbox::read(&root.section("sandbox"), limits.max_mail),
+            limits,
+            findings: findings::read(root, &tenants),
+            senders: senders::read(root, &tenants),
+            recipients: senders::recipients(root, &tenants),
             tenants,
             html: Html::read(&root.section("html")),
             rules: Arc::new(rules::read(root, &known)),

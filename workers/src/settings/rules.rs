@@ -9,6 +9,7 @@ use serde::{
 use shared::config::Reader;
 
 use crate::{
+    auth::results::{ArcResult, DkimResult, DmarcResult, SpfResult},
     mail::model::FindingCode,
     names::{self, DestinationName, RuleName},
     rules::{Action, Condition, Field, Glob, LONGEST_PATTERN, Matcher, Rule, RuleSet, VERDICTS},
@@ -122,6 +123,12 @@ fn condition(when: &Reader<'_>, known: &Known) -> Condition {
         Field::Intent,
         Field::Tenant,
         Field::Finding,
+        Field::Tag,
+        Field::Spf,
+        Field::Dkim,
+        Field::Dmarc,
+        Field::Arc,
+        Field::AuthenticatedDomain,
     ];
     let mut all: Vec<Condition> = plain
         .into_iter()
@@ -146,7 +153,11 @@ fn any(when: &Reader<'_>, key: &str, read: impl Fn(&str) -> Result<Matcher, Stri
 fn matcher(field: Field, word: &str, known: &Known) -> Result<Matcher, String> {
     match field {
         Field::Verdict if !VERDICTS.contains(&word) => Err(format!("expected one of {}", VERDICTS.join(", "))),
-        Field::Finding => finding(word),
+        Field::Finding | Field::Tag => finding(word),
+        Field::Spf => result(word, SpfResult::WORDS),
+        Field::Dkim => result(word, DkimResult::WORDS),
+        Field::Dmarc => result(word, DmarcResult::WORDS),
+        Field::Arc => result(word, ArcResult::WORDS),
         Field::Tenant if !is_known_tenant(word, known) => Err(format!(
             "no tenant is called {word:?}; there is {}",
             [DEFAULT_TENANT].into_iter().chain(known.tenants.iter().map(String::as_str)).collect::<Vec<_>>().join(", ")
@@ -176,6 +187,11 @@ fn finding(word: &str) -> Result<(), String> {
         let text = error.to_string();
         text.split_once("expected").map_or(text.clone(), |(_, known)| format!("expected{known}"))
     })
+}
+
+/// The results of authentication are those of RFC 8601.
+fn result(word: &str, known: &[&str]) -> Result<(), String> {
+    if known.contains(&word) { Ok(()) } else { Err(format!("expected one of {}", known.join(", "))) }
 }
 
 fn is_known_tenant(word: &str, known: &Known) -> bool {

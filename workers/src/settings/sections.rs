@@ -5,7 +5,6 @@ use std::{
     net::SocketAddr,
     num::{NonZeroU32, NonZeroUsize},
     path::PathBuf,
-    thread::available_parallelism,
     time::Duration,
 };
 
@@ -52,10 +51,6 @@ pub struct Limits {
     pub max_parts: NonZeroU32,
     /// The longest HTML body that is sanitised, in bytes.
     pub max_html: u64,
-    /// Children that parse mail.
-    pub sandbox_processes: NonZeroUsize,
-    /// How long a child may take for one mail.
-    pub sandbox_wall: Duration,
     /// Bytes of mail held in memory at once, in one process.
     pub memory: u64,
 }
@@ -161,13 +156,10 @@ impl Setting for MaxAge {
 
 impl Limits {
     pub(super) fn read(section: &Reader<'_>) -> Self {
-        let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let limits = Self {
             max_mail: bytes(section, "max_mail", 40_000_000),
             max_parts: section.get_or("max_parts", NonZeroU32::MIN.saturating_add(999)),
             max_html: bytes(section, "max_html", 1 << 20),
-            sandbox_processes: section.get_or("sandbox_processes", cores),
-            sandbox_wall: positive(section, "sandbox_wall", Duration::from_secs(10)),
             memory: bytes(section, "memory", 256 << 20),
         };
         if limits.memory < limits.max_mail {
@@ -189,6 +181,11 @@ impl Tenants {
         let domains = envelope.to.iter().filter_map(|to| to.expose().rsplit_once('@'));
         let known = domains.filter_map(|(_, domain)| self.of_domain(domain)).next();
         known.and_then(|name| TenantId::new(name.as_str()).ok()).unwrap_or_else(TenantId::default_tenant)
+    }
+
+    /// Every domain that belongs to a tenant, in lower case.
+    pub fn domains(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// Every tenant that is named, some perhaps more than once.
@@ -259,7 +256,8 @@ pub(super) fn positive(section: &Reader<'_>, key: &str, default: Duration) -> Du
     duration
 }
 
-fn bytes(section: &Reader<'_>, key: &str, default: u64) -> u64 {
+/// A size that has to be more than nothing.
+pub(super) fn bytes(section: &Reader<'_>, key: &str, default: u64) -> u64 {
     let Size(bytes) = section.get_or(key, Size(default));
     if bytes == 0 {
         section.reject(key, "expected more than nothing");

@@ -1,5 +1,7 @@
 //! What a whole configuration means, and what is said about a broken one.
 
+mod admission;
+
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use shared::{
@@ -71,7 +73,7 @@ fn the_example_as_shipped_changes_nothing() {
 fn every_key_of_the_example_loads_and_defaults_are_as_it_says() {
     let (settings, example) = Given::new(&example_in_force()).load(&[]).unwrap();
     let (_, empty) = Given::new("").load(&[]).unwrap();
-    for default in empty.entries().iter().filter(|entry| entry.value.is_some() && entry.key != "sandbox_processes") {
+    for default in empty.entries().iter().filter(|entry| entry.value.is_some() && entry.key != "processes") {
         let said = example.entries().iter().find(|e| e.section == default.section && e.key == default.key).unwrap();
         assert_eq!(said.value, default.value, "{}.{}", default.section, default.key);
     }
@@ -92,6 +94,7 @@ fn shape(entry: &Entry) -> (String, String) {
     let section = entry.section.to_string().replace("[0]", "").replace("[1]", "");
     match section.split_once('.') {
         Some((kind @ ("destination" | "stage"), _)) => (format!("{kind}.*"), entry.key.clone()),
+        Some((kind @ ("findings" | "senders"), _)) => (kind.to_owned(), entry.key.clone()),
         _ => (section, entry.key.clone()),
     }
 }
@@ -345,7 +348,7 @@ fn a_variable_that_is_no_key_is_an_error() {
         error,
         r#"2 errors in the configuration:
   environment MAILTRI_LIMITS__MAXMAIL: limits.maxmail: unknown key; did you mean "max_mail"?
-  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, aws, clamav, data, destination, html, limits, plane, redis, route, rule, scan, shutdown, stage, telemetry, tenants"#
+  environment MAILTRI_LIMITS_MAX_MAIL: limits_max_mail: unknown key; known here: audit, authentication, aws, clamav, data, destination, findings, html, limits, plane, recipients, redis, route, rule, sandbox, scan, senders, shutdown, stage, telemetry, tenants"#
     );
 }
 

@@ -1,6 +1,6 @@
-//! `parse`: fetches the raw mail, has it parsed in the sandbox, quarantines what can be read in two ways.
+//! `parse`: fetches the raw mail, has it parsed in the sandbox, and lets in what the policy lets in.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,12 +19,11 @@ use shared::{
 
 use super::{claim_failure, outage, source_bucket, store_failure};
 use crate::{
+    admission::{Admission, Arrival, Entry, Stop},
     announce::{self, Announcement},
-    jobs::{Announced, NextJob, ParseJob, ScanJob, SmtpEnvelope, Source, mail_id},
-    mail::{
-        model::{ParsedMail, Severity},
-        parse::Refusal,
-    },
+    auth::Gate,
+    jobs::{Announced, NextJob, ParseJob, ScanJob, Source, mail_id},
+    mail::model::{Finding, ParsedMail},
     pipeline,
     plane::Sources,
     sandbox::{Sandbox, SandboxError},
@@ -33,6 +32,9 @@ use crate::{
 
 /// Raw and parsed mails up to this size travel within the job.
 const INLINE: usize = 128 * 1024;
+
+/// How soon to ask DNS again, first and at most: a domain of the sender's own may make mails wait, so they wait long.
+const DNS_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
 
 /// The stage.
 #[derive(Debug)]
@@ -45,8 +47,12 @@ pub struct Parse {
     pub sources: Sources,
     /// Whose mail it is.
     pub tenants: Tenants,
+    /// Who and what is let in.
+    pub admission: Arc<Admission>,
     /// Where untrusted bytes are looked at.
     pub sandbox: Arc<Sandbox>,
+    /// Where senders are authenticated.
+    pub gate: Gate,
     /// Longest mail, in bytes; a longer one is quarantined unread.
     pub max_mail: u64,
 }
@@ -70,6 +76,11 @@ impl Stage for Parse {
     }
 
     async fn run(&self, job: ParseJob, ctx: &Context) -> Result<Outcome, Failure> {
+        let arrival = self.admission.arrive(ctx.tenant.as_str(), job.envelope, job.receipt);
+        if let Some(stop) = &arrival.refused {
+            note_findings(&arrival.findings);
+            return Ok(stopped(stop));
+        }
         let too_large = || quarantine("too_large", format!("the mail is larger than {} bytes", self.max_mail));
         if job.mail.size().is_some_and(|size| size > self.max_mail) {
             return Ok(too_large());
@@ -77,7 +88,7 @@ impl Stage for Parse {
         match self.fetch(job.mail, ctx).await {
             Ok((source, raw)) => {
                 let mail = source.mail_id();
-                Ok(self.look_at(source, job.envelope, raw, ctx).await?.identified_as(mail))
+                Ok(self.look_at(source, arrival, raw, ctx).await?.identified_as(mail))
             }
             Err(Unfetched::TooLarge) => Ok(too_large()),
             Err(Unfetched::Failed(failure)) => Err(failure),
@@ -89,19 +100,19 @@ impl Stage for Parse {
 fn adopted(all: Vec<Announcement>, tenants: &Tenants, now: Timestamp) -> Result<Vec<Envelope>, Reason> {
     let mut jobs: Vec<Envelope> = Vec::new();
     for announcement in all {
-        let (mail, envelope) = match announcement {
+        let (mail, envelope, receipt) = match announcement {
             Announcement::Stored(stored) => {
                 let (bucket, etag) = (stored.bucket.as_str().to_owned(), stored.etag.map(ETag));
                 let identity = stored.version.clone().or_else(|| etag.as_ref().map(|etag| etag.0.clone()));
                 let work = mail_id(&bucket, &stored.key, &identity.unwrap_or_default());
                 let mail = Announced::Stored { bucket, key: stored.key, etag, size: stored.size };
-                ((mail, work), stored.envelope)
+                ((mail, work), stored.envelope, stored.ses)
             }
             Announcement::Inline(inline) => {
                 let key = inline.message.key();
                 let work = mail_id("", &key, "");
                 let mail = Announced::Inline { key, raw: Claim::inline(inline.raw.expose()) };
-                ((mail, work), inline.envelope)
+                ((mail, work), inline.envelope, Some(inline.ses))
             }
             Announcement::Ignored { why } => {
                 tracing::info!(why = why.name(), "an announcement that asks for nothing");
@@ -110,7 +121,7 @@ fn adopted(all: Vec<Announcement>, tenants: &Tenants, now: Timestamp) -> Result<
         };
         let (mail, work) = mail;
         let origin = Origin { work, tenant: tenants.of(&envelope), first_seen: now };
-        let job = serde_json::value::to_raw_value(&ParseJob { mail, envelope });
+        let job = serde_json::value::to_raw_value(&ParseJob { mail, envelope, receipt });
         let job = job.map_err(|_| Reason::from("the announcement cannot be written as a job"))?;
         let first = Envelope::first(origin, pipeline::PARSE, job);
         // A body may name one object twice.
@@ -148,57 +159,84 @@ impl Parse {
         Ok((Source { bucket, key, etag: meta.etag, version: meta.version, size: meta.len }, raw))
     }
 
-    async fn look_at(
-        &self,
-        source: Source,
-        envelope: SmtpEnvelope,
-        raw: Bytes,
-        ctx: &Context,
-    ) -> Result<Outcome, Failure> {
+    async fn look_at(&self, source: Source, arrival: Arrival, raw: Bytes, ctx: &Context) -> Result<Outcome, Failure> {
         ctx.progress();
         abort_for_tests(&raw);
-        let parsing = self.sandbox.parse(raw.clone(), envelope.to.clone());
-        let parsed = match ctx.opaque(ctx.remaining(), parsing).await {
+        let parsing = self.sandbox.parse(raw.clone(), arrival.envelope.to.clone());
+        let mut parsed = match ctx.opaque(ctx.remaining(), parsing).await {
             Ok(Ok(parsed)) => parsed,
-            Ok(Err(Refusal { code, .. })) => {
-                return Ok(quarantine("refused", format!("not a mail that can be read: {code}")));
-            }
-            Err(error @ SandboxError::Poisoned { .. }) => return Ok(quarantine("poisoned", error.to_string())),
-            Err(error @ SandboxError::Spawn(_)) => return Err(outage("sandbox_unavailable", &error, ctx)),
-            Err(error) => return Err(Failure::permanent("sandbox", error.to_string())),
+            Ok(Err(refusal)) => return Ok(stopped(&Stop::refused(&refusal))),
+            Err(error) => return unanswered(&error, ctx),
         };
-        for finding in &parsed.findings {
-            metric::finding(finding.code.name());
+        let entering =
+            self.admission.enter(ctx.tenant.as_str(), &arrival, (&raw, &mut parsed), &self.gate, &self.sandbox);
+        let entry = ctx.opaque(ctx.remaining(), entering).await;
+        note_findings(&parsed.findings);
+        match entry {
+            Ok(Entry::Admitted) => self.hand_on(source, arrival, raw, &parsed, ctx).await,
+            Ok(Entry::Stopped(stop)) => Ok(stopped(&stop).with_note(note(&parsed, &arrival))),
+            Ok(Entry::Deferred) => {
+                let again = ctx.look_again(DNS_WAIT.0, DNS_WAIT.1);
+                Err(Failure::defer("dns_unavailable", "DNS does not tell who the sender is", again))
+            }
+            Err(error) => unanswered(&error, ctx),
         }
-        if let Some(finding) = parsed.findings.iter().find(|f| f.severity == Severity::Ambiguous) {
-            let (code, place) = (finding.code.name(), &finding.place);
-            return Ok(quarantine("ambiguous", format!("{code} in {place}")));
-        }
-        self.hand_on(source, envelope, raw, &parsed, ctx).await
     }
 
     async fn hand_on(
         &self,
         source: Source,
-        envelope: SmtpEnvelope,
+        arrival: Arrival,
         raw: Bytes,
         parsed: &ParsedMail,
         ctx: &Context,
     ) -> Result<Outcome, Failure> {
         let json = serde_json::to_vec(parsed)
             .map_err(|_| Failure::permanent("encoding", "the parsed mail has no JSON form"))?;
-        let note = Note::new("parsed")
-            .with("bytes", parsed.raw.len)
-            .with("parts", parsed.parts.len())
-            .with("findings", parsed.findings.len());
+        let note = note(parsed, &arrival);
         let parsed = if json.len() <= INLINE {
             Claim::inline(&json)
         } else {
             Claim::store(&*self.blobs, parsed_key(ctx, &json), json.into()).await.map_err(|e| store_failure(&e, ctx))?
         };
         let raw = (raw.len() <= INLINE).then(|| Claim::inline(&raw));
-        Ok(Outcome::hop(ScanJob { source, envelope, raw, parsed }.hop("")?).with_note(note))
+        Ok(Outcome::hop(ScanJob { source, envelope: arrival.envelope, raw, parsed }.hop("")?).with_note(note))
     }
+}
+
+/// What it means when the sandbox has no answer.
+fn unanswered(error: &SandboxError, ctx: &Context) -> Result<Outcome, Failure> {
+    match Stop::poisoned(error) {
+        Some(stop) => Ok(stopped(&stop)),
+        None if matches!(error, SandboxError::Spawn(_)) => Err(outage("sandbox_unavailable", error, ctx)),
+        None => Err(Failure::permanent("sandbox", error.to_string())),
+    }
+}
+
+/// The outcome of a mail that goes no further.
+fn stopped(stop: &Stop) -> Outcome {
+    match stop {
+        Stop::Quarantine { class, reason } => quarantine(class, reason.clone()),
+        Stop::Reject { reason } => {
+            let event = Event { name: "mail.rejected", detail: [("class", "finding".to_owned())].into() };
+            Outcome::end(End::Rejected { reason: reason.clone().into() }).with_event(event)
+        }
+    }
+}
+
+fn note_findings(findings: &[Finding]) {
+    findings.iter().for_each(|finding| metric::finding(finding.code.name()));
+}
+
+/// What the trail keeps of a parse.
+fn note(parsed: &ParsedMail, arrival: &Arrival) -> Note {
+    let tags: Vec<String> = parsed.tags.iter().map(|code| code.name()).collect();
+    Note::new("parsed")
+        .with("bytes", parsed.raw.len)
+        .with("parts", parsed.parts.len())
+        .with("findings", parsed.findings.len())
+        .with("tags", tags.join(" "))
+        .with("recipients_left_out", arrival.left_out)
 }
 
 /// Named by its content: a repeat under other settings does not overwrite what an earlier job refers to.

@@ -1,41 +1,49 @@
-//! An inspection for people.
+//! An inspection for people: what would become of the mail and why, then what it is.
 
 use std::fmt::Write;
 
 use shared::pii::Pii;
 
-use super::{Inspection, ScanResult};
+use super::{Inspection, Judged, ScanResult, forecast, tree};
+use crate::auth::{
+    Authentication, Domain,
+    results::{DkimResult, DmarcResult, SpfResult, Why},
+};
 use crate::{
+    cli::table::Table,
     mail::{
         hex32,
-        model::{Mailbox, ParsedMail, Part},
+        model::{IntentSource, Mailbox, ParsedMail},
     },
-    scanning::{Item, Place},
 };
 
-/// How much of the text is shown, in characters.
-const SHOWN_TEXT: usize = 1000;
+/// How much of a body is shown, in characters.
+const SHOWN_TEXT: usize = 1_000;
+/// How much of a header field is shown, in characters.
+const SHOWN_FIELD: usize = 100;
 
 pub(super) fn text(inspection: &Inspection) -> String {
     let mut out = Report::default();
     out.line("end", &format!("{}: {}", inspection.end.end, inspection.end.why));
     out.line("tenant", inspection.tenant.as_str());
-    match &inspection.scan {
-        ScanResult::Done(report) => {
-            out.line("scan", report.verdict().name());
-            report.items().iter().for_each(|found| out.item(&item(found)));
-        }
-        ScanResult::NotDone(why) => out.line("scan", &format!("not scanned: {why}")),
-    }
+    out.envelope(inspection);
+    out.scan(inspection);
     if let Some(decision) = &inspection.decision {
         let rules: Vec<&str> = decision.rules.iter().map(|rule| rule.as_str()).collect();
-        out.line("rules", if rules.is_empty() { "none matched" } else { "" });
-        rules.iter().for_each(|rule| out.item(rule));
+        out.line("rules", &if rules.is_empty() { "none matched".to_owned() } else { rules.join(", ") });
     }
-    if let Some(mail) = &inspection.mail {
-        out.mail(mail);
+    let Some(mail) = &inspection.mail else { return out.finish() };
+    out.mail(mail);
+    out.findings(&inspection.findings);
+    out.heading("structure");
+    tree::lines(mail).iter().for_each(|line| out.item(line));
+    out.heading(&format!("header, {} fields", mail.headers.len()));
+    for field in &mail.headers {
+        out.item(&format!("{}: {}", field.name, shortened(field.value.expose(), SHOWN_FIELD)));
     }
-    out.0.trim_end().to_owned()
+    out.body("text", mail.text.as_ref());
+    out.body("html, sanitised", mail.html.as_ref());
+    out.finish()
 }
 
 #[derive(Default)]
@@ -51,38 +59,115 @@ impl Report {
         let _ = writeln!(self.0, "  {}", printable(value));
     }
 
+    fn heading(&mut self, name: &str) {
+        let _ = writeln!(self.0, "\n{name}");
+    }
+
+    fn finish(self) -> String {
+        self.0.trim_end().to_owned()
+    }
+
+    fn envelope(&mut self, inspection: &Inspection) {
+        let envelope = &inspection.envelope;
+        if let Some(from) = &envelope.from {
+            self.line("mail from", &format!("<{}>", from.expose()));
+        }
+        for to in &envelope.to {
+            self.line("rcpt to", &format!("<{}>", to.expose()));
+        }
+    }
+
+    fn scan(&mut self, inspection: &Inspection) {
+        match (&inspection.scan, &inspection.mail) {
+            (ScanResult::Done(report), Some(mail)) => {
+                self.line("scan", report.verdict().name());
+                report.items().iter().for_each(|found| self.item(&forecast::item(mail, found)));
+            }
+            (ScanResult::Done(report), None) => self.line("scan", report.verdict().name()),
+            (ScanResult::NotDone(why), _) => self.line("scan", &format!("not scanned: {why}")),
+        }
+    }
+
     fn mail(&mut self, mail: &ParsedMail) {
-        self.line("size", &format!("{} bytes, sha256 {}", mail.raw.len, hex32::encode(&mail.raw.sha256)));
-        let optional = |value: &Option<Pii<String>>| value.as_ref().map_or("-", |value| value.expose()).to_owned();
-        self.line("message-id", &optional(&mail.message_id));
-        self.line("date", &mail.date.map_or_else(|| "-".to_owned(), |date| date.to_string()));
-        for (name, mailboxes) in
-            [("from", &mail.from), ("reply-to", &mail.reply_to), ("to", &mail.to), ("cc", &mail.cc)]
-        {
+        self.0.push('\n');
+        for (name, mailboxes) in [
+            ("from", &mail.from),
+            ("sender", &mail.sender),
+            ("reply-to", &mail.reply_to),
+            ("to", &mail.to),
+            ("cc", &mail.cc),
+            ("bcc", &mail.bcc),
+        ] {
             if !mailboxes.is_empty() {
                 self.line(name, &mailboxes.iter().map(mailbox).collect::<Vec<_>>().join(", "));
             }
         }
+        let optional = |value: &Option<Pii<String>>| value.as_ref().map_or("-", |value| value.expose()).to_owned();
         self.line("subject", &optional(&mail.subject));
+        self.line("date", &mail.date.map_or_else(|| "-".to_owned(), |date| date.to_string()));
+        self.line("message-id", &optional(&mail.message_id));
         if let Some(intent) = &mail.intent {
             let argument = intent.argument.as_ref().map_or("", |argument| argument.expose());
-            self.line("command", &format!("{} {argument}", intent.command));
+            let source = match intent.source {
+                IntentSource::Recipient => "the recipient",
+                IntentSource::Subject => "the subject",
+                IntentSource::Body => "the body",
+            };
+            self.line("command", &format!("{} {argument:?}, from {source}", intent.command));
         }
-        self.line("findings", if mail.findings.is_empty() { "none" } else { "" });
-        for finding in &mail.findings {
-            self.item(&format!("{:?}: {} in {}", finding.severity, finding.code.name(), finding.place).to_lowercase());
+        if let Some(results) = &mail.authentication {
+            self.authentication(results);
         }
-        self.line("parts", "");
-        mail.parts.iter().enumerate().for_each(|(i, p)| self.item(&format!("{i}  {}", part(p))));
-        self.body("text", mail.text.as_ref());
-        self.body("html", mail.html.as_ref());
+        self.line("size", &tree::size(mail.raw.len));
+        self.line("sha256", &hex32::encode(&mail.raw.sha256));
+    }
+
+    /// The strictest first, as they decide.
+    fn findings(&mut self, findings: &[Judged]) {
+        if findings.is_empty() {
+            return self.heading("findings: none");
+        }
+        self.heading(&format!("findings, {}", findings.len()));
+        let mut sorted: Vec<&Judged> = findings.iter().collect();
+        sorted.sort_by_key(|judged| std::cmp::Reverse(judged.action));
+        let mut table = Table::new(["ACTION", "SEVERITY", "WHERE", "FINDING", "WHAT"]);
+        for Judged { finding, action } in sorted {
+            let severity = format!("{:?}", finding.severity).to_lowercase();
+            let what = finding.code.what().to_owned();
+            table.row([action.name().to_owned(), severity, finding.place.clone(), finding.code.name(), what]);
+        }
+        table.to_string().lines().for_each(|line| self.item(line));
+    }
+
+    fn authentication(&mut self, results: &Authentication) {
+        let name = |domain: &Option<Domain>| domain.as_ref().map_or(String::new(), |d| format!(" {}", d.expose()));
+        let because = |why: Option<Why>| why.map_or(String::new(), |why| format!(" ({})", why.name()));
+        let Authentication { spf, dkim, dmarc, arc, .. } = results;
+        self.line("sender", results.aligned_domain().map_or("not authenticated", |domain| domain.expose()));
+        self.item(&format!("spf {}{}{}", spf.result.name(), name(&spf.domain), because(spf.why)));
+        for dkim in dkim {
+            self.item(&format!("dkim {}{}{}", dkim.result.name(), name(&dkim.domain), because(dkim.why)));
+        }
+        let policy = dmarc.policy.map_or(String::new(), |policy| format!(", its policy is {}", policy.name()));
+        self.item(&format!("dmarc {}{}{}{policy}", dmarc.result.name(), name(&results.author), because(dmarc.why)));
+        self.item(&format!("arc {}{}{}", arc.result.name(), name(&arc.sealer), because(arc.why)));
+        if let Some(reported) = &results.reported {
+            let word =
+                |method: &str, word: Option<&str>| word.map_or(String::new(), |word| format!(" {method}={word}"));
+            let results = [
+                word("spf", reported.spf.map(SpfResult::name)),
+                word("dkim", reported.dkim.map(DkimResult::name)),
+                word("dmarc", reported.dmarc.map(DmarcResult::name)),
+            ];
+            self.item(&format!("reported by {}:{}", reported.by, results.concat()));
+        }
     }
 
     fn body(&mut self, name: &str, body: Option<&Pii<String>>) {
-        let Some(body) = body.map(Pii::expose) else { return self.line(name, "-") };
-        self.line(name, &format!("{} bytes", body.len()));
+        let Some(body) = body.map(Pii::expose) else { return self.heading(&format!("{name}: none")) };
+        self.heading(&format!("{name}, {}", tree::size(body.len() as u64)));
         let shown: String = body.chars().take(SHOWN_TEXT).collect();
-        shown.lines().for_each(|line| self.item(line));
+        shown.trim_end().lines().for_each(|line| self.item(line));
         if shown.len() < body.len() {
             self.item("…");
         }
@@ -96,22 +181,8 @@ fn mailbox(mailbox: &Mailbox) -> String {
     }
 }
 
-fn item(item: &Item) -> String {
-    match &item.place {
-        Place::Member { path, .. } => format!("{item}: {}", path.expose()),
-        _ => item.to_string(),
-    }
-}
-
-fn part(part: &Part) -> String {
-    let name = part.name.as_ref().map(|name| format!(" {:?}", name.expose())).unwrap_or_default();
-    let role = format!("{:?}", part.role).to_lowercase();
-    format!(
-        "{role} {}{name}, {} bytes, sha256 {}",
-        part.content_type,
-        part.content.len,
-        hex32::encode(&part.content.sha256)
-    )
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
 }
 
 /// Nothing in a mail controls the terminal.

@@ -1,0 +1,145 @@
+//! One mail's authentication, from what its header says to the results.
+//!
+//! The keys, SPF and the policy are looked up at once; then a child verifies the signatures; then DMARC is decided.
+
+use bytes::Bytes;
+use futures::future::join_all;
+use shared::telemetry::metric;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    Authentication, Domain, dmarc,
+    dns::Dns,
+    evidence::Evidence,
+    results::{Arc, ArcResult, Dmarc, DmarcResult, Reported, Spf, SpfResult, Why},
+    spf::Question,
+    verify::{KeyRecord, Verified, Verify},
+};
+use crate::{
+    announce::SesVerdicts,
+    jobs::SmtpEnvelope,
+    sandbox::{Sandbox, SandboxError},
+};
+
+/// Authenticates mails.
+#[derive(Debug)]
+pub struct Authenticator {
+    /// `None` where DNS is switched off: then nothing is checked, and every result says so.
+    pub dns: Option<Dns>,
+    /// Our name in results (RFC 8601 §2.2).
+    pub authserv_id: String,
+}
+
+/// One mail.
+#[derive(Debug, Clone)]
+pub struct Mail<'a> {
+    /// Its bytes.
+    pub raw: &'a Bytes,
+    /// What its header says.
+    pub evidence: Evidence,
+    /// Its envelope.
+    pub envelope: &'a SmtpEnvelope,
+    /// What SES's receipt says, where there is one.
+    pub receipt: Option<&'a SesVerdicts>,
+}
+
+impl Authenticator {
+    /// Authenticates a mail. Takes no longer than the configured time for DNS, and what the child takes.
+    ///
+    /// # Errors
+    /// Those of the sandbox.
+    pub async fn check(&self, mail: Mail<'_>, sandbox: &Sandbox) -> Result<Authentication, SandboxError> {
+        let reported = mail.receipt.map(Reported::of_receipt).or_else(|| mail.evidence.reported.clone());
+        let author = mail.evidence.author.clone();
+        let found = match &self.dns {
+            Some(dns) => self.ask(dns, &mail, sandbox).await?,
+            None => Authentication::unchecked(Why::DnsOff, &self.authserv_id),
+        };
+        let results = Authentication { author, reported, ..found };
+        count(&results);
+        Ok(results)
+    }
+
+    async fn ask(&self, dns: &Dns, mail: &Mail<'_>, sandbox: &Sandbox) -> Result<Authentication, SandboxError> {
+        let (evidence, deadline) = (&mail.evidence, dns.deadline());
+        let question = Question::new(evidence.hop.as_ref(), mail.envelope.from.as_ref());
+        let silent = dns.is_silent();
+        let (keys, spf, answered) = tokio::join!(
+            keys(dns, &evidence.keys, deadline, silent),
+            self.spf(dns, question, deadline, silent),
+            warm(dns, evidence.author.as_ref(), deadline, silent),
+        );
+        if !silent && !answered {
+            dns.listen().await;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let verified = verify(evidence, keys, mail.raw, sandbox).await?;
+        let dmarc = match &evidence.author {
+            None => Dmarc::without(DmarcResult::PermError, Why::NoAuthor),
+            Some(_) if dns.is_silent() => Dmarc::without(DmarcResult::TempError, Why::DnsFailed),
+            Some(author) => {
+                let evaluated = dmarc::evaluate(&dns.authenticator, author, &spf, &verified.dkim);
+                let late = |_| Dmarc::without(DmarcResult::TempError, Why::DnsFailed);
+                timeout_at(Instant::now() + left, evaluated).await.unwrap_or_else(late)
+            }
+        };
+        Ok(Authentication {
+            author: None,
+            spf,
+            dkim: verified.dkim,
+            dmarc,
+            arc: verified.arc,
+            reported: None,
+            authserv_id: self.authserv_id.clone(),
+        })
+    }
+
+    async fn spf(&self, dns: &Dns, question: Result<Question<'_>, Spf>, deadline: Instant, silent: bool) -> Spf {
+        let question = match question {
+            Ok(question) => question,
+            Err(result) => return result,
+        };
+        let failed = || question.answer(SpfResult::TempError, Some(Why::DnsFailed));
+        if silent {
+            return failed();
+        }
+        let asked = question.ask(&dns.authenticator, &self.authserv_id);
+        timeout_at(deadline, asked).await.unwrap_or_else(|_| failed())
+    }
+}
+
+async fn keys(dns: &Dns, names: &[Domain], deadline: Instant, silent: bool) -> Vec<(Domain, KeyRecord)> {
+    let record = async |name: &Domain| {
+        let record = if silent { KeyRecord::Failed } else { dns.key(name, deadline).await };
+        (name.clone(), record)
+    };
+    join_all(names.iter().map(record)).await
+}
+
+/// Whether DNS said anything about the author's policy.
+async fn warm(dns: &Dns, author: Option<&Domain>, deadline: Instant, silent: bool) -> bool {
+    let Some(author) = author.filter(|_| !silent) else { return true };
+    timeout_at(deadline, dmarc::warm(&dns.authenticator, author)).await.unwrap_or(false)
+}
+
+async fn verify(
+    evidence: &Evidence,
+    keys: Vec<(Domain, KeyRecord)>,
+    raw: &Bytes,
+    sandbox: &Sandbox,
+) -> Result<Verified, SandboxError> {
+    if !evidence.is_signed {
+        return Ok(Verified { dkim: Vec::new(), arc: Arc { result: ArcResult::None, why: None, sealer: None } });
+    }
+    let max_mail = raw.len() as u64;
+    sandbox.ask(Verify { max_mail, keys }, raw).await
+}
+
+fn count(results: &Authentication) {
+    metric::authenticated("spf", results.spf.result.name());
+    for dkim in &results.dkim {
+        metric::authenticated("dkim", dkim.result.name());
+    }
+    metric::authenticated("dmarc", results.dmarc.result.name());
+    metric::authenticated("arc", results.arc.result.name());
+}

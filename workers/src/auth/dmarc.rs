@@ -1,0 +1,116 @@
+//! DMARC (RFC 7489, policies discovered as in RFC 9989): whether SPF or DKIM passed for the domain in `From`.
+//!
+//! Invariant: a pass needs the record's alignment and the public suffix list's, so that a record which a registry
+//! publishes for everybody below it aligns nobody with his neighbour.
+
+use mail_auth::{
+    AuthenticatedMessage, DkimOutput, DkimResult as TheirDkim, DmarcResult as Theirs, DnsError, Error,
+    MessageAuthenticator, Parameters, SpfOutput, SpfResult as TheirSpf,
+    dkim::Signature,
+    dmarc::{DmarcRecord, Policy as TheirPolicy, verify::DmarcParameters},
+};
+
+use super::{
+    Domain,
+    allowance::Allowance,
+    results::{Dkim, DkimResult, Dmarc, DmarcResult, Mechanism, Policy, Spf, SpfResult, Why},
+};
+
+impl Dmarc {
+    /// A result without a policy and without a pass.
+    pub(super) const fn without(result: DmarcResult, why: Why) -> Self {
+        Self { result, why: Some(why), policy: None, aligned_by: None }
+    }
+}
+
+/// Asks for the author's policy ahead of time, so that its answer is at hand when the signatures are verified.
+pub(super) async fn warm(dns: &MessageAuthenticator, author: &Domain) -> bool {
+    let none = None::<&Allowance>;
+    let asked = dns.txt_lookup::<DmarcRecord>(format!("_dmarc.{}.", author.expose()), none).await;
+    !matches!(asked, Err(Error::Dns(DnsError::Resolver(_))))
+}
+
+/// The result for an author.
+pub(super) async fn evaluate(dns: &MessageAuthenticator, author: &Domain, spf: &Spf, dkim: &[Dkim]) -> Dmarc {
+    // The mail itself never comes here: its author is all that counts, and is a domain of one form.
+    let synthetic = format!("From: author@{}\r\n\r\n", author.expose());
+    let Some(message) = AuthenticatedMessage::parse(synthetic.as_bytes()) else {
+        return Dmarc::without(DmarcResult::PermError, Why::NoAuthor);
+    };
+    let signatures: Vec<(TheirDkim, Signature)> = dkim.iter().filter_map(signature).collect();
+    let outputs: Vec<DkimOutput<'_>> = signatures
+        .iter()
+        .map(|(result, signature)| DkimOutput::from(result.clone()).with_signature(signature))
+        .collect();
+    let mail_from = spf.domain.as_ref().map_or("", Domain::expose);
+    let spf_output = SpfOutput::new(mail_from.to_owned()).with_result(their_spf(spf.result));
+    let allowance = Allowance::new();
+    let parameters = DmarcParameters::new(&message, &outputs, mail_from, &spf_output);
+    let output = dns.verify_dmarc(Parameters::new(parameters).with_cache(&allowance)).await;
+    if allowance.is_exceeded() {
+        return Dmarc::without(DmarcResult::PermError, Why::TooMuch);
+    }
+    let policy = output.record().map(|_| policy(output.policy()));
+    let aligned = Aligned { author, spf, dkim };
+    match output.result() {
+        Theirs::Pass => aligned.by(output.dkim_result() == &Theirs::Pass, output.spf_result() == &Theirs::Pass).map_or(
+            Dmarc { result: DmarcResult::Fail, why: Some(Why::NotAligned), policy, aligned_by: None },
+            |mechanism| Dmarc { result: DmarcResult::Pass, why: None, policy, aligned_by: Some(mechanism) },
+        ),
+        Theirs::Fail(_) => Dmarc { result: DmarcResult::Fail, why: Some(Why::NotAligned), policy, aligned_by: None },
+        Theirs::TempError(_) => Dmarc { policy, ..Dmarc::without(DmarcResult::TempError, Why::DnsFailed) },
+        Theirs::PermError(_) => Dmarc::without(DmarcResult::PermError, Why::Malformed),
+        Theirs::None => {
+            Dmarc { aligned_by: aligned.by(true, true), ..Dmarc::without(DmarcResult::None, Why::NoRecord) }
+        }
+    }
+}
+
+/// What passed, against the author.
+struct Aligned<'a> {
+    author: &'a Domain,
+    spf: &'a Spf,
+    dkim: &'a [Dkim],
+}
+
+impl Aligned<'_> {
+    /// Which mechanism passed for the author's organisation, among those that may count.
+    fn by(&self, dkim: bool, spf: bool) -> Option<Mechanism> {
+        let is_aligned = |domain: &Option<Domain>| domain.as_ref().is_some_and(|d| d.is_aligned_with(self.author));
+        let by_dkim = || self.dkim.iter().any(|one| one.result == DkimResult::Pass && is_aligned(&one.domain));
+        if dkim && by_dkim() {
+            Some(Mechanism::Dkim)
+        } else if spf && self.spf.result == SpfResult::Pass && is_aligned(&self.spf.domain) {
+            Some(Mechanism::Spf)
+        } else {
+            None
+        }
+    }
+}
+
+/// A signature as DMARC sees it: whose it is, and whether it passed or may yet.
+fn signature(dkim: &Dkim) -> Option<(TheirDkim, Signature)> {
+    let result = match dkim.result {
+        DkimResult::Pass => TheirDkim::Pass,
+        DkimResult::TempError => TheirDkim::TempError(Error::Dns(DnsError::Resolver(String::new()))),
+        _ => return None,
+    };
+    let d = dkim.domain.as_ref()?.expose().to_owned();
+    Some((result, Signature { d, ..Signature::default() }))
+}
+
+fn their_spf(result: SpfResult) -> TheirSpf {
+    match result {
+        SpfResult::Pass => TheirSpf::Pass,
+        SpfResult::TempError => TheirSpf::TempError,
+        _ => TheirSpf::None,
+    }
+}
+
+fn policy(policy: TheirPolicy) -> Policy {
+    match policy {
+        TheirPolicy::Quarantine => Policy::Quarantine,
+        TheirPolicy::Reject => Policy::Reject,
+        TheirPolicy::None | TheirPolicy::Unspecified => Policy::None,
+    }
+}

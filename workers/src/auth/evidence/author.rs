@@ -1,0 +1,34 @@
+//! The one author of a mail, if every reader agrees on who that is (RFC 7489 §6.6.1).
+
+use mail_parser::AddressList;
+
+use super::{Field, bare, unfolded};
+use crate::auth::Domain;
+
+/// The author's domain. `None` for no or several `From`, no or several mailboxes, and for a field in which another
+/// address stands than the one that is read: some reader shows that one.
+pub(super) fn domain(fields: &[Field<'_>], from: Option<AddressList<'_>>) -> Option<Domain> {
+    let mut all = fields.iter().filter(|field| field.is("From"));
+    let (field, None) = (all.next()?, all.next()) else { return None };
+    let from = from?;
+    let mut mailboxes = from.mailboxes().filter_map(|mailbox| mailbox.address());
+    let (address, None) = (mailboxes.next()?, mailboxes.next()) else { return None };
+    let domain = Domain::of_address(address)?;
+    let is_plain = |b: &u8| !b.is_ascii_control() || matches!(b, b'\r' | b'\n' | b'\t');
+    (field.value.iter().all(is_plain) && is_alone(&unfolded(field.value), address, &domain)).then_some(domain)
+}
+
+/// Whether no address but this one stands outside quotation marks and comments, and that one does.
+fn is_alone(value: &str, address: &str, domain: &Domain) -> bool {
+    let Some(bare) = bare(value) else { return false };
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | ',' | ';' | ':');
+    let mut words = bare.split(is_end).filter(|word| word.contains('@')).peekable();
+    // The local part may be quoted; then only "@domain" is left outside.
+    let same = |word: &str| {
+        word == address
+            || word
+                .rsplit_once('@')
+                .is_some_and(|(local, rest)| !local.contains('@') && Domain::parse(rest).as_ref() == Some(domain))
+    };
+    words.peek().is_some() && words.all(same)
+}

@@ -1,0 +1,160 @@
+//! What a mail's header says that authentication starts from. Runs in the sandbox's child only.
+//!
+//! Invariant: what stands below the first `Received` is the sender's word, except for the run that Amazon SES
+//! writes directly beneath its own; and that run is believed about what it reports, never about who connected.
+
+mod author;
+mod keys;
+mod received;
+mod reported;
+
+use std::net::IpAddr;
+
+use mail_parser::{AddressList, Headers};
+use serde::{Deserialize, Serialize};
+use shared::pii::Pii;
+use wildmatch::WildMatch;
+
+use super::{
+    Domain,
+    results::{Reported, SES},
+};
+
+pub use keys::{MAX_KEYS, MAX_SETS, MAX_SIGNATURES};
+pub(in crate::auth) use keys::{ascii_domain, key_name};
+pub(in crate::auth) use reported::authserv_id;
+
+/// The longest name or address of a hop that is kept, in bytes (RFC 5321 §4.5.3.1).
+const MAX_NAME: usize = 320;
+
+/// Which mail servers' words are believed. Patterns: `*` is any text, `?` any one character.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trust {
+    /// The names by which they sign in `Received`.
+    pub hosts: Vec<String>,
+    /// The names by which they sign in `Authentication-Results` (RFC 8601 §2.2).
+    pub authserv_ids: Vec<String>,
+}
+
+/// The SMTP session with the outside, as a trusted server wrote it down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustedHop {
+    /// The client's address.
+    pub client_ip: Pii<IpAddr>,
+    /// The client's name for itself in `HELO`.
+    pub helo: Pii<String>,
+    /// `MAIL FROM`; empty for a bounce, `None` where it was not written down.
+    pub mail_from: Option<Pii<String>>,
+}
+
+/// Everything that authentication needs of the header.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The domain in `From`, if there is exactly one author that every reader agrees on.
+    pub author: Option<Domain>,
+    /// The session with the outside; `None` where nobody trusted tells of it.
+    pub hop: Option<TrustedHop>,
+    /// What a trusted server found.
+    pub reported: Option<Reported>,
+    /// Whether there is anything to verify: signatures or seals.
+    pub is_signed: bool,
+    /// Names of the key records that signatures and seals need, each once.
+    pub keys: Vec<Domain>,
+}
+
+impl Evidence {
+    /// Collects it. `from` are the mailboxes of `From` as they are shown.
+    pub(crate) fn collect(headers: &Headers<'_>, from: Option<AddressList<'_>>, trust: &Trust) -> Self {
+        let fields: Vec<Field<'_>> =
+            headers.iter().map(|h| Field { name: h.raw_name(), value: h.raw_value() }).collect();
+        let (is_signed, keys) = keys::collect(&fields);
+        let (hop, reported) = trusted(&fields, trust);
+        Self { author: author::domain(&fields, from), hop, reported, is_signed, keys }
+    }
+
+    /// Whether this can have come from an honest child.
+    pub(crate) fn is_bounded(&self) -> bool {
+        let is_short = |text: &Pii<String>| text.expose().len() <= MAX_NAME;
+        let is_hop = |hop: &TrustedHop| is_short(&hop.helo) && hop.mail_from.as_ref().is_none_or(is_short);
+        self.keys.len() <= MAX_KEYS
+            && self.hop.as_ref().is_none_or(is_hop)
+            && self.reported.as_ref().is_none_or(|reported| reported.by.len() <= MAX_NAME)
+    }
+}
+
+/// A header field, raw.
+#[derive(Clone, Copy)]
+struct Field<'a> {
+    name: &'a str,
+    value: &'a [u8],
+}
+
+impl Field<'_> {
+    fn is(&self, name: &str) -> bool {
+        self.name.trim_end().eq_ignore_ascii_case(name)
+    }
+}
+
+/// What trusted servers say. Only the topmost `Received` can be theirs: whoever wrote one further down wrote it
+/// before the last server took the mail.
+fn trusted(fields: &[Field<'_>], trust: &Trust) -> (Option<TrustedHop>, Option<Reported>) {
+    let Some(at) = fields.iter().position(|field| field.is("Received")) else { return (None, None) };
+    let (above, beneath) = (fields.get(..at).unwrap_or_default(), fields.get(at + 1..).unwrap_or_default());
+    let received = fields.get(at).and_then(|field| received::read(field.value));
+    let Some(received) = received.filter(|received| matches_any(&trust.hosts, &received.by)) else {
+        return (None, None);
+    };
+    let mail_from = above.iter().find(|field| field.is("Return-Path")).and_then(|field| received::path(field.value));
+    let mut hop = received.client_ip.zip(received.helo).map(|(client_ip, helo)| TrustedHop {
+        client_ip: Pii::new(client_ip),
+        helo: Pii::new(helo),
+        mail_from: mail_from.map(Pii::new),
+    });
+    let reported = if received::is_ses(&received.by) {
+        let run = reported::ses(above, beneath, received.client_ip);
+        if let (Some(hop), Some(helo)) = (&mut hop, run.helo) {
+            hop.helo = Pii::new(helo);
+        }
+        run.reported
+    } else {
+        reported::by_configured(above, &trust.authserv_ids)
+    };
+    (hop, reported)
+}
+
+fn matches_any(patterns: &[String], text: &str) -> bool {
+    patterns.iter().any(|pattern| WildMatch::new_case_insensitive(pattern).matches(text))
+}
+
+/// A value without folds, as text, cut at what is worth reading.
+fn unfolded(value: &[u8]) -> String {
+    let value = value.get(..8 * 1024).unwrap_or(value);
+    String::from_utf8_lossy(value).replace(['\r', '\n'], "").replace('\t', " ").trim().to_owned()
+}
+
+/// The text outside comments and quotation marks, each of which becomes one space. `None` where one is left open.
+fn bare(text: &str) -> Option<String> {
+    let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if depth > 0 || quoted => escaped = true,
+            '"' if depth == 0 => {
+                quoted = !quoted;
+                out.push(' ');
+            }
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => {
+                depth = depth.checked_sub(1)?;
+                out.push(' ');
+            }
+            c if depth == 0 && !quoted => out.push(c),
+            _ => {}
+        }
+    }
+    (depth == 0 && !quoted).then_some(out)
+}
+
+#[cfg(test)]
+mod tests;

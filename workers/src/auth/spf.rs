@@ -1,0 +1,78 @@
+//! SPF (RFC 7208) for the session with the outside, as a trusted server wrote it down.
+
+use mail_auth::{MessageAuthenticator, Parameters, SpfResult as Theirs, spf::verify::SpfParameters};
+use shared::pii::Pii;
+
+use super::{
+    Domain,
+    allowance::Allowance,
+    evidence::TrustedHop,
+    results::{Spf, SpfIdentity, SpfResult, Why},
+};
+
+impl Spf {
+    /// A result about nobody.
+    pub(super) const fn about_nobody(result: SpfResult, why: Why) -> Self {
+        Self { result, why: Some(why), domain: None, identity: None }
+    }
+}
+
+/// Who is asked about: `MAIL FROM`, or `HELO` for a bounce (RFC 7208 §2.4).
+pub(super) struct Question<'a> {
+    hop: &'a TrustedHop,
+    sender: &'a str,
+    pub(super) domain: Domain,
+    identity: SpfIdentity,
+}
+
+impl<'a> Question<'a> {
+    /// What can be asked. The envelope's `MAIL FROM` is better than the one that the server wrote down.
+    ///
+    /// # Errors
+    /// The result where nothing can.
+    pub(super) fn new(hop: Option<&'a TrustedHop>, envelope_from: Option<&'a Pii<String>>) -> Result<Self, Spf> {
+        let unknown = || Spf::about_nobody(SpfResult::None, Why::NoTrustedHop);
+        let hop = hop.ok_or_else(unknown)?;
+        let sender = envelope_from.or(hop.mail_from.as_ref()).ok_or_else(unknown)?.expose().as_str();
+        let (identity, domain) = if sender.is_empty() {
+            (SpfIdentity::Helo, Domain::parse(hop.helo.expose()))
+        } else {
+            (SpfIdentity::MailFrom, Domain::of_address(sender))
+        };
+        let domain = domain.ok_or(Spf {
+            result: SpfResult::None,
+            why: Some(Why::Malformed),
+            domain: None,
+            identity: Some(identity),
+        })?;
+        Ok(Self { hop, sender, domain, identity })
+    }
+
+    /// The result, when it is known.
+    pub(super) fn answer(&self, result: SpfResult, why: Option<Why>) -> Spf {
+        Spf { result, why, domain: Some(self.domain.clone()), identity: Some(self.identity) }
+    }
+
+    /// Asks DNS. `us` is our own name, which explanations may carry.
+    pub(super) async fn ask(&self, dns: &MessageAuthenticator, us: &str) -> Spf {
+        let (ip, helo, allowance) = (*self.hop.client_ip.expose(), self.hop.helo.expose(), Allowance::new());
+        let parameters = match self.identity {
+            SpfIdentity::Helo => SpfParameters::helo(ip, self.domain.expose(), us),
+            SpfIdentity::MailFrom => SpfParameters::new(ip, self.domain.expose(), helo, us, self.sender),
+        };
+        let output = dns.check_host(Parameters::new(parameters).with_cache(&allowance)).await;
+        if allowance.is_exceeded() {
+            return self.answer(SpfResult::PermError, Some(Why::TooMuch));
+        }
+        let (result, why) = match output.result() {
+            Theirs::Pass => (SpfResult::Pass, None),
+            Theirs::Fail => (SpfResult::Fail, None),
+            Theirs::SoftFail => (SpfResult::SoftFail, None),
+            Theirs::Neutral => (SpfResult::Neutral, None),
+            Theirs::TempError => (SpfResult::TempError, Some(Why::DnsFailed)),
+            Theirs::PermError => (SpfResult::PermError, Some(Why::Malformed)),
+            Theirs::None => (SpfResult::None, Some(Why::NoRecord)),
+        };
+        self.answer(result, why)
+    }
+}

@@ -1,0 +1,294 @@
+//! The second task for a child: it verifies signatures and seals from key records that the parent looked up.
+//!
+//! Runs in the sandbox's child only. Invariant: nothing is looked up here; a key that did not come along is a
+//! `temperror`.
+
+use std::{borrow::Borrow, collections::HashMap, hash::Hash, sync::OnceLock, time::Instant};
+
+use futures::FutureExt;
+use mail_auth::{
+    ArcOutput, AuthenticatedMessage, DkimOutput, DnsCache, DnsError, Error, MessageAuthenticator, NoCache, Parameters,
+    ResolverCache, TxtRecord,
+    arc::ArcError,
+    crypto::{Algorithm, CryptoError},
+    dkim::{DkimError, DomainKey, Signature},
+    dns::TxtRecordParser,
+    hickory_resolver::{
+        config::{ResolveHosts, ResolverConfig, ResolverOpts},
+        proto::op::ResponseCode,
+    },
+};
+use serde::{Deserialize, Serialize};
+use shared::pii::Pii;
+
+use super::{
+    Domain,
+    evidence::{MAX_KEYS, MAX_SETS, MAX_SIGNATURES, ascii_domain, key_name},
+    results::{Arc, ArcResult, Dkim, DkimResult, Why},
+};
+use crate::sandbox::{Task, check::Untrue};
+
+/// To verify a mail's signatures and its chain of seals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verify {
+    /// The longest mail, in bytes.
+    pub max_mail: u64,
+    /// The key records, by name.
+    pub keys: Vec<(Domain, KeyRecord)>,
+}
+
+/// What DNS says at the name of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyRecord {
+    /// These texts.
+    Texts(Vec<String>),
+    /// Nothing.
+    Missing,
+    /// It does not answer.
+    Failed,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// One entry a signature, in the order of the header.
+    pub dkim: Vec<Dkim>,
+    /// The chain of seals.
+    pub arc: Arc,
+}
+
+impl Task for Verify {
+    type Answer = Verified;
+
+    const NAME: &'static str = "verify";
+
+    fn max_body(&self) -> u64 {
+        self.max_mail
+    }
+
+    fn max_answer(&self, _: u64) -> u64 {
+        64 * 1024
+    }
+
+    fn run(&self, body: &[u8]) -> Verified {
+        self.verify(body)
+            .unwrap_or_else(|| Verified { dkim: Vec::new(), arc: arc(ArcResult::Fail, Some(Why::Malformed), None) })
+    }
+
+    fn check(&self, answer: &Verified, _: u64) -> Result<(), Untrue> {
+        let known =
+            |key: &Domain| self.keys.iter().any(|(name, record)| name == key && matches!(record, KeyRecord::Texts(_)));
+        let holds = |dkim: &Dkim| {
+            let selector = dkim.selector.as_ref().map(|selector| selector.expose().as_str());
+            let key = selector.zip(dkim.domain.as_ref()).and_then(|(selector, d)| key_name(selector, d.expose()));
+            dkim.result != DkimResult::Pass || key.is_some_and(|key| known(&key))
+        };
+        let bounded = answer.dkim.len() <= MAX_SIGNATURES + 1 && answer.dkim.iter().all(holds);
+        if bounded { Ok(()) } else { Err(Untrue("signatures")) }
+    }
+}
+
+/// Makes what verifying needs, once in a process: to be called before files are out of reach. It resolves nothing.
+pub fn prepare() -> Option<&'static MessageAuthenticator> {
+    static VERIFIER: OnceLock<Option<MessageAuthenticator>> = OnceLock::new();
+    let options = || {
+        let mut options = ResolverOpts::default();
+        options.use_hosts_file = ResolveHosts::Never;
+        options.cache_size = 0;
+        options
+    };
+    VERIFIER
+        .get_or_init(|| MessageAuthenticator::new(ResolverConfig::from_name_servers(Vec::new()), options()).ok())
+        .as_ref()
+}
+
+impl Verify {
+    fn verify(&self, raw: &[u8]) -> Option<Verified> {
+        let verifier = prepare()?;
+        let message = AuthenticatedMessage::parse(raw)?;
+        let keys = Keys(self.keys.iter().map(|(name, record)| (fqdn(name), record.parsed())).collect());
+        // Every answer is at hand, so neither ever waits.
+        let outputs = verifier.verify_dkim(Parameters::new(&message).with_cache(&keys)).now_or_never()?;
+        let chain = if message.arc_seals().len() > MAX_SETS {
+            arc(ArcResult::Fail, Some(Why::TooMuch), None)
+        } else {
+            chain(&verifier.verify_arc(Parameters::new(&message).with_cache(&keys)).now_or_never()?)
+        };
+        Some(Verified { dkim: signatures(&message, &outputs), arc: chain })
+    }
+}
+
+/// One result a `DKIM-Signature`, in the header's order.
+fn signatures(message: &AuthenticatedMessage<'_>, outputs: &[DkimOutput<'_>]) -> Vec<Dkim> {
+    let mut verified = outputs.iter().filter(|output| output.signature().is_some());
+    let fields =
+        message.headers().iter().filter(|(name, _)| name.trim_ascii_end().eq_ignore_ascii_case(b"DKIM-Signature"));
+    let mut results = Vec::new();
+    for (_, value) in fields {
+        let (result, why, signature) = match Signature::parse(value) {
+            Err(Error::Dkim(DkimError::UnsupportedAlgorithm)) => (DkimResult::Neutral, Some(Why::Algorithm), None),
+            Err(_) => (DkimResult::Neutral, Some(Why::Malformed), None),
+            // Whatever follows the signed length is the work of anybody.
+            Ok(signature) if signature.l > 0 => (DkimResult::Policy, Some(Why::BodyLength), Some(signature)),
+            Ok(signature) => {
+                let (result, why) = verified
+                    .next()
+                    .map_or((DkimResult::Neutral, Some(Why::Malformed)), |output| judge(output, &signature));
+                (result, why, Some(signature))
+            }
+        };
+        if results.len() == MAX_SIGNATURES {
+            results.push(Dkim { result: DkimResult::Policy, why: Some(Why::TooMuch), domain: None, selector: None });
+            break;
+        }
+        let key = signature.as_ref().and_then(|s| Some((ascii_domain(&s.d)?, key_name(&s.s, &s.d)?)));
+        let selector = signature.filter(|_| key.is_some()).map(|signature| Pii::new(signature.s));
+        results.push(Dkim { result, why, domain: key.map(|(domain, _)| domain), selector });
+    }
+    results
+}
+
+/// What a verified signature is worth.
+fn judge(output: &DkimOutput<'_>, signature: &Signature) -> (DkimResult, Option<Why>) {
+    use mail_auth::DkimResult as Theirs;
+    let is_named = key_name(&signature.s, &signature.d).is_some();
+    let signs_from = signature.h.iter().any(|name| name.trim().eq_ignore_ascii_case("From"));
+    match output.result() {
+        _ if !is_named => (DkimResult::PermError, Some(Why::Malformed)),
+        _ if !signs_from => (DkimResult::PermError, Some(Why::FromNotSigned)),
+        _ if signature.a == Algorithm::RsaSha1 => (DkimResult::Policy, Some(Why::Algorithm)),
+        Theirs::Pass => (DkimResult::Pass, None),
+        // Authorised third parties (RFC 6541) are not asked about: the signature itself has verified.
+        _ if output.is_atps() => (DkimResult::Pass, None),
+        Theirs::Neutral(error) => (neutral(error), Some(why(error))),
+        Theirs::Fail(error) => (DkimResult::Fail, Some(why(error))),
+        Theirs::PermError(error) => (DkimResult::PermError, Some(why(error))),
+        Theirs::TempError(_) => (DkimResult::TempError, Some(Why::DnsFailed)),
+        Theirs::None => (DkimResult::None, None),
+    }
+}
+
+/// A changed body and a time that is over are failures of the signature (RFC 6376 §6.1.1, §6.1.3).
+fn neutral(error: &Error) -> DkimResult {
+    match error {
+        Error::Dkim(DkimError::BodyHashMismatch | DkimError::SignatureExpired) => DkimResult::Fail,
+        _ => DkimResult::Neutral,
+    }
+}
+
+fn why(error: &Error) -> Why {
+    match error {
+        Error::Dkim(DkimError::BodyHashMismatch) | Error::Arc(ArcError::BodyHashMismatch) => Why::BodyChanged,
+        Error::Dkim(DkimError::SignatureExpired) | Error::Arc(ArcError::SignatureExpired) => Why::Expired,
+        Error::Dkim(DkimError::BodyLengthTag) | Error::Arc(ArcError::BodyLengthTag) => Why::BodyLength,
+        Error::Dkim(DkimError::PublicKeyRevoked) => Why::KeyRevoked,
+        Error::Dkim(DkimError::AuidMismatch) => Why::Identity,
+        Error::Dkim(DkimError::UnsupportedAlgorithm | DkimError::UnsupportedKeyType)
+        | Error::Crypto(CryptoError::IncompatibleAlgorithms) => Why::Algorithm,
+        Error::Crypto(CryptoError::MalformedPublicKey) | Error::Parse | Error::Base64 | Error::MissingParameters => {
+            Why::Malformed
+        }
+        Error::Crypto(_) => Why::BadSignature,
+        Error::Arc(_) => Why::BrokenChain,
+        Error::Dns(DnsError::RecordNotFound(_)) => Why::NoRecord,
+        Error::Dns(DnsError::Resolver(_)) => Why::DnsFailed,
+        _ => Why::Malformed,
+    }
+}
+
+fn chain(output: &ArcOutput<'_>) -> Arc {
+    use mail_auth::DkimResult as Theirs;
+    let sealer = output.chain().last().and_then(|set| ascii_domain(&set.seal.header.d));
+    match output.result() {
+        Theirs::None => arc(ArcResult::None, None, None),
+        Theirs::Pass if sealer.is_some() => arc(ArcResult::Pass, None, sealer),
+        Theirs::Pass => arc(ArcResult::Fail, Some(Why::Malformed), None),
+        Theirs::TempError(_) => arc(ArcResult::TempError, Some(Why::DnsFailed), sealer),
+        Theirs::Neutral(error) | Theirs::Fail(error) | Theirs::PermError(error) => {
+            arc(ArcResult::Fail, Some(why(error)), sealer)
+        }
+    }
+}
+
+fn arc(result: ArcResult, why: Option<Why>, sealer: Option<Domain>) -> Arc {
+    Arc { result, why, sealer }
+}
+
+fn fqdn(name: &Domain) -> Box<str> {
+    format!("{}.", name.expose()).into()
+}
+
+impl KeyRecord {
+    fn parsed(&self) -> TxtRecord {
+        match self {
+            Self::Texts(texts) => {
+                let texts: Vec<Vec<u8>> = texts.iter().map(|text| text.clone().into_bytes()).collect();
+                DomainKey::parse_records(&texts).into()
+            }
+            Self::Missing => TxtRecord::Error(Error::Dns(DnsError::RecordNotFound(ResponseCode::NXDomain))),
+            Self::Failed => not_at_hand(),
+        }
+    }
+}
+
+fn not_at_hand() -> TxtRecord {
+    TxtRecord::Error(Error::Dns(DnsError::Resolver(String::new())))
+}
+
+/// The keys that came along. Everything has an answer, so that nothing is ever asked of a resolver.
+struct Keys(HashMap<Box<str>, TxtRecord>);
+
+impl ResolverCache<Box<str>, TxtRecord> for Keys {
+    fn get<Q>(&self, name: &Q) -> Option<TxtRecord>
+    where
+        Box<str>: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        Some(self.0.get(name).cloned().unwrap_or_else(not_at_hand))
+    }
+
+    fn remove<Q>(&self, _: &Q) -> Option<TxtRecord>
+    where
+        Box<str>: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        None
+    }
+
+    fn insert(&self, _: Box<str>, _: TxtRecord, _: Instant) {}
+}
+
+impl DnsCache for Keys {
+    type Txt = Self;
+    type Mx = NoCache;
+    type Ipv4 = NoCache;
+    type Ipv6 = NoCache;
+    type Ptr = NoCache;
+
+    fn txt(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn mx(&self) -> Option<&NoCache> {
+        None
+    }
+
+    fn ipv4(&self) -> Option<&NoCache> {
+        None
+    }
+
+    fn ipv6(&self) -> Option<&NoCache> {
+        None
+    }
+
+    fn ptr(&self) -> Option<&NoCache> {
+        None
+    }
+}
+
+/// The most texts of a key record, and the most bytes of one, that are handed to a child: 8,192 bits of RSA are a
+/// fifth of that.
+pub(super) const MAX_TEXTS: usize = 8;
+pub(super) const MAX_TEXT: usize = 8 * 1024;
+const _: () = assert!((MAX_KEYS * MAX_TEXTS * MAX_TEXT) as u64 <= crate::sandbox::task::MAX_REQUEST);

@@ -1,0 +1,180 @@
+//! The address fields: whether what stands in them are addresses, and whether everybody reads the same author.
+
+use std::borrow::Cow;
+
+use mail_parser::{Header, Headers, Mailbox};
+use unicode_normalization::UnicodeNormalization;
+
+use super::fields::MAX_MAILBOXES;
+use super::findings::Findings;
+use super::model::{FindingCode, Severity};
+use super::scripts::is_mixed;
+use crate::auth::domain::Domain;
+
+/// Fields that hold addresses; the first three say who a mail is from.
+const FIELDS: [&str; 6] = ["From", "Sender", "Reply-To", "To", "Cc", "Bcc"];
+const SENDERS: usize = 3;
+
+/// Notes what is wrong with the address fields.
+pub(super) fn check(headers: &Headers<'_>, findings: &mut Findings) {
+    check_from(headers, findings);
+    for (index, name) in FIELDS.into_iter().enumerate() {
+        let is_sender = index < SENDERS;
+        for header in headers.all(name) {
+            let place = format!("header {name}");
+            if !is_readable(&header, is_sender) {
+                findings.add(FindingCode::AddressUnreadable, Severity::Warning, &place);
+            }
+            if is_sender && mailboxes(&header).filter_map(|mailbox| domain(mailbox.address()?)).any(is_mixed_domain) {
+                findings.add(FindingCode::MixedScriptDomain, Severity::Warning, &place);
+            }
+        }
+    }
+}
+
+fn mailboxes<'m>(header: &Header<'m>) -> impl Iterator<Item = Mailbox<'m>> + use<'m> {
+    header.value().as_address().into_iter().flat_map(|list| list.mailboxes()).take(MAX_MAILBOXES)
+}
+
+/// Whether every mailbox of a field has an address. A field of recipients may be empty, or a group of nobody.
+fn is_readable(header: &Header<'_>, is_sender: bool) -> bool {
+    let mut boxes = mailboxes(header).peekable();
+    let is_empty = boxes.peek().is_none();
+    let has_group = header.value().as_address().is_some_and(|list| list.has_groups());
+    let may_be_empty = !is_sender && (has_group || header.raw_value().trim_ascii().is_empty());
+    if is_empty { may_be_empty } else { boxes.all(|mailbox| mailbox.address().is_some_and(is_address)) }
+}
+
+fn check_from(headers: &Headers<'_>, findings: &mut Findings) {
+    const PLACE: &str = "header From";
+    let authors: Vec<Mailbox<'_>> = headers.all("From").flat_map(|header| mailboxes(&header)).collect();
+    let addresses: Vec<&str> = authors.iter().filter_map(Mailbox::address).filter(|a| is_address(a)).collect();
+    let brackets: usize = headers.all("From").map(|header| open_brackets(header.raw_value())).sum();
+    if brackets > authors.len().max(1) {
+        findings.add(FindingCode::AddressUnreadable, Severity::Ambiguous, PLACE);
+    }
+    let Some(first) = addresses.first() else {
+        return findings.add(FindingCode::FromMissing, Severity::Warning, PLACE);
+    };
+    if authors.len() > 1 {
+        let same = addresses.len() == authors.len() && addresses.iter().all(|other| domain(other) == domain(first));
+        findings.add(FindingCode::FromMultiple, if same { Severity::Warning } else { Severity::Ambiguous }, PLACE);
+    }
+    if authors.iter().any(|author| shows_other(author).unwrap_or(false)) {
+        findings.add(FindingCode::NameShowsAddress, Severity::Warning, PLACE);
+    }
+}
+
+/// Whether the display name holds an address that belongs to another organisation than the mailbox.
+fn shows_other(mailbox: &Mailbox<'_>) -> Option<bool> {
+    let (name, own) = (mailbox.name()?, Domain::of_address(mailbox.address()?)?);
+    // Full-width and similar forms of "@" read as one.
+    let name: Cow<'_, str> = if name.is_ascii() { name.into() } else { name.nfkc().collect::<String>().into() };
+    let mut words = name.split(|c: char| c.is_whitespace() || "<>()[]\"',;:".contains(c));
+    Some(words.any(|word| {
+        let shown = Domain::of_address(word.trim_matches('.'));
+        shown.is_some_and(|shown| !shown.is_aligned_with(&own))
+    }))
+}
+
+/// `local@domain` in the sense of RFC 5322 §3.4.1 and RFC 6532, as mail is sent today: no obsolete routes,
+/// and no local part that needs quotes.
+pub(super) fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let is_atom = |c: char| !c.is_control() && !c.is_whitespace() && !"()<>[]:;@\\,\"".contains(c);
+    let is_local = !local.is_empty() && local.chars().all(is_atom);
+    let is_literal = domain.starts_with('[') && domain.ends_with(']');
+    let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || "-_".contains(c));
+    is_local && (is_literal || domain.nfc().collect::<String>().split('.').all(is_label))
+}
+
+fn domain(address: &str) -> Option<String> {
+    address.rsplit_once('@').map(|(_, domain)| domain.to_lowercase())
+}
+
+/// Whether a label of the domain, as it is shown, mixes scripts.
+fn is_mixed_domain(domain: String) -> bool {
+    let (shown, _) = idna::domain_to_unicode(&domain);
+    shown.split('.').any(is_mixed)
+}
+
+/// How many `<` stand outside quoted strings and comments: each opens an address to some reader.
+fn open_brackets(value: &[u8]) -> usize {
+    let (mut quoted, mut escaped, mut depth, mut count) = (false, false, 0_usize, 0);
+    for byte in value {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted || depth > 0 => escaped = true,
+            b'"' if depth == 0 => quoted = !quoted,
+            b'(' if !quoted => depth += 1,
+            b')' if !quoted => depth = depth.saturating_sub(1),
+            b'<' if !quoted && depth == 0 => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_parser::MessageParser;
+
+    use super::*;
+
+    fn found(fields: &str) -> Vec<(FindingCode, Severity)> {
+        let raw = format!("{}\r\n\r\nx", fields.replace('\n', "\r\n"));
+        let message = MessageParser::new().parse(raw.as_bytes()).unwrap();
+        let mut findings = Findings::default();
+        check(&message.headers(), &mut findings);
+        findings.into_vec().into_iter().map(|finding| (finding.code, finding.severity)).collect()
+    }
+
+    #[test]
+    fn authors_that_everybody_reads_alike_are_told_from_the_others() {
+        use FindingCode::{AddressUnreadable, FromMissing, FromMultiple, MixedScriptDomain, NameShowsAddress};
+        use Severity::{Ambiguous, Warning};
+        for (from, expected) in [
+            ("Ann <ann@a.example>", vec![]),
+            ("ann@a.example", vec![]),
+            ("\"Ann <x>\" (<y>) <ann@a.example>", vec![]),
+            ("\"Smith, John\" <j@a.example>", vec![]),
+            ("Team: a@a.example;", vec![]),
+            ("\"ann@a.example\" <ann@mail.a.example>", vec![]),
+            ("ann@a.example <ann@a.example>", vec![]),
+            ("=?utf-8?q?J=C3=B6rg?= <joerg@b\u{fc}cher.example>", vec![]),
+            ("user@[192.0.2.1]", vec![]),
+            ("", vec![(FromMissing, Warning), (AddressUnreadable, Warning)]),
+            ("Ann", vec![(FromMissing, Warning), (AddressUnreadable, Warning)]),
+            ("<>", vec![(FromMissing, Warning), (AddressUnreadable, Warning)]),
+            ("a@a.example, b@a.example", vec![(FromMultiple, Warning)]),
+            ("a@a.example, b@b.example", vec![(FromMultiple, Ambiguous)]),
+            ("\"ceo@bank.example\" <x@evil.test>", vec![(NameShowsAddress, Warning)]),
+            ("ceo\u{ff20}bank.example <x@evil.test>", vec![(NameShowsAddress, Warning)]),
+            ("x@p\u{430}ypal.example", vec![(MixedScriptDomain, Warning)]),
+            ("x@xn--pypal-4ve.example", vec![(MixedScriptDomain, Warning)]),
+        ] {
+            assert_eq!(found(&format!("From: {from}")), expected, "{from}");
+        }
+        let two = found("From: <a@a.example><b@b.example>");
+        assert!(two.iter().any(|(_, severity)| *severity == Ambiguous), "{two:?}");
+    }
+
+    #[test]
+    fn recipients_are_addresses_groups_or_nobody() {
+        use FindingCode::AddressUnreadable;
+        for (to, readable) in [
+            ("a@b.example, \"C, D\" <c@d.example>", true),
+            ("undisclosed-recipients:;", true),
+            ("", true),
+            ("\"quoted local\"@b.example", false),
+            ("undisclosed recipients", false),
+            ("a@b.example, nobody", false),
+            ("a b@c.example", false),
+            ("a@-", true),
+            ("a@b..example", false),
+        ] {
+            let found = found(&format!("From: a@b.example\nTo: {to}"));
+            assert_eq!(found.iter().all(|(code, _)| *code != AddressUnreadable), readable, "{to}: {found:?}");
+        }
+    }
+}

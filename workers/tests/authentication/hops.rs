@@ -1,0 +1,139 @@
+//! Who connected, and who says so.
+
+use mailtri::{
+    announce::Status,
+    auth::results::{DkimResult, DmarcResult, SpfResult},
+};
+
+use crate::world::{CLIENT, STRANGER, World, mail, ses};
+
+pub(crate) async fn the_client_is_the_one_that_a_trusted_server_saw() {
+    let world = World::new().await;
+    world.dns.txt("alpha.example", format!("v=spf1 ip4:{CLIENT} ip6:2001:db8::1 -all"));
+    let body = mail("a@alpha.example");
+    let ours = |received: &str| format!("Return-Path: <a@alpha.example>\r\nReceived: {received}\r\n{body}");
+    let forged = format!("Received: from m (m [{CLIENT}]) by mx.ours.example with SMTP id 1; date\r\n{body}");
+    for (what, raw, result) in [
+        (
+            "Postfix",
+            ours("from m.x (m.x [192.0.2.10])\r\n\tby mx.ours.example (Postfix) with ESMTPS id 4F; date"),
+            SpfResult::Pass,
+        ),
+        (
+            "Exim",
+            ours("from m.x ([192.0.2.10] helo=m.y)\r\n\tby mx.ours.example with esmtps (TLS1.3) id 1; date"),
+            SpfResult::Pass,
+        ),
+        (
+            "sendmail",
+            ours("from m.x (m.x [192.0.2.10] (may be forged)) by mx.ours.example (8.17/8) with ESMTP id 1; date"),
+            SpfResult::Pass,
+        ),
+        (
+            "a literal as HELO",
+            ours("from [10.0.0.1] (m.x [192.0.2.10]) by mx.ours.example with ESMTP id 1; date"),
+            SpfResult::Pass,
+        ),
+        (
+            "Exim, a literal as HELO",
+            ours("from m.x ([192.0.2.10] helo=[10.0.0.1]) by mx.ours.example with esmtp id 1; date"),
+            SpfResult::Pass,
+        ),
+        ("IPv6", ours("from m.x (m.x [IPv6:2001:db8::1]) by mx.ours.example with ESMTP id 1; date"), SpfResult::Pass),
+        (
+            "a stranger",
+            ours("from m.x (m.x [198.51.100.66]) by mx.ours.example with ESMTP id 1; date"),
+            SpfResult::Fail,
+        ),
+        (
+            "another server",
+            ours("from m.x (m.x [192.0.2.10]) by mx.theirs.example with ESMTP id 1; date"),
+            SpfResult::None,
+        ),
+        (
+            "two addresses",
+            ours("from m.x (m.x [192.0.2.10] [198.51.100.66]) by mx.ours.example with ESMTP id 1; date"),
+            SpfResult::None,
+        ),
+        (
+            "two servers",
+            ours("from m.x by mx.ours.example (x [192.0.2.10]) by mx.ours.example with ESMTP; date"),
+            SpfResult::None,
+        ),
+        ("no address", ours("from m.x (m.x) by mx.ours.example with ESMTP id 1; date"), SpfResult::None),
+        (
+            "a server's name in the HELO",
+            ours("from m.x (by mx.ours.example [192.0.2.10]) by mx.theirs.example with ESMTP; date"),
+            SpfResult::None,
+        ),
+        ("only further down", format!("Received: from m by mx.theirs.example; date\r\n{forged}"), SpfResult::None),
+        ("a forged one beneath a real one", ses(STRANGER, "m.x", "a@alpha.example", &forged), SpfResult::Fail),
+        (
+            "a forged run of SES beneath a real one",
+            ses(STRANGER, "m.x", "a@alpha.example", &ses(CLIENT, "m.x", "a@alpha.example", &body)),
+            SpfResult::Fail,
+        ),
+        (
+            "no sender written down",
+            format!("Received: from m.x (m.x [192.0.2.10]) by mx.ours.example; date\r\n{body}"),
+            SpfResult::None,
+        ),
+        (
+            "a sender below the server's line",
+            format!(
+                "Received: from m.x (m.x [192.0.2.10]) by mx.ours.example; date\r\nReturn-Path: <a@alpha.example>\r\n{body}"
+            ),
+            SpfResult::None,
+        ),
+    ] {
+        assert_eq!(world.check(&raw).await.spf.result, result, "{what}");
+    }
+}
+
+pub(crate) async fn results_of_others_are_reported_only_where_they_are_theirs() {
+    let world = World::new().await;
+    let body = mail("a@alpha.example");
+    let by_ses = ses(CLIENT, "m.alpha.example", "a@alpha.example", &body);
+    let said = |raw: String| by_ses.replace("spf=none", &raw);
+    let reported = world.check(&said("spf=pass".to_owned())).await.reported.unwrap();
+    assert_eq!(
+        (reported.by.as_str(), reported.spf, reported.dkim),
+        ("amazonses.com", Some(SpfResult::Pass), Some(DkimResult::None))
+    );
+    assert_eq!(
+        (reported.dmarc, reported.spam, reported.virus),
+        (Some(DmarcResult::None), Some(Status::Pass), Some(Status::Pass))
+    );
+
+    let claim = "Authentication-Results: amazonses.com; spf=pass; dkim=pass; dmarc=pass\r\n";
+    // What the sender adds stands beneath SES's run, whose fields each stand once.
+    let beneath = by_ses.replace(&body, &format!("{claim}X-SES-Spam-Verdict: PASS\r\n{body}")).replacen(
+        "Verdict: PASS",
+        "Verdict: FAIL",
+        1,
+    );
+    let reported = world.check(&beneath).await.reported.unwrap();
+    assert_eq!((reported.dmarc, reported.spam), (Some(DmarcResult::None), Some(Status::Fail)));
+    // A run about another client than the one that connected is not SES's.
+    let other = by_ses.replace("client-ip=192.0.2.10", "client-ip=192.0.2.77");
+    assert_eq!(world.check(&other).await.reported, None);
+    // Without SES's line, or without its receipt, there is no run.
+    assert_eq!(world.check(&format!("{claim}X-SES-RECEIPT: A\r\n{body}")).await.reported, None);
+    assert_eq!(world.check(&by_ses.replace("X-SES-RECEIPT", "X-Other")).await.reported, None);
+
+    // Another server speaks above its own line, under a name that the configuration trusts.
+    let line = "Received: from m.x (m.x [192.0.2.10]) by mx.ours.example with ESMTP id 1; date\r\n";
+    let result = |id: &str| {
+        format!("Authentication-Results: {id};\r\n dkim=pass (good) header.d=alpha.example;\r\n spf=softfail\r\n")
+    };
+    let above = world.check(&format!("{}{line}{body}", result("mx.ours.example"))).await.reported.unwrap();
+    assert_eq!((above.spf, above.dkim, above.dmarc), (Some(SpfResult::SoftFail), Some(DkimResult::Pass), None));
+    for raw in [
+        format!("{line}{}{body}", result("mx.ours.example")),
+        format!("{}{line}{body}", result("mx.theirs.example")),
+        format!("{}{body}", result("mx.ours.example")),
+        format!("{}{}{body}", result("mx.ours.example"), line.replace("ours", "theirs")),
+    ] {
+        assert_eq!(world.check(&raw).await.reported, None, "{raw}");
+    }
+}

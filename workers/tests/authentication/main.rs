@@ -1,0 +1,62 @@
+//! Authentication with a DNS server of the test's own and with real children of the sandbox. This binary is its own
+//! child, so it has its own `main`, since the standard harness writes to standard output.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test binary")]
+
+mod arc;
+mod dkim;
+mod dmarc;
+mod failures;
+mod forged;
+mod hops;
+mod spf;
+mod suites;
+mod world;
+
+use std::process::ExitCode;
+
+use mailtri::sandbox::{child::child_main, pool::SUBCOMMAND};
+
+type Case = (&'static str, fn(&tokio::runtime::Runtime));
+
+/// A case by the name of its function.
+macro_rules! case {
+    ($file:ident :: $name:ident) => {
+        (stringify!($name), |rt| rt.block_on($file::$name()))
+    };
+}
+
+const CASES: [Case; 18] = [
+    case!(spf::spf_has_each_of_its_results),
+    case!(spf::spf_asks_about_the_right_identity),
+    case!(hops::the_client_is_the_one_that_a_trusted_server_saw),
+    case!(hops::results_of_others_are_reported_only_where_they_are_theirs),
+    case!(dkim::dkim_has_each_of_its_results),
+    case!(dkim::dkim_keys_that_do_not_count),
+    case!(dkim::dkim_signatures_are_told_apart_and_bounded),
+    case!(arc::arc_has_each_of_its_results),
+    case!(dmarc::dmarc_has_each_of_its_results),
+    case!(dmarc::alignment_goes_by_record_and_organisation),
+    case!(forged::no_forgery_is_an_aligned_pass),
+    case!(forged::a_header_that_claims_to_be_ours_is_renamed),
+    case!(failures::answers_are_remembered_and_asked_once),
+    case!(failures::dns_that_is_down_is_no_pass_and_no_long_wait),
+    case!(failures::one_silent_domain_is_not_a_silent_server),
+    case!(failures::switched_off_says_so_everywhere),
+    case!(suites::the_suite_of_spf_passes),
+    case!(suites::the_suites_of_dkim_and_arc_pass),
+];
+
+fn main() -> ExitCode {
+    let argument = std::env::args().nth(1);
+    if argument.as_deref() == Some(SUBCOMMAND) {
+        return child_main();
+    }
+    let wanted = argument.filter(|argument| !argument.starts_with('-'));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    for (name, case) in CASES.iter().filter(|(name, _)| wanted.as_ref().is_none_or(|part| name.contains(part))) {
+        case(&runtime);
+        println!("test {name} ... ok");
+    }
+    ExitCode::SUCCESS
+}
