@@ -6,15 +6,11 @@
 use std::{fs, time::Duration};
 
 use shared::clamav::testing::Options;
-use tests::{
-    clamd::Clamd,
-    config::Config,
-    fleet::Fleet,
-    mails::Mails,
-    soak::{scale, seeded},
-};
+use tests::{clamd::Clamd, config::Config, fleet::Fleet, mails::Mails, soak::seeded};
 
 const MAILS: usize = 100;
+/// In base64, with its line ends, about 25 MB.
+const CONTENT: usize = 18_200_000;
 const GOAL_MIB: u64 = 256;
 
 #[tokio::main]
@@ -27,10 +23,9 @@ async fn main() {
         .section("stage.parse", "concurrency = 2");
     let fleet = Fleet::new(&config);
     let mut source = Mails::new("large", seeded("bench-scan"));
-    let size = scale(25, 25) * 1_000_000 * 3 / 4;
     println!("{MAILS} mails of 25 MB are parsed");
     for _ in 0..MAILS {
-        fleet.submit(&[source.attachment(size)]).await;
+        fleet.submit(&[source.attachment(CONTENT)]).await;
     }
     let parsing = fleet.worker(&["parse"]).await;
     while count(&fs::read_to_string(parsing.log()).unwrap_or_default(), "\"passed\"") < MAILS {
