@@ -13,7 +13,7 @@ BUILD := $(CARGO) build --workspace --locked $(OLDER)
 FAULTS := --features mailtri/failpoints
 SCENARIOS := $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 
-.PHONY: help setup servers load build release test soak fuzz demo demo-aws bench-queue bench-limits bench-aws bench-parse lint fmt clippy doc deny clean
+.PHONY: help setup servers load build release test soak fuzz demo demo-aws bench-queue bench-limits bench-aws bench-parse bench-scan lint fmt clippy doc deny clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,11 @@ bench-aws: servers ## Count the requests to SQS and S3 for a mail, and what they
 bench-parse: ## Processor time for a mail: the libraries, the sandbox, Node, Python
 	@tests/bench-parse/setup
 	$(CARGO) run --package mailtri --example bench_parse --release --locked $(OLDER)
+
+bench-scan: ## What the scan reaches of what clamd can do, and a worker's memory with 100 mails of 25 MB
+	$(CARGO) run --package mailtri --example bench_scan --release --locked $(OLDER)
+	$(BUILD) --bins
+	@target/debug/bench-scan
 
 lint: fmt clippy doc ## Formatting, lints, documentation
 

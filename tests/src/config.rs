@@ -21,14 +21,30 @@ impl Config {
     /// A configuration with nothing but a scanner: nobody is asked about senders.
     #[must_use]
     pub fn new(clamd: &Clamd) -> Self {
-        Self::asking(clamd, "resolver = \"off\"")
+        Self::scanned_by(&[clamd.endpoint()], "")
+    }
+
+    /// The same with other scanners; `more` are further keys of theirs.
+    #[must_use]
+    pub fn scanned_by(endpoints: &[String], more: &str) -> Self {
+        Self::made_of(endpoints, more, "resolver = \"off\"")
     }
 
     /// The same with these keys of `[authentication]`.
     #[must_use]
     pub fn asking(clamd: &Clamd, authentication: &str) -> Self {
-        let text = format!("[clamav]\nendpoint = \"{}\"\n\n[authentication]\n{authentication}\n", clamd.endpoint());
+        Self::made_of(&[clamd.endpoint()], "", authentication)
+    }
+
+    fn made_of(endpoints: &[String], more: &str, authentication: &str) -> Self {
+        let text = format!("[clamav]\nendpoint = {endpoints:?}\n{more}\n\n[authentication]\n{authentication}\n");
         Self { text, secret_in_file: false, embedded: true, env: BTreeMap::new() }
+    }
+
+    /// Everything is delivered to `/hook` of the receiver.
+    #[must_use]
+    pub fn to(self, receiver: &Receiver) -> Self {
+        self.destination("hook", receiver, "/hook", "").section("route", "default = [\"hook\"]")
     }
 
     /// From here on secrets come from the receiver's file, so that the configuration is whole without an environment.
@@ -40,7 +56,7 @@ impl Config {
     /// A scanner, and everything is delivered to `/hook` of the receiver.
     #[must_use]
     pub fn simple(clamd: &Clamd, receiver: &Receiver) -> Self {
-        Self::new(clamd).destination("hook", receiver, "/hook", "").section("route", "default = [\"hook\"]")
+        Self::new(clamd).to(receiver)
     }
 
     /// Adds a destination at a path of the receiver; `more` are further keys.

@@ -100,7 +100,7 @@ fn decoded(raw: ByteStream, reader: PartReader) -> ByteStream {
 }
 
 /// Passes bytes through, and ends with an error if they are not the expected ones.
-fn verified(bytes: ByteStream, expected: Digest) -> ByteStream {
+pub(crate) fn verified(bytes: ByteStream, expected: Digest) -> ByteStream {
     stream::unfold(Some((bytes, Sha256::new(), 0_u64)), move |state| async move {
         let (mut bytes, mut hash, mut len) = state?;
         match bytes.next().await {

@@ -177,7 +177,8 @@ fn scan(settings: &Settings, plane: &Plane, key: AuditKey, scanning: Scanning) -
     Scan {
         blobs: Arc::clone(&plane.blobs),
         sources: plane.sources.clone(),
-        scanning: scanning.remembering(Memory::new(Arc::clone(&plane.state), key)),
+        scanning: scanning.remembering(Memory::new(Arc::clone(&plane.state), key.clone())),
+        key,
         policies: Arc::new(settings.scan.policies.clone()),
         rules: Arc::clone(&settings.rules),
     }

@@ -14,7 +14,7 @@ use crate::{
         model::{Digest, Disposition, Finding, FindingCode, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
         sanitise::Removed,
     },
-    scanning::{Item, Place, ScanReport},
+    scanning::Item,
 };
 
 /// A processed mail.
@@ -168,14 +168,8 @@ fn attachment<'a>(i: usize, part: &'a Part, job: &'a DeliverJob) -> Attachment<'
         size: part.content.len,
         sha256: hex(&part.content.sha256),
         key: stored.map(|stored| stored.key.as_str()).next(),
-        verdict: verdict(i, &job.mail.scan),
+        verdict: job.mail.scan.verdict_on(i).map_or("clean", |verdict| verdict.name()),
     }
-}
-
-/// The worst verdict on a part: its items come worst first.
-fn verdict(part: usize, scan: &ScanReport) -> &'static str {
-    let of_part = |place: &Place| place.part() == Some(part);
-    scan.items().iter().find(|item| of_part(&item.place)).map_or("clean", |item| item.verdict.name())
 }
 
 fn raw(source: &Source, digest: Digest) -> Raw<'_> {

@@ -17,10 +17,11 @@ pub struct Prefix {
 }
 
 /// What the fleet writes beside raw mail.
-pub const OWN: [Prefix; 8] = [
+pub const OWN: [Prefix; 9] = [
     Prefix { prefix: "inline/", holds: "raw mails that came inside their announcement" },
     Prefix { prefix: "parsed/", holds: "parsed mails too large for a job" },
-    Prefix { prefix: "attachments/", holds: "parts of clean mails" },
+    Prefix { prefix: "attachments/", holds: "parts that may be delivered" },
+    Prefix { prefix: "verdicts/", holds: "verdicts on attachments that are not, or no longer, clean" },
     Prefix { prefix: "decisions/", holds: "where a mail goes, decided once" },
     Prefix { prefix: "ends/", holds: "how each branch of a mail ended, and its audit trail" },
     Prefix { prefix: "quarantine/", holds: "quarantine records" },

@@ -63,8 +63,7 @@ impl Clamd {
     /// Whether it answers. That it detects anything is for [`super::selftest::self_test`] to say.
     ///
     /// # Errors
-    /// [`ScanError::Unreachable`], [`ScanError::Unavailable`] or [`ScanError::Deadline`] without an answer,
-    /// [`ScanError::Garbled`] for another one.
+    /// [`ScanError::Unreachable`] or [`ScanError::Unavailable`] without an answer, [`ScanError::Garbled`] for another one.
     pub async fn ping(&self) -> Result<(), ScanError> {
         let reply = self.ask(b"zPING\0").await?;
         if reply == clamav_client::PONG { Ok(()) } else { Err(ScanError::Garbled) }
@@ -84,8 +83,7 @@ impl Clamd {
     /// As [`Clamd::ping`].
     pub async fn takes(&self, len: u32) -> Result<bool, ScanError> {
         let mut connected = self.connect().await?;
-        let offer = exchange::offer(&mut connected.connection, len);
-        timeout(self.deadlines.connect, offer).await.unwrap_or(Err(ScanError::Deadline))
+        self.answered(exchange::offer(&mut connected.connection, len)).await
     }
 
     /// Streams the bytes to it and returns its verdict.
@@ -106,10 +104,15 @@ impl Clamd {
         }
     }
 
+    /// The answer to what is no scan.
+    async fn answered<T>(&self, answer: impl Future<Output = Result<T, ScanError>>) -> Result<T, ScanError> {
+        let silent = |_| Err(ScanError::Unavailable(format!("no answer within {:?}", self.deadlines.connect)));
+        timeout(self.deadlines.connect, answer).await.unwrap_or_else(silent)
+    }
+
     async fn ask(&self, command: &[u8]) -> Result<Vec<u8>, ScanError> {
         let mut connected = self.connect().await?;
-        let answer = exchange::ask(&mut connected.connection, command);
-        timeout(self.deadlines.connect, answer).await.unwrap_or(Err(ScanError::Deadline))
+        self.answered(exchange::ask(&mut connected.connection, command)).await
     }
 }
 

@@ -7,7 +7,7 @@
 use std::{io, time::Duration};
 
 use bytes::{Buf, BytesMut};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -35,6 +35,8 @@ struct Reply {
 enum Cut {
     Source(BlobError),
     Connection(io::Error),
+    /// clamd answered before its end, so it was no answer to all of it.
+    Answered(Vec<u8>),
 }
 
 /// Sends a command without arguments and returns its reply.
@@ -72,6 +74,12 @@ pub(super) async fn scan(
         Err(Cut::Source(error)) => Err(ScanError::Source(error)),
         // It takes nothing, so it will not say anything either.
         Err(Cut::Connection(error)) if error.kind() == io::ErrorKind::TimedOut => Err(unavailable(error)),
+        Err(Cut::Answered(mut bytes)) => {
+            // It hears that nothing more comes, and ends its answer.
+            connection.shutdown().await.map_err(unavailable)?;
+            bytes.extend(receive(connection).await?.bytes);
+            if bytes.is_empty() { Err(closed()) } else { reply::refusal(&bytes) }
+        }
         // clamd says why it does not read on, then closes.
         Err(Cut::Connection(error)) => match receive(connection).await? {
             Reply { bytes, .. } if bytes.is_empty() => Err(unavailable(error)),
@@ -83,7 +91,7 @@ pub(super) async fn scan(
 fn judge(reply: Reply) -> Result<Verdict, ScanError> {
     match (reply.broken, reply.bytes.is_empty()) {
         (Some(error), true) => Err(unavailable(error)),
-        (None, true) => Err(ScanError::Unavailable("clamd closed the connection without an answer".to_owned())),
+        (None, true) => Err(closed()),
         // clamd resets a connection from which it did not read everything: that is no scan of everything.
         (Some(_), false) => reply::refusal(&reply.bytes),
         (None, false) => reply::verdict(&reply.bytes),
@@ -113,7 +121,21 @@ impl<C: Connection> Sender<'_, C> {
             }
         }
         self.chunks(&joined).await?;
+        self.nothing_yet()?;
         self.write(&[0; 4][..]).await
+    }
+
+    /// Whether clamd has not answered yet. What comes now cannot know that the stream ends here.
+    fn nothing_yet(&mut self) -> Result<(), Cut> {
+        let mut early = vec![0; reply::MAX_REPLY];
+        match self.connection.read(&mut early).now_or_never() {
+            None => Ok(()),
+            Some(Ok(read)) => {
+                early.truncate(read);
+                Err(Cut::Answered(early))
+            }
+            Some(Err(error)) => Err(Cut::Connection(error)),
+        }
     }
 
     /// Sends bytes as chunks; none for no bytes, since an empty chunk ends the stream.
@@ -140,6 +162,10 @@ async fn receive(connection: &mut impl Connection) -> Result<Reply, ScanError> {
         return Err(ScanError::Garbled);
     }
     Ok(Reply { bytes, broken: end.err() })
+}
+
+fn closed() -> ScanError {
+    ScanError::Unavailable("clamd closed the connection without an answer".to_owned())
 }
 
 fn unavailable(error: io::Error) -> ScanError {

@@ -49,6 +49,12 @@ pub async fn probe(clamd: &Clamd, longest: u64) -> Result<(), ProbeError> {
     }
 }
 
+/// A small zip under a password.
+#[cfg(any(test, feature = "testing"))]
+pub const fn encrypted_zip() -> &'static [u8] {
+    ENCRYPTED_ZIP
+}
+
 /// A harmless text in a zip in a zip and so on.
 fn nested(depth: usize) -> Vec<u8> {
     (0..depth).fold(b"Nothing to be found here.\n".to_vec(), |inner, _| zip(&[("a.zip", &inner)]))

@@ -28,6 +28,8 @@ use super::{
     selftest::eicar,
 };
 
+pub use super::{probes::encrypted_zip, zip::zip};
+
 /// The configuration that we ship.
 pub const SHIPPED: &str = include_str!("../../../k8s/clamav/clamd.conf");
 

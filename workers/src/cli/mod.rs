@@ -10,6 +10,7 @@ mod limits;
 mod output;
 mod pipeline;
 mod quarantine;
+mod rescan;
 mod submit;
 mod table;
 mod worker;
@@ -57,6 +58,8 @@ enum Command {
     /// Look at quarantined mails
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
+    /// Scan stored attachments again after signatures have changed
+    Rescan(rescan::RescanArgs),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Dlq(command) => dlq::run(&command),
         Command::Limits(command) => limits::run(&command),
         Command::Quarantine(command) => quarantine::run(&command),
+        Command::Rescan(args) => rescan::run(&args),
         Command::Config(command) => config::run(&command),
     };
     match done {

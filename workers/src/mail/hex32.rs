@@ -24,6 +24,11 @@ pub fn encode(bytes: &[u8; 32]) -> String {
         .collect()
 }
 
+/// The bytes of 64 hex digits of either case.
+pub fn decode(text: &str) -> Option<[u8; 32]> {
+    Hex.visit_str::<serde::de::value::Error>(text).ok()
+}
+
 struct Hex;
 
 impl Visitor<'_> for Hex {

@@ -6,6 +6,7 @@ mod containers;
 mod memory;
 mod policy;
 mod report;
+pub mod rescan;
 #[cfg(test)]
 mod tests;
 mod walk;

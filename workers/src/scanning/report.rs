@@ -123,6 +123,13 @@ impl ScanReport {
         self.verdict == Verdict::Clean && self.items.is_empty()
     }
 
+    /// The worst verdict on a part and its members, unless it is clean.
+    #[must_use]
+    pub fn verdict_on(&self, part: usize) -> Option<Verdict> {
+        // Items of a part come worst first.
+        self.items.iter().find(|item| item.place.part() == Some(part)).map(|item| item.verdict.clone())
+    }
+
     /// Everything that is not clean, by place, the worst of a place first.
     #[must_use]
     pub fn items(&self) -> Vec<Item> {

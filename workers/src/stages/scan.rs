@@ -4,11 +4,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use shared::{
-    audit::Note,
+    audit::{AuditKey, Note},
     blobs::{BlobError, Blobs, Body, Condition},
-    clamav::ScanError,
+    clamav::{EngineVersion, ScanError, Verdict},
     clock::later,
-    ids::hex,
     outcome::{Failure, Outcome},
     stage::{Context, Stage},
 };
@@ -21,7 +20,10 @@ use crate::{
     pipeline,
     plane::Sources,
     rules::{Facts, RuleSet},
-    scanning::{Handling, Item, Policies, Scanning, StoredPart, Try},
+    scanning::{
+        Handling, Item, Policies, ScanReport, Scanning, StoredPart, Try,
+        rescan::{self, VerdictRecord},
+    },
 };
 
 /// How long a mail may wait for a scanner that knows more, and how soon to ask it again, first and at most.
@@ -45,6 +47,8 @@ pub struct Scan {
     pub policies: Arc<Policies>,
     /// The rules, which may say otherwise.
     pub rules: Arc<RuleSet>,
+    /// Links what is said of attachments.
+    pub key: AuditKey,
 }
 
 #[async_trait]
@@ -74,7 +78,7 @@ impl Stage for Scan {
         let facts = Facts::of(&mail, &job.envelope, scan.verdict().name(), ctx.tenant.as_str());
         let policy = self.policies.of(&ctx.tenant, self.rules.decide(&facts).scan);
         match Handling::of(&scan, &policy) {
-            Handling::Deliver { withheld } => scan.stored = self.store(&raw, &mail, &withheld, ctx).await?,
+            Handling::Deliver { withheld } => scan.stored = self.store(&raw, &mail, &scan, &withheld, ctx).await?,
             Handling::Defer(item) if later(ctx.first_seen, DEFER) > ctx.clock.now() => {
                 let at = ctx.look_again(ASK_AGAIN.0, ASK_AGAIN.1);
                 return Err(Failure::defer("verdict_deferred", item.to_string(), at));
@@ -97,6 +101,7 @@ impl Scan {
         &self,
         raw: &RawMail,
         mail: &ParsedMail,
+        scan: &ScanReport,
         withheld: &BTreeSet<usize>,
         ctx: &Context,
     ) -> Result<Vec<StoredPart>, Failure> {
@@ -104,12 +109,39 @@ impl Scan {
         let wanted = wanted.filter(|(i, part)| part.role != PartRole::Body && !withheld.contains(i));
         let mut stored = Vec::new();
         for (i, part) in wanted {
-            let key = format!("attachments/{}/{}", ctx.work, hex(&part.content.sha256));
-            self.store_part(raw, part, &key).await.map_err(|e| store_failure(&e, ctx))?;
+            let key = rescan::attachment_key(&ctx.work, &part.content.sha256);
+            let store = async {
+                // First what is known of it: a part that is not clean never lies there without its verdict.
+                if let Some(verdict) = scan.verdict_on(i) {
+                    self.record(&key, verdict, &scan.engine, ctx).await?;
+                }
+                self.store_part(raw, part, &key).await
+            };
+            store.await.map_err(|e| store_failure(&e, ctx))?;
             ctx.progress();
             stored.push(StoredPart { part: i, key });
         }
         Ok(stored)
+    }
+
+    /// Records that a part is stored although it is not clean, because a policy says so.
+    async fn record(
+        &self,
+        key: &str,
+        verdict: Verdict,
+        engine: &EngineVersion,
+        ctx: &Context,
+    ) -> Result<(), BlobError> {
+        let record = VerdictRecord {
+            mail: ctx.work.clone(),
+            key: key.to_owned(),
+            verdict,
+            previous: None,
+            engine: engine.clone(),
+            at: ctx.clock.now(),
+            audit: Vec::new(),
+        };
+        rescan::put(&*self.blobs, &self.key, record).await.map(drop)
     }
 
     async fn store_part(&self, raw: &RawMail, part: &Part, key: &str) -> Result<(), BlobError> {

@@ -111,7 +111,9 @@ fn what_ses_stores_is_announced_by_its_receipt_alone() {
 #[test]
 fn the_code_writes_under_known_prefixes_only() {
     let mut found = BTreeSet::new();
-    for dir in ["workers/src/stages", "workers/src/announce", "workers/src/cli", "shared/src/settle"] {
+    for dir in
+        ["workers/src/stages", "workers/src/scanning", "workers/src/announce", "workers/src/cli", "shared/src/settle"]
+    {
         prefixes_in(&cfn::root().join(dir), &mut found);
     }
     let known: BTreeSet<String> = OWN.iter().map(|own| own.prefix).chain([RAW]).map(str::to_owned).collect();

@@ -60,7 +60,7 @@ const STORE: [Store; 6] = [
     Store {
         role: "scan",
         reads: &["raw", "ses", "inline", "parsed", "ends", "claims"],
-        writes: &["attachments", "ends", "undecodable", "claims"],
+        writes: &["attachments", "verdicts", "ends", "undecodable", "claims"],
         deletes: &[],
     },
     Store {
@@ -78,8 +78,19 @@ const STORE: [Store; 6] = [
     Store { role: "api", reads: &["raw", "ses", "inline", "attachments", "ends"], writes: &["raw/http"], deletes: &[] },
     Store {
         role: "operator",
-        reads: &["raw", "ses", "inline", "parsed", "ends", "quarantine", "undecodable", "claims"],
-        writes: &["ends", "claims"],
+        reads: &[
+            "raw",
+            "ses",
+            "inline",
+            "parsed",
+            "attachments",
+            "verdicts",
+            "ends",
+            "quarantine",
+            "undecodable",
+            "claims",
+        ],
+        writes: &["ends", "claims", "verdicts"],
         deletes: &["quarantine"],
     },
 ];

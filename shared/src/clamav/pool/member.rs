@@ -73,11 +73,14 @@ struct State {
     seen: Instant,
     scans: usize,
     bytes: u64,
+    /// When it was last taken: between equals the turn goes round.
+    used: Instant,
 }
 
 impl Member {
     pub(super) fn new(clamd: Clamd) -> Self {
-        let state = State { standing: Standing::Testing, seen: Instant::now(), scans: 0, bytes: 0 };
+        let now = Instant::now();
+        let state = State { standing: Standing::Testing, seen: now, scans: 0, bytes: 0, used: now };
         Self { clamd, state: Mutex::new(state), fallen: Notify::new(), looking: tokio::sync::Mutex::default() }
     }
 
@@ -106,11 +109,11 @@ impl Member {
         EndpointStatus { endpoint: self.endpoint().to_string(), engine, why, scans: state.scans, bytes: state.bytes }
     }
 
-    /// Bytes and scans that are with it, if it is admitted and has room.
-    pub(super) fn load(&self, most: NonZeroUsize) -> Option<(u64, usize)> {
+    /// Bytes and scans that are with it, and when it was last used, if it is admitted and has room: the least is next.
+    pub(super) fn load(&self, most: NonZeroUsize) -> Option<(u64, usize, Instant)> {
         let state = self.state();
         let free = matches!(state.standing, Standing::Admitted(_)) && state.scans < most.get();
-        free.then_some((state.bytes, state.scans))
+        free.then_some((state.bytes, state.scans, state.used))
     }
 
     /// Takes a slot, if there still is one.
@@ -122,6 +125,7 @@ impl Member {
             return None;
         }
         state.scans += 1;
+        state.used = Instant::now();
         state.bytes = state.bytes.saturating_add(len);
         Some(engine)
     }
