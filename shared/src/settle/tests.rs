@@ -302,7 +302,7 @@ async fn a_job_that_fits_no_message_goes_by_a_stored_claim_through_every_plan() 
     let mut plan = bench.decide(Ran::Finished(Outcome::hop(large())), &bench.job());
     let after = [
         Ran::Failed(Failure::retry("again", "once more")),
-        Ran::Failed(Failure::turn("rate_limited", "its turn", bench.now)),
+        Ran::Failed(Failure::defer("rate_limited", "its turn", bench.now)),
         Ran::Drained,
         Ran::Early,
         Ran::Crashed,
