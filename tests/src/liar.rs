@@ -97,7 +97,7 @@ async fn serve(mut client: TcpStream, clamd: &str, rule: &Mutex<Rule>, lies: &At
     if let Some((lie, needle)) = told {
         let mut buffer = vec![0; 64 * 1024];
         // A command has no stream; a stream is read until its end.
-        while !has_ended(&seen) && !(lie == Lie::Early && seen.len() > 20) {
+        while !(has_ended(&seen) || lie == Lie::Early && seen.len() > 20) {
             match client.read(&mut buffer).await? {
                 0 => return Ok(()),
                 read => seen.extend_from_slice(&buffer[..read]),

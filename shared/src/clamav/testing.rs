@@ -28,7 +28,7 @@ use super::{
     selftest::eicar,
 };
 
-pub use super::{probes::encrypted_zip, zip::zip};
+pub use super::probes::encrypted_zip;
 
 /// The configuration that we ship.
 pub const SHIPPED: &str = include_str!("../../../k8s/clamav/clamd.conf");
@@ -41,6 +41,11 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 /// A free port can be taken by someone else before clamd binds it.
 const START_ATTEMPTS: usize = 5;
+
+/// A zip with these stored members: small ones.
+pub fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
+    super::zip::zip(members)
+}
 
 /// How to run a clamd.
 #[derive(Debug, Clone)]

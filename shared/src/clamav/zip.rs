@@ -1,7 +1,7 @@
 //! Small zip files of stored members (APPNOTE.TXT of PKWARE), for probes and tests.
 
 /// A zip with these stored members: small ones.
-pub fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     let (mut zip, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in members {
         let [len, at] = [content.len(), zip.len()].map(u32_le);
