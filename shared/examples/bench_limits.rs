@@ -1,5 +1,7 @@
 //! What limits cost on a real redis-server, beside a naive counter: `make bench-limits`.
 
+#![expect(clippy::print_stdout, reason = "a measurement for people")]
+
 use std::{
     collections::BTreeMap,
     error::Error,

@@ -1,8 +1,8 @@
 //! DNS for authentication: one resolver a process, shared by all mails, that remembers answers and waits for none
 //! too long.
 //!
-//! The answers are kept by the resolver itself, by their time to live within [`KEEP`] and [`KEEP_NEGATIVE`], at most
-//! [`KEPT`] of them.
+//! The answers are kept by the resolver itself, by their time to live within `KEEP` and `KEEP_NEGATIVE`, at most
+//! `KEPT` of them.
 
 use std::{
     net::SocketAddr,

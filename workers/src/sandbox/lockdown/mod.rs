@@ -1,9 +1,9 @@
 //! What a child takes from itself before the first byte of a mail: network, files, new processes.
 //!
-//! Two locks that do not rely on each other: the system call filter ([`seccomp`]) ends a child that as much as
-//! tries, and Landlock ([`landlock`]) refuses in the kernel what the filter might have missed. What could not be
+//! Two locks that do not rely on each other: the system call filter (`seccomp`) ends a child that as much as
+//! tries, and Landlock (`landlock`) refuses in the kernel what the filter might have missed. What could not be
 //! put in force is reported to the parent, which decides ([`Require`]); nothing is assumed. Limits of memory and
-//! CPU time are set and kept by the parent ([`super::usage`]).
+//! CPU time are set and kept by the parent (`usage`).
 
 mod landlock;
 mod seccomp;
