@@ -115,7 +115,7 @@ async fn a_tenant_s_policy_goes_by_the_envelope_and_a_body_is_left_out_with_its_
         let head = b"Content-Type: text/plain\r\n\r\n";
         let body = mail("body", &[head, &eicar()[..], b"\r\n"].concat());
         receiver.expect("/hook", &body);
-        let paths = fleet.write(&[body.clone()]);
+        let paths = fleet.write(std::slice::from_ref(&body));
         let path = paths[0].to_str().unwrap();
         let wait = format!("--wait={}", LIMIT.as_secs());
         let ran = fleet.run(&["submit", "--json", &wait, path]).await;
