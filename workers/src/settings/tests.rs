@@ -167,14 +167,14 @@ fn a_visibility_is_fixed_or_chosen_between_bounds() {
     assert!(shown.contains("visibility = \"auto\"") && shown.contains("visibility_least = \"10s\""), "{shown}");
     let given = Given::new(
         "[stage.parse]\nvisibility = \"automatic\"\n[stage.scan]\nvisibility_least = \"1s\"\n\
-         [stage.route]\nvisibility = \"auto\"\nvisibility_least = \"31s\"",
+         [stage.route]\nvisibility = \"auto\"\nvisibility_least = \"41s\"",
     );
     assert_eq!(
         given.error(&[]),
         r#"3 errors in the configuration:
   mailtri.toml:2: stage.parse.visibility = "automatic": expected "auto", or a duration with its unit (ms, s, min, h, d), such as "30s", "5min" or "2h"
   mailtri.toml:4: stage.scan.visibility_least = "1s": only with visibility = "auto"
-  mailtri.toml:7: stage.route.visibility_least = "31s": must be at most the visibility that holds without data"#
+  mailtri.toml:7: stage.route.visibility_least = "41s": must be at most the visibility that holds without data"#
     );
 }
 
