@@ -20,13 +20,14 @@ use tests::{
 const LIMIT: Duration = Duration::from_secs(240);
 const LEASE: Duration = Duration::from_secs(20);
 const STAGES: [&str; 4] = ["parse", "scan", "route", "deliver"];
-const PREFIXES: [&str; 12] = [
+const PREFIXES: [&str; 13] = [
     "raw/",
     "raw/http/",
     "ses/",
     "inline/",
     "parsed/",
     "attachments/",
+    "verdicts/",
     "decisions/",
     "ends/",
     "quarantine/",
@@ -111,7 +112,7 @@ fn allowed(role: &str) -> BTreeSet<String> {
         ),
         "scan" => (
             &["raw/", "raw/http/", "ses/", "inline/", "parsed/", "ends/", "claims/"],
-            &["attachments/", "ends/", "undecodable/", "claims/"],
+            &["attachments/", "verdicts/", "ends/", "undecodable/", "claims/"],
         ),
         "route" => (
             &["parsed/", "decisions/", "ends/", "claims/"],
@@ -120,8 +121,20 @@ fn allowed(role: &str) -> BTreeSet<String> {
         "deliver" => (&["parsed/", "ends/", "claims/"], &["ends/", "undecodable/", "claims/"]),
         "api" => (&["raw/", "raw/http/", "ses/", "inline/", "attachments/", "ends/"], &["raw/http/"]),
         "operator" => (
-            &["raw/", "raw/http/", "ses/", "inline/", "parsed/", "ends/", "quarantine/", "undecodable/", "claims/"],
-            &["ends/", "claims/"],
+            &[
+                "raw/",
+                "raw/http/",
+                "ses/",
+                "inline/",
+                "parsed/",
+                "attachments/",
+                "verdicts/",
+                "ends/",
+                "quarantine/",
+                "undecodable/",
+                "claims/",
+            ],
+            &["ends/", "claims/", "verdicts/"],
         ),
         "exporter" => (&[], &[]),
         other => panic!("{other} is not a role that is known here"),

@@ -86,7 +86,7 @@ async fn a_policy_says_for_each_verdict_tenant_and_rule_what_becomes_of_a_mail()
         assert!(data_without["attachments"][0]["key"].is_string() && data_without["attachments"][1]["key"].is_null());
         let places: Vec<&Value> =
             data_without["scan"]["items"].as_array().unwrap().iter().map(|item| &item["place"]).collect();
-        assert_eq!(places, ["raw", "part"], "{data_without:#}");
+        assert_eq!(places, ["raw", "part", "member"], "{data_without:#}");
         assert_eq!(data_without["scan"]["database"], "27500");
 
         let data_open = data(&receiver, "/hook", &open);
