@@ -23,6 +23,7 @@ const TARGETS: &[Target] = &[
     ("clamd_reply", fuzz::clamd_reply),
     ("frame", fuzz::frame),
     ("verify", fuzz::verify),
+    ("walk", fuzz::walk),
 ];
 
 fn folder() -> PathBuf {

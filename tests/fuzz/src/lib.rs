@@ -10,6 +10,7 @@ use mailtri::{
         evidence::Trust,
         verify::{KeyRecord, Verify},
     },
+    containers::WalkLimits,
     jobs::{DeliverJob, ParseJob, RouteJob, ScanJob},
     mail::{
         decode::PartReader,
@@ -21,7 +22,7 @@ use mailtri::{
     sandbox::{
         Lockdown, Request, Task, child,
         frame::{self, Kind},
-        task::Parse,
+        task::{Parse, Walk},
     },
 };
 use serde_json::value::RawValue;
@@ -66,6 +67,12 @@ pub fn verify(raw: &[u8]) {
     let key = Domain::parse("s._domainkey.a.example").unwrap();
     let record = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".to_owned();
     honest(&Verify { max_mail: 1 << 20, keys: vec![(key, KeyRecord::Texts(vec![record]))] }, raw);
+}
+
+/// A container, or what looks like one.
+pub fn walk(content: &[u8]) {
+    let limits = WalkLimits { depth: 4, members: 100, ..WalkLimits::default() };
+    honest(&Walk { limits, len: content.len() as u64, budget: None }, content);
 }
 
 fn check_parts(mail: &ParsedMail, raw: &[u8]) {
