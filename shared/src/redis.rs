@@ -2,7 +2,8 @@
 //!
 //! A connection that owes a reply to a caller who no longer waits is the danger (redis-rs#1252). Two ways of
 //! handling connections rule it out, `pooled` and `multiplexed`, and a `breaker` before both keeps a dead Redis
-//! from costing every caller the whole time limit.
+//! from costing every caller the whole time limit. A call that changes something may be answered when its caller has
+//! gone: `undo` then takes it back.
 //!
 //! **Which one.** A connection out of the pool is checked (`UNWATCH`, `PING`) before each call: two round trips
 //! where the shared connection has one, whose calls also travel together. But on the shared one a reply waits
@@ -25,14 +26,16 @@ mod call;
 pub mod error;
 mod multiplexed;
 mod pooled;
+mod undo;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use deadpool_redis::redis::{AsyncConnectionConfig, FromRedisValue};
+use deadpool_redis::redis::{AsyncConnectionConfig, FromRedisValue, cmd};
+use tokio::time::{Instant, timeout_at};
 
-pub(crate) use self::call::Call;
+pub(crate) use self::{call::Call, undo::Undoable};
 use self::{
     address::Address,
     breaker::{Breaker, BreakerSettings},
@@ -111,10 +114,31 @@ impl Redis {
 
     /// Makes one call. Its future may be dropped at any point.
     pub(crate) async fn ask<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, CallError> {
+        self.permitted(async |end| match &self.link {
+            Link::Pooled(pool) => pool.ask(call, end).await,
+            Link::Multiplexed(connection) => connection.ask(call, end).await,
+        })
+        .await
+    }
+
+    /// Makes one call that changes something. Its future may be dropped at any point: what nobody was told of is taken
+    /// back.
+    pub(crate) async fn change<T: FromRedisValue + Send + 'static>(&self, call: Undoable<T>) -> Result<T, CallError> {
+        self.permitted(async |end| match &self.link {
+            Link::Pooled(pool) => pool.change(call, end).await,
+            Link::Multiplexed(connection) => connection.change(call, end).await,
+        })
+        .await
+    }
+
+    /// A call, if the breaker permits it. What it probes with changes nothing.
+    async fn permitted<T>(&self, call: impl AsyncFnOnce(End) -> Result<T, CallError>) -> Result<T, CallError> {
         let permit = self.breaker.permit().ok_or(CallError::Open)?;
-        let answer = match &self.link {
-            Link::Pooled(pool) => pool.ask(call, self.timeout).await,
-            Link::Multiplexed(connection) => connection.ask(call, self.timeout).await,
+        let end = End { at: Instant::now() + self.timeout, within: self.timeout };
+        let alive = if permit.is_probe() { self.ping(end).await } else { Ok(()) };
+        let answer = match alive {
+            Ok(()) => call(end).await,
+            Err(error) => Err(error),
         };
         if answer.as_ref().map_or_else(CallError::is_reply, |_| true) {
             permit.answered();
@@ -122,5 +146,26 @@ impl Redis {
             permit.failed();
         }
         answer
+    }
+
+    async fn ping(&self, end: End) -> Result<(), CallError> {
+        let ping = Call::Command(cmd("PING"));
+        match &self.link {
+            Link::Pooled(pool) => pool.ask(&ping, end).await,
+            Link::Multiplexed(connection) => connection.ask(&ping, end).await,
+        }
+    }
+}
+
+/// When a call has to be answered.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    at: Instant,
+    within: Duration,
+}
+
+impl End {
+    async fn bound<T>(self, work: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
+        timeout_at(self.at, work).await.unwrap_or(Err(CallError::Late(self.within)))
     }
 }

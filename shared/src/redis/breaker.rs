@@ -77,6 +77,11 @@ pub(super) struct Permit<'a> {
 }
 
 impl Permit<'_> {
+    /// Whether it is the one call by which an open breaker finds out.
+    pub(super) const fn is_probe(&self) -> bool {
+        self.probe
+    }
+
     /// Redis answered.
     pub(super) fn answered(mut self) {
         self.probe = false;

@@ -2,7 +2,7 @@
 
 mod crossing;
 mod measure;
-mod proxy;
+pub(crate) mod proxy;
 mod security;
 
 use std::{
