@@ -86,6 +86,7 @@ enum Link {
 pub struct Redis {
     link: Link,
     timeout: Duration,
+    connect_timeout: Duration,
     breaker: Breaker,
 }
 
@@ -109,16 +110,13 @@ impl Redis {
     }
 
     fn over(link: Link, settings: &Settings) -> Self {
-        Self { link, timeout: settings.timeout, breaker: Breaker::new(settings.breaker) }
+        let Settings { timeout, connect_timeout, .. } = *settings;
+        Self { link, timeout, connect_timeout, breaker: Breaker::new(settings.breaker) }
     }
 
     /// Makes one call. Its future may be dropped at any point.
     pub(crate) async fn ask<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, CallError> {
-        self.permitted(async |end| match &self.link {
-            Link::Pooled(pool) => pool.ask(call, end).await,
-            Link::Multiplexed(connection) => connection.ask(call, end).await,
-        })
-        .await
+        self.permitted(async |end| self.plain(call, end).await).await
     }
 
     /// Makes one call that changes something. Its future may be dropped at any point: what nobody was told of is taken
@@ -135,24 +133,38 @@ impl Redis {
     async fn permitted<T>(&self, call: impl AsyncFnOnce(End) -> Result<T, CallError>) -> Result<T, CallError> {
         let permit = self.breaker.permit().ok_or(CallError::Open)?;
         let end = End { at: Instant::now() + self.timeout, within: self.timeout };
-        let alive = if permit.is_probe() { self.ping(end).await } else { Ok(()) };
+        let alive = if permit.is_probe() { self.plain(&Call::Command(cmd("PING")), end).await } else { Ok(()) };
         let answer = match alive {
             Ok(()) => call(end).await,
             Err(error) => Err(error),
         };
-        if answer.as_ref().map_or_else(CallError::is_reply, |_| true) {
-            permit.answered();
-        } else {
-            permit.failed();
+        match &answer {
+            Err(error) if !error.is_reply() => permit.failed(error),
+            _ => permit.answered(),
         }
         answer
     }
 
-    async fn ping(&self, end: End) -> Result<(), CallError> {
-        let ping = Call::Command(cmd("PING"));
+    /// Finds out, at the start of a process, whether this can be the Redis that is meant. One that does not answer, or
+    /// not yet, can.
+    ///
+    /// # Errors
+    /// [`CallError::Login`] and [`CallError::Cluster`].
+    pub async fn check(&self) -> Result<(), CallError> {
+        let end = End { at: Instant::now() + self.connect_timeout, within: self.connect_timeout };
+        let mut info = cmd("INFO");
+        info.arg("server");
+        match self.plain::<String>(&Call::Command(info), end).await {
+            Ok(text) if text.contains("redis_mode:cluster") => Err(CallError::Cluster),
+            Err(error) if error.is_lasting() => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    async fn plain<T: FromRedisValue>(&self, call: &Call<'_>, end: End) -> Result<T, CallError> {
         match &self.link {
-            Link::Pooled(pool) => pool.ask(&ping, end).await,
-            Link::Multiplexed(connection) => connection.ask(&ping, end).await,
+            Link::Pooled(pool) => pool.ask(call, end).await,
+            Link::Multiplexed(connection) => connection.ask(call, end).await,
         }
     }
 }

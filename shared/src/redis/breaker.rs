@@ -12,6 +12,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::error::CallError;
+
 /// When to stop asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerSettings {
@@ -87,12 +89,12 @@ impl Permit<'_> {
         self.probe = false;
         let before = mem::replace(&mut *self.breaker.state(), State::Closed { failures: 0 });
         if !matches!(before, State::Closed { .. }) {
-            tracing::info!("Redis answers again");
+            tracing::info!("Redis serves again");
         }
     }
 
-    /// Redis did not answer.
-    pub(super) fn failed(mut self) {
+    /// Redis did not answer, or cannot serve.
+    pub(super) fn failed(mut self, error: &CallError) {
         let probe = mem::take(&mut self.probe);
         let mut state = self.breaker.state();
         match *state {
@@ -101,7 +103,7 @@ impl Permit<'_> {
             }
             State::Closed { .. } => {
                 *state = self.breaker.open();
-                tracing::warn!("Redis does not answer: it is left alone for a while");
+                tracing::warn!(%error, "Redis is left alone for a while");
             }
             State::Probing if probe => *state = self.breaker.open(),
             // A call from before it opened.
@@ -135,7 +137,7 @@ mod tests {
     }
 
     fn fail(breaker: &Breaker) {
-        breaker.permit().unwrap().failed();
+        breaker.permit().unwrap().failed(&CallError::Open);
     }
 
     fn opened() -> Breaker {
@@ -163,7 +165,7 @@ mod tests {
         advance(COOL_DOWN).await;
         let probe = breaker.permit().unwrap();
         assert!(breaker.permit().is_none(), "one at a time");
-        probe.failed();
+        probe.failed(&CallError::Open);
         assert!(breaker.permit().is_none(), "open again");
         advance(COOL_DOWN).await;
         breaker.permit().unwrap().answered();
@@ -187,7 +189,7 @@ mod tests {
         let late: Vec<_> = (0..6).map(|_| breaker.permit().unwrap()).collect();
         (0..3).for_each(|_| fail(&breaker));
         advance(COOL_DOWN / 2).await;
-        late.into_iter().for_each(Permit::failed);
+        late.into_iter().for_each(|permit| permit.failed(&CallError::Open));
         advance(COOL_DOWN / 2).await;
         assert!(breaker.permit().is_some());
     }

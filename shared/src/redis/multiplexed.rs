@@ -3,7 +3,7 @@
 //! Replies come in the order of the calls, and each is given to its own; the reply to a call whose future was
 //! dropped is read and thrown away (`redis::aio::MultiplexedConnection` says that it is cancellation-safe, and the
 //! tests hold it to that), so that a caller who goes away costs nobody a connection. After a call that got no
-//! reply in time, or something that is none, later calls get a new connection; those under way keep the old one.
+//! reply in time, something that is none, or the word that this server cannot serve, later calls get a new connection; those under way keep the old one.
 
 use std::{
     fmt,

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use deadpool_redis::redis::{Client, FromRedisValue, cmd};
+use deadpool_redis::redis::{Client, FromRedisValue, Script, cmd};
 use tokio::{
     net::TcpListener,
     time::{Instant, sleep, timeout},
@@ -135,6 +135,31 @@ async fn a_restarted_redis_is_found_again() {
             server.restart().await.unwrap();
             recovers(&redis).await;
         }
+    }
+}
+
+/// A primary that was made a replica keeps its connections and answers them: it counts as one that does not.
+#[tokio::test]
+async fn a_replica_is_left_alone_until_a_new_connection_reaches_a_primary() {
+    let server = TestRedis::start().await.unwrap();
+    let write = || {
+        let mut set = cmd("SET");
+        set.arg("key").arg(1);
+        Call::Command(set)
+    };
+    let in_a_script = Script::new("return redis.call('SET', KEYS[1], 1)");
+    for redis in both(&Settings { breaker: quick(Duration::from_millis(50)), ..settings(&server.url()) }) {
+        assert_eq!(redis.ask::<String>(&write()).await, Ok("OK".to_owned()));
+        let before = ask_id(&redis).await;
+        let _: () = ask(&server.url(), &["REPLICAOF", "127.0.0.1", "1"]).await;
+        let replica = Err(CallError::Unfit("READONLY".to_owned()));
+        assert_eq!(redis.ask::<String>(&write()).await, replica);
+        assert_ne!(ask_id(&redis).await, before, "another connection");
+        assert_eq!(redis.ask::<String>(&Call::Script(in_a_script.key("key"))).await, replica);
+        while redis.ask::<String>(&write()).await != Err(CallError::Open) {}
+        let _: () = ask(&server.url(), &["REPLICAOF", "NO", "ONE"]).await;
+        recovers(&redis).await;
+        assert_eq!(redis.ask::<String>(&write()).await, Ok("OK".to_owned()));
     }
 }
 
