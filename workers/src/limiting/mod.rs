@@ -3,7 +3,7 @@
 //! A job that is over a limit is deferred to a turn that is reserved for it, so that no attempt is burned, nothing is
 //! lost and a thousand such jobs drain in order at the declared rate; when its stage's `max_age` has passed without one,
 //! the limit's declared end follows. What has charged a job travels with it ([`shared::stage::Turns`]): a deferral, a
-//! retry and a drain charge nothing twice. A worker that dies between a charge and the settlement forgets it, and the
+//! retry and a drain charge nothing twice; a turn that was missed is charged anew. A worker that dies between a charge and the settlement forgets it, and the
 //! repeat is charged again: to remember that as well would cost a key a mail, and the error is on the safe side.
 //!
 //! All limits of one tenant are asked in one round trip, all or nothing; a limit across tenants (client IP, destination)
@@ -139,31 +139,39 @@ impl Limiting {
     /// Asks the limits of a place that have not charged the job and whose subjects are known. `None`: it may go on, and
     /// `pass` holds its slots.
     pub async fn stop(&self, place: Place, pass: &mut Pass, ctx: &Context) -> Option<Stopped> {
+        if let Some(limit) = self.crowded(place, &pass.subjects) {
+            return Some(ended(limit, format!("limit {}: more recipients than are counted", limit.name), ctx));
+        }
+        let now = ctx.clock.now();
         let open = |limit: &&Limit| {
-            limit.scope.place() == place && !ctx.turns.holds(&limit.name) && !pass.asked.contains(&limit.name)
+            limit.scope.place() == place && !ctx.turns.holds(&limit.name, now) && !pass.asked.contains(&limit.name)
         };
         let groups = self.groups(open, ctx.tenant.as_str(), &pass.subjects);
         for group in groups {
             let asked = self.ask(&group, until(ctx.clock.now(), last_call(ctx)), pass);
             let (turn, answer, source) = ctx.opaque(OUTAGE, asked).await;
-            if matches!(turn, Turn::Now | Turn::At(_)) {
-                group.rates().for_each(|limit| ctx.turns.hold(&limit.name));
-            }
+            let hold = |turn| group.rates().for_each(|limit| ctx.turns.hold(&limit.name, turn));
             match turn {
-                Turn::Now => {}
+                Turn::Now => hold(None),
                 Turn::At(at) => {
+                    hold(Some(at));
                     let reason = format!("limit {}: its turn comes later", group.slowest(&answer).name);
                     return Some(Err(Failure::defer("over_limit", reason, at)));
                 }
                 Turn::TooLate(_) if source == Source::Fallback && answer.waits.iter().all(Duration::is_zero) => {
-                    let at = ctx.look_again(OUTAGE, OUTAGE * 12);
-                    return Some(Err(Failure::defer("limiter_unavailable", "the limiter does not answer", at)));
+                    return Some(unanswered(group.waiting(), ctx));
                 }
                 Turn::TooLate(_) => return Some(over(group.slowest(&answer), HOPELESS, ctx)),
                 Turn::Full => return Some(over(group.fullest(&answer), FULL, ctx)),
             }
         }
         None
+    }
+
+    /// The enforced limit by recipient that a mail with more recipients than are counted would get round.
+    fn crowded(&self, place: Place, subjects: &Subjects) -> Option<&Limit> {
+        let by_recipient = |limit: &&Limit| limit.enforce && limit.scope == Scope::Recipient;
+        self.limits.iter().find(by_recipient).filter(|limit| subjects.are_crowded() && limit.scope.place() == place)
     }
 
     /// Asks the limits of the intake. Nothing is held.
@@ -251,17 +259,37 @@ fn last_call(ctx: &Context) -> Timestamp {
 
 /// A job that found no turn: it looks again, or its time is up and the declared end follows.
 fn over(limit: &Limit, again: (Duration, Duration), ctx: &Context) -> Stopped {
-    let reason = format!("limit {}: no turn came in time", limit.name);
-    let waiting = || format!("limit {}: there is no turn yet", limit.name);
-    let last = last_call(ctx);
-    if ctx.clock.now() < last {
-        return Err(Failure::defer("over_limit", waiting(), ctx.look_again(again.0, again.1).min(last)));
+    let waiting = format!("limit {}: there is no turn yet", limit.name);
+    match look_again(again, ctx) {
+        Some(at) => Err(Failure::defer("over_limit", waiting, at)),
+        None => ended(limit, format!("limit {}: no turn came in time", limit.name), ctx),
     }
+}
+
+/// The same while the limiter does not answer.
+fn unanswered(limit: &Limit, ctx: &Context) -> Stopped {
+    match look_again((OUTAGE, OUTAGE * 12), ctx) {
+        Some(at) => Err(Failure::defer("limiter_unavailable", "the limiter does not answer", at)),
+        None => ended(limit, format!("limit {}: the limiter did not answer in time", limit.name), ctx),
+    }
+}
+
+/// When to look again, if there is time left.
+fn look_again((first, longest): (Duration, Duration), ctx: &Context) -> Option<Timestamp> {
+    let last = last_call(ctx);
+    (ctx.clock.now() < last).then(|| ctx.look_again(first, longest).min(last))
+}
+
+/// The end that a limit declares.
+fn ended(limit: &Limit, reason: String, ctx: &Context) -> Stopped {
     let event = |name| Event { name, detail: [("limit", limit.name.clone())].into() };
     let (end, name) = match limit.expired {
         Expired::Quarantine => (End::Quarantined { reason: reason.into() }, "mail.quarantined"),
         Expired::Reject => (End::Rejected { reason: reason.into() }, "mail.rejected"),
         Expired::Drop => (End::Dropped { reason: reason.into() }, "mail.dropped"),
+        Expired::DeadLetter if ctx.clock.now() < last_call(ctx) => {
+            return Err(Failure::permanent("over_limit", reason));
+        }
         // A deferral past its age is a dead letter.
         Expired::DeadLetter => return Err(Failure::defer("over_limit", reason, ctx.clock.now())),
     };

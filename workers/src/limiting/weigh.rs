@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use shared::{
-    limit::{Answer, Charge, Holder, Rate, Request, Slot, Turn, guarded::Source},
+    limit::{Answer, Charge, Holder, OnError, Rate, Request, Slot, Turn, guarded::Source},
     telemetry::metric,
 };
 
@@ -60,7 +60,9 @@ impl Limiting {
         let tag = match self.tag(limit.scope, tenant, subject) {
             Tag::Shared(tag) | Tag::Tenant(tag) => tag,
         };
-        format!("{{{tag}}}:{}:{hash}", limit.name)
+        // At another bound than the others', the tenant would move their turns.
+        let owner = if limit.is_own(tenant, subject) { format!(":{tenant}") } else { String::new() };
+        format!("{{{tag}}}:{}:{hash}{owner}", limit.name)
     }
 
     fn tag(&self, scope: Scope, tenant: &str, subject: &str) -> Tag {
@@ -120,6 +122,12 @@ impl<'a> Group<'a> {
     pub(super) fn fullest(&self, answer: &Answer) -> &'a Limit {
         let mut full = self.holding.iter().zip(&answer.full).filter(|(limit, full)| limit.enforce && **full);
         full.next().map_or(self.first, |(limit, _)| limit)
+    }
+
+    /// The first enforced limit that waits for a limiter that does not answer.
+    pub(super) fn waiting(&self) -> &'a Limit {
+        let waits = |limit: &&Limit| limit.enforce && limit.on_error == OnError::Defer;
+        self.limits().find(waits).unwrap_or(self.first)
     }
 
     /// The keys of the slots that were taken.
