@@ -3,7 +3,7 @@ use std::{num::NonZeroU32, sync::Mutex};
 use async_trait::async_trait;
 use shared::{
     ids::TenantId,
-    limit::{Holder, OnError, Rate, Share, local::LocalLimiter},
+    limit::{OnError, Rate, Share, local::LocalLimiter},
 };
 
 use super::*;
@@ -216,6 +216,63 @@ async fn who_waits_for_a_dead_limiter_in_vain_ends_as_declared() {
     }
 }
 
+/// Lets jobs that wait come back when their turn is, as the queue would; when each passed, in milliseconds.
+async fn drain(bench: &Bench, jobs: &[(Context, Subjects)]) -> Vec<i64> {
+    let begin = bench.clock.now();
+    let millis = |at: Timestamp| at.as_millisecond() - begin.as_millisecond();
+    let mut due: BTreeSet<(i64, usize)> = (0..jobs.len()).map(|n| (0, n)).collect();
+    let mut passed = vec![0; jobs.len()];
+    while let Some((at, n)) = due.pop_first() {
+        let now = millis(bench.clock.now());
+        tokio::time::advance(Duration::from_millis(u64::try_from(at - now).unwrap_or(0))).await;
+        let (job, subjects) = &jobs[n];
+        match bench.turn(subjects, job).await {
+            None => passed[n] = millis(bench.clock.now()),
+            Some(wait) => drop(due.insert((at.max(now) + wait, n))),
+        }
+    }
+    passed
+}
+
+/// The most that pass in any second, and whether none passes before one that came earlier.
+fn shape(passed: &[i64]) -> (usize, bool) {
+    let mut sorted = passed.to_vec();
+    sorted.sort_unstable();
+    let in_second = |from: &i64| sorted.iter().filter(|at| (*from..from + 1000).contains(at)).count();
+    (sorted.iter().map(in_second).max().unwrap_or(0), passed.is_sorted())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_under_a_limit_across_tenants_drains_at_its_rate_and_leaves_room_for_the_others() {
+    let bench = Bench::new(vec![rate("clients", Scope::ClientIp, "4/sec burst 2")]);
+    let subjects = from("a@x.example").with_client("192.0.2.1".parse().unwrap());
+    let mut jobs: Vec<_> = (0..1000).map(|_| (bench.job("flood"), subjects.clone())).collect();
+    jobs.push((bench.job("quiet"), subjects));
+    let mut passed = drain(&bench, &jobs).await;
+    let quiet = passed.pop().unwrap();
+    assert!(quiet <= 11_000, "{quiet} ms behind a flood of 250 s");
+    let (most, in_order) = shape(&passed);
+    assert!(in_order && most <= 6, "{most} in a second");
+    let last = *passed.last().unwrap();
+    assert!((249_000..=251_000).contains(&last), "the rate is used to the full: {last}");
+    let asked: usize = bench.asked().len();
+    assert!(asked < 3 * 1001, "{asked} requests");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_senders_flood_leaves_the_tenants_rate_to_the_other_senders() {
+    let bench = Bench::new(vec![
+        rate("senders", Scope::Sender, "1/sec burst 1"),
+        rate("tenants", Scope::Tenant, "10/sec burst 10"),
+    ]);
+    let mut jobs: Vec<_> = (0..300).map(|_| (bench.job("acme"), from("flood@x.example"))).collect();
+    jobs.extend((0..20).map(|n| (bench.job("acme"), from(&format!("{n}@x.example")))));
+    let mut passed = drain(&bench, &jobs).await;
+    let others = passed.split_off(300);
+    assert!(others.iter().all(|at| *at <= 3000), "{others:?}");
+    assert_eq!((shape(&passed), passed[299]), ((1, true), 299_000));
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_tenants_limits_are_one_request_and_those_across_tenants_come_first() {
     let bench = Bench::new(vec![
@@ -228,8 +285,8 @@ async fn one_tenants_limits_are_one_request_and_those_across_tenants_come_first(
     let subjects = from("a@mail.x.example").with_client("192.0.2.1".parse().unwrap());
     assert_eq!(bench.turn(&subjects, &bench.job("acme")).await, None);
     let asked = bench.asked();
-    assert_eq!(asked.iter().map(Vec::len).collect::<Vec<_>>(), [1, 4]);
-    assert!(asked[0][0].starts_with("{client-ip.") && asked[0][0].contains("}:clients:"), "{asked:?}");
+    assert_eq!(asked.iter().map(Vec::len).collect::<Vec<_>>(), [2, 4], "the tenant's line beside the limit");
+    assert!(asked[0].iter().all(|key| key.starts_with("{client-ip.") && key.contains("}:clients:")), "{asked:?}");
     assert!(asked[1].iter().all(|key| key.starts_with("{acme}:")), "{asked:?}");
     for part in ["192.0.2.1", "x.example", "here.example", "@"] {
         assert!(!format!("{asked:?}").contains(part), "{part} in {asked:?}");
