@@ -34,18 +34,32 @@ impl<'a> Question<'a> {
         let unknown = || Spf::about_nobody(SpfResult::None, Why::NoTrustedHop);
         let hop = hop.ok_or_else(unknown)?;
         let sender = envelope_from.or(hop.mail_from.as_ref()).ok_or_else(unknown)?.expose().as_str();
-        let (identity, domain) = if sender.is_empty() {
-            (SpfIdentity::Helo, Domain::parse(hop.helo.expose()))
-        } else {
-            (SpfIdentity::MailFrom, Domain::of_address(sender))
-        };
-        let domain = domain.ok_or(Spf {
-            result: SpfResult::None,
-            why: Some(Why::Malformed),
-            domain: None,
-            identity: Some(identity),
-        })?;
-        Ok(Self { hop, sender, domain, identity })
+        if sender.is_empty() {
+            return Self::of_helo(hop);
+        }
+        Self::about(hop, sender, SpfIdentity::MailFrom, Domain::of_address(sender))
+    }
+
+    /// About `HELO`, with `postmaster` as the sender. What is no domain name is not asked about (RFC 7208 §2.3).
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn of_helo(hop: &'a TrustedHop) -> Result<Self, Spf> {
+        Self::about(hop, "", SpfIdentity::Helo, Domain::parse(hop.helo.expose()))
+    }
+
+    fn about(hop: &'a TrustedHop, sender: &'a str, identity: SpfIdentity, domain: Option<Domain>) -> Result<Self, Spf> {
+        let none =
+            || Spf { result: SpfResult::None, why: Some(Why::Malformed), domain: None, identity: Some(identity) };
+        Ok(Self { hop, sender, domain: domain.ok_or_else(none)?, identity })
+    }
+
+    /// Which identity a question, or the result in its place, is about.
+    pub(super) fn identity(question: &Result<Self, Spf>) -> Option<SpfIdentity> {
+        match question {
+            Ok(question) => Some(question.identity),
+            Err(result) => result.identity,
+        }
     }
 
     /// The result, when it is known.

@@ -9,6 +9,7 @@ mod dmarc;
 mod failures;
 mod forged;
 mod hops;
+mod iprev;
 mod spf;
 mod suites;
 mod world;
@@ -26,9 +27,12 @@ macro_rules! case {
     };
 }
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 21] = [
     case!(spf::spf_has_each_of_its_results),
     case!(spf::spf_asks_about_the_right_identity),
+    case!(spf::spf_tells_of_helo_beside_mail_from),
+    case!(iprev::iprev_has_each_of_its_results),
+    case!(iprev::a_silent_name_server_of_the_clients_costs_nobody_his_pass),
     case!(hops::the_client_is_the_one_that_a_trusted_server_saw),
     case!(hops::results_of_others_are_reported_only_where_they_are_theirs),
     case!(dkim::dkim_has_each_of_its_results),

@@ -1,6 +1,9 @@
 //! SPF through a child and the stub.
 
-use mailtri::auth::results::{SpfIdentity, SpfResult, Why};
+use mailtri::auth::{
+    header,
+    results::{DmarcResult, SpfIdentity, SpfResult, Why},
+};
 use shared::testing::dns::{Fault, Record};
 
 use crate::world::{CLIENT, World, mail, ses};
@@ -74,4 +77,58 @@ pub(crate) async fn spf_asks_about_the_right_identity() {
     // Without a client there is nothing to ask about, whatever the envelope says.
     let file = world.check_from(&mail("a@mail.alpha.example"), Some("a@mail.alpha.example")).await.spf;
     assert_eq!((file.result, file.why), (SpfResult::None, Some(Why::NoTrustedHop)));
+}
+
+pub(crate) async fn spf_tells_of_helo_beside_mail_from() {
+    let world = World::new().await;
+    world.dns.txt("alpha.example", "v=spf1 -all");
+    world.dns.txt("pass.beta.example", "v=spf1 ip4:192.0.2.0/24 -all");
+    world.dns.txt("fail.beta.example", "v=spf1 -all");
+    world.dns.txt("broken.beta.example", "v=spf1 all/32");
+    world.dns.fault("servfail.beta.example", Fault::Fails);
+    // Whoever it is that sends, the postmaster of the client is asked about.
+    world.dns.txt("macro.beta.example", "v=spf1 exists:%{l}.%{o}.%{h}.beta.example -all");
+    let name = "postmaster.macro.beta.example.macro.beta.example.beta.example";
+    world.dns.host(name, "127.0.0.2".parse().unwrap());
+    for (helo, result, why) in [
+        ("pass.beta.example", SpfResult::Pass, None),
+        ("macro.beta.example", SpfResult::Pass, None),
+        ("fail.beta.example", SpfResult::Fail, None),
+        ("servfail.beta.example", SpfResult::TempError, Some(Why::DnsFailed)),
+        ("broken.beta.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("none.beta.example", SpfResult::None, Some(Why::NoRecord)),
+    ] {
+        let raw = |mail_from: &str| ses(CLIENT, helo, mail_from, &mail("a@alpha.example"));
+        let results = world.check(&raw("a@alpha.example")).await;
+        let beside = results.spf_helo.as_ref().unwrap();
+        assert_eq!((beside.result, beside.why, beside.identity), (result, why, Some(SpfIdentity::Helo)), "{helo}");
+        assert_eq!((results.spf.result, results.spf.identity), (SpfResult::Fail, Some(SpfIdentity::MailFrom)));
+        let reason = why.map_or(String::new(), |why| format!(" reason={}", why.name()));
+        let said = format!("; spf=fail smtp.mailfrom=alpha.example; spf={}{reason} smtp.helo={helo}; ", result.name());
+        assert!(header::value(&results).contains(&said), "{}", header::value(&results));
+        // Of a bounce it is told once, and DMARC goes by it.
+        let bounce = world.check(&raw("")).await;
+        assert_eq!((bounce.spf.result, bounce.spf.identity), (result, Some(SpfIdentity::Helo)), "{helo}");
+        assert!(bounce.spf_helo.is_none() && header::value(&bounce).matches("spf=").count() == 1);
+    }
+    // A name that nobody can have asked about.
+    for helo in ["[192.0.2.10]", "localhost", "pass.beta.example@x", "a..example"] {
+        let results = world.check(&ses(CLIENT, helo, "a@alpha.example", &mail("a@alpha.example"))).await;
+        let beside = results.spf_helo.as_ref().unwrap();
+        assert_eq!((beside.result, beside.why), (SpfResult::None, Some(Why::Malformed)), "{helo}");
+        assert_eq!(header::value(&results).matches("spf=").count(), 1);
+    }
+    // A HELO of the author's own domain is no pass for DMARC, except where it stands in for an empty sender.
+    world.dns.txt("_dmarc.gamma.example", "v=DMARC1; p=reject");
+    world.dns.txt("gamma.example", "v=spf1 ip4:192.0.2.0/24 -all");
+    let from = |mail_from: &str| ses(CLIENT, "gamma.example", mail_from, &mail("a@gamma.example"));
+    let beside = world.check(&from("x@alpha.example")).await;
+    assert_eq!((beside.spf_helo.as_ref().unwrap().result, beside.dmarc.result), (SpfResult::Pass, DmarcResult::Fail));
+    assert_eq!(beside.aligned_domain(), None);
+    assert_eq!(world.check(&from("")).await.dmarc.result, DmarcResult::Pass);
+    // Where no sender was written down, there is still a client.
+    let line = format!("Received: from pass.beta.example (x [{CLIENT}]) by mx.ours.example; date\r\n");
+    let results = world.check(&format!("{line}{}", mail("a@alpha.example"))).await;
+    assert_eq!((results.spf.result, results.spf.why), (SpfResult::None, Some(Why::NoTrustedHop)));
+    assert_eq!(results.spf_helo.unwrap().result, SpfResult::Pass);
 }

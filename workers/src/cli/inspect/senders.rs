@@ -9,15 +9,18 @@ use crate::auth::{
 pub(super) fn lines(results: &Authentication) -> Vec<String> {
     let name = |domain: &Option<Domain>| domain.as_ref().map_or(String::new(), |d| format!(" {}", d.expose()));
     let because = |why: Option<Why>| why.map_or(String::new(), |why| format!(" ({})", why.name().replace('_', " ")));
-    let Authentication { spf, dkim, dmarc, arc, .. } = results;
+    let Authentication { spf, dkim, dmarc, arc, iprev, .. } = results;
     let line = |method, result, domain: &Option<Domain>, why| {
         format!("{method:<6} {result:<9}{}{}", name(domain), because(why)).trim_end().to_owned()
     };
     let mut lines = vec![line("spf", spf.result.name(), &spf.domain, spf.why)];
+    lines.extend(results.spf_helo.iter().map(|helo| line("helo", helo.result.name(), &helo.domain, helo.why)));
     lines.extend(dkim.iter().map(|dkim| line("dkim", dkim.result.name(), &dkim.domain, dkim.why)));
     let policy = dmarc.policy.map_or(String::new(), |policy| format!(", its policy is {}", policy.name()));
     lines.push(line("dmarc", dmarc.result.name(), &results.author, dmarc.why) + &policy);
     lines.push(line("arc", arc.result.name(), &arc.sealer, arc.why));
+    let client = iprev.client_ip.as_ref().map_or(String::new(), |ip| format!(", the client is {}", ip.expose()));
+    lines.push(line("iprev", iprev.result.name(), &iprev.name, iprev.why) + &client);
     if let Some(reported) = &results.reported {
         let word = |method: &str, word: Option<&str>| word.map_or(String::new(), |word| format!(" {method}={word}"));
         let words = [
