@@ -137,6 +137,16 @@ impl Dns {
     }
 }
 
+/// How many texts at a name are policies: what one that was just looked up says, since its answer is remembered.
+pub(super) async fn policies(dns: &MessageAuthenticator, name: &str, is_policy: fn(&[u8]) -> bool) -> usize {
+    let Ok(lookup) = dns.resolver().txt_lookup(format!("{name}.")).await else { return 0 };
+    let text = |record: &RData| match record {
+        RData::TXT(txt) => is_policy(&txt.txt_data.concat()),
+        _ => false,
+    };
+    lookup.answers().iter().filter(|record| text(&record.data)).count()
+}
+
 fn server(address: SocketAddr) -> NameServerConfig {
     let mut server = NameServerConfig::udp_and_tcp(address.ip());
     for connection in &mut server.connections {

@@ -6,6 +6,7 @@ use shared::pii::Pii;
 use super::{
     Domain,
     allowance::Allowance,
+    dns::policies,
     evidence::TrustedHop,
     results::{Spf, SpfIdentity, SpfResult, Why},
 };
@@ -78,6 +79,10 @@ impl<'a> Question<'a> {
         if allowance.is_exceeded() {
             return self.answer(SpfResult::PermError, Some(Why::TooMuch));
         }
+        let settled = !matches!(output.result(), Theirs::None | Theirs::TempError);
+        if settled && policies(dns, self.domain.expose(), is_policy).await > 1 {
+            return self.answer(SpfResult::PermError, Some(Why::Malformed));
+        }
         let (result, why) = match output.result() {
             Theirs::Pass => (SpfResult::Pass, None),
             Theirs::Fail => (SpfResult::Fail, None),
@@ -89,4 +94,10 @@ impl<'a> Question<'a> {
         };
         self.answer(result, why)
     }
+}
+
+/// Whether a text is a policy. Of two at one name neither counts (RFC 7208 §4.5).
+fn is_policy(text: &[u8]) -> bool {
+    let is_version = text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"v=spf1"));
+    is_version && text.get(6).is_none_or(|next| *next == b' ')
 }

@@ -163,8 +163,6 @@ words!(
         Expired = "expired",
         /// The key was revoked.
         KeyRevoked = "key_revoked",
-        /// The key is too short (RFC 8301 §3.2).
-        WeakKey = "weak_key",
         /// An algorithm that nobody should use or that we do not know (RFC 8301 §3.1).
         Algorithm = "algorithm",
         /// Only a part of the body is signed (`l=`, RFC 6376 §8.2).

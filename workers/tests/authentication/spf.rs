@@ -34,7 +34,29 @@ pub(crate) async fn spf_has_each_of_its_results() {
         world.dns.add(&format!("list{list}.alpha.example"), Record::Mx(10, host.clone()));
         world.dns.add(&host, Record::A("203.0.113.1".parse().unwrap()));
     }
+    // Two policies are none; a text that begins like one is none either.
+    world.dns.txt("two.alpha.example", "v=spf1 ip4:192.0.2.0/24 -all");
+    world.dns.txt("two.alpha.example", "V=SPF1 +all");
+    world.dns.txt("near.alpha.example", "v=spf10 +all");
+    world.dns.txt("near.alpha.example", "v=spf1 ip4:192.0.2.0/24 -all");
+    // Policies elsewhere, in a circle, and of all lengths.
+    world.dns.add("cname.alpha.example", Record::Cname("pass.alpha.example".to_owned()));
+    world.dns.add("loop.alpha.example", Record::Cname("pool.alpha.example".to_owned()));
+    world.dns.add("pool.alpha.example", Record::Cname("loop.alpha.example".to_owned()));
+    world.dns.txt("around.alpha.example", "v=spf1 include:around.alpha.example -all");
+    world.dns.txt("back.alpha.example", "v=spf1 redirect=back.alpha.example");
+    let networks = (0..2_000).map(|i| format!("ip4:203.0.{}.{} ", i / 250, i % 250)).collect::<String>();
+    world.dns.txt("huge.alpha.example", format!("v=spf1 {networks}ip4:192.0.2.0/24 -all"));
+    let void = (0..10).map(|i| format!("a:void{i}.alpha.example ")).collect::<String>();
+    world.dns.txt("void.alpha.example", format!("v=spf1 {void}-all"));
     for (domain, result, why) in [
+        ("two.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("near.alpha.example", SpfResult::Pass, None),
+        ("cname.alpha.example", SpfResult::Pass, None),
+        ("around.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("back.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("huge.alpha.example", SpfResult::Pass, None),
+        ("void.alpha.example", SpfResult::Fail, None),
         ("pass.alpha.example", SpfResult::Pass, None),
         ("included.alpha.example", SpfResult::Pass, None),
         ("mx.alpha.example", SpfResult::Pass, None),
@@ -55,6 +77,8 @@ pub(crate) async fn spf_has_each_of_its_results() {
         assert_eq!((spf.result, spf.why), (result, why), "{domain}");
         assert_eq!(spf.domain.unwrap().expose(), domain);
     }
+    let looped = world.check(&ses(CLIENT, "m.x", "a@loop.alpha.example", &mail("a@alpha.example"))).await.spf;
+    assert!(matches!(looped.result, SpfResult::None | SpfResult::TempError), "{looped:?}");
 }
 
 pub(crate) async fn spf_asks_about_the_right_identity() {
