@@ -32,3 +32,49 @@ pub(super) fn lines(results: &Authentication) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::pii::Pii;
+
+    use super::*;
+    use crate::auth::results::{Iprev, IprevResult, Reported, Spf, SpfIdentity};
+
+    #[test]
+    fn every_method_has_a_line() {
+        let domain = |text| Domain::parse(text);
+        let mut results = Authentication::unchecked(Why::NoRecord, "mailtri");
+        results.author = domain("alpha.example");
+        results.spf = Spf {
+            result: SpfResult::Pass,
+            why: None,
+            domain: domain("alpha.example"),
+            identity: Some(SpfIdentity::MailFrom),
+        };
+        let failed = Some(Why::DnsFailed);
+        let identity = Some(SpfIdentity::Helo);
+        results.spf_helo =
+            Some(Spf { result: SpfResult::TempError, why: failed, domain: domain("mx.alpha.example"), identity });
+        let client_ip = Some(Pii::new([192, 0, 2, 10].into()));
+        results.iprev = Iprev {
+            result: IprevResult::Pass,
+            why: None,
+            client_ip: client_ip.clone(),
+            name: domain("mx.alpha.example"),
+        };
+        results.reported = Some(Reported { spf: Some(SpfResult::Fail), ..Reported::by("amazonses.com") });
+        assert_eq!(
+            lines(&results),
+            [
+                "spf    pass      alpha.example",
+                "helo   temperror mx.alpha.example (dns failed)",
+                "dmarc  none      alpha.example (no record)",
+                "arc    none      (no record)",
+                "iprev  pass      mx.alpha.example, the client is 192.0.2.10",
+                "reported by amazonses.com: spf=fail",
+            ]
+        );
+        results.iprev = Iprev { result: IprevResult::Fail, why: Some(Why::NoMatch), client_ip, name: None };
+        assert_eq!(lines(&results)[4], "iprev  fail      (no match), the client is 192.0.2.10");
+    }
+}
