@@ -110,7 +110,8 @@ impl Authenticator {
         if silent {
             return failed();
         }
-        let asked = question.ask(&dns.authenticator, &self.authserv_id);
+        // Two of these are under way at once, and each is large.
+        let asked = Box::pin(question.ask(&dns.authenticator, &self.authserv_id));
         timeout_at(deadline, asked).await.unwrap_or_else(|_| failed())
     }
 }
