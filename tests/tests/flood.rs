@@ -208,6 +208,60 @@ async fn a_door_takes_what_its_limit_lets_in_gives_the_next_a_turn_and_says_when
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_client_is_counted_apart_and_one_without_a_name_not_at_all() {
+    within(LIMIT, async {
+        let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
+        let config = Config::simple(&clamd, &receiver)
+            .section("limit.clients", "by = \"api-client\"\nrate = \"1/day burst 2\"")
+            .section("[limit.clients.override]", "match = \"erp-*\"\nrate = \"20/min burst 2\"");
+        let fleet = Fleet::new(&config);
+        let _local = fleet.local().await;
+        let (to, wait) = ("desk@quiet.example", format!("--wait={}", LIMIT.as_secs()));
+        let hand_in = async |client: &str, mails: &[Mail]| {
+            let ran = submit(&fleet, to, mails, &["--client", client]).await;
+            assert_eq!(ran.code, Some(0), "{client}: {ran:?}");
+        };
+
+        let (burst, excess) = (some("crm", 2), some("crm-excess", 1));
+        burst.iter().for_each(|mail| receiver.expect("/hook", mail));
+        receiver.allow("/hook", &excess[0]);
+        hand_in("crm", &burst).await;
+        hand_in("crm", &excess).await;
+        let full = submit(&fleet, to, &some("crm-more", 1), &["--client", "crm"]).await;
+        assert_eq!((full.code, full.stdout.as_str()), (Some(75), ""), "its next turn is too far away: {full:?}");
+        assert!(full.stderr.contains("limit clients: no more is taken in before"), "{full:?}");
+
+        let wrong = submit(&fleet, to, &some("wrong", 1), &["--client", "CRM"]).await;
+        assert_eq!(wrong.code, Some(2), "{wrong:?}");
+
+        let (shop, unnamed, paced) = (some("shop", 2), some("unnamed", 4), some("erp", 4));
+        shop.iter().chain(&unnamed).chain(&paced).for_each(|mail| receiver.expect("/hook", mail));
+        hand_in("shop", &shop).await;
+        assert_eq!(submit(&fleet, to, &unnamed, &[]).await.code, Some(0));
+        let ran = submit(&fleet, to, &paced, &["--client", "erp-1", "--json", &wait]).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let ended: Vec<Ended> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(tally(&ended), [("delivered".to_owned(), 4)].into());
+        let ends: Vec<&End> = ended.iter().flat_map(|ended| &ended.ends).collect();
+        assert!(ends.iter().all(|end| end.attempts <= 1), "a turn burns no attempt: {ends:?}");
+        // The turns are 0, 0, 3 and 6 seconds after the first was taken in, up to the moments in between.
+        let after = |end: &End| end.at.as_millisecond() - ends[0].first_seen.as_millisecond();
+        assert!(after(ends[2]) >= 2_500 && after(ends[3]) >= 5_500, "before their turns: {ends:?}");
+
+        receiver.wait_complete(LIMIT).await.assert_sound();
+        assert_eq!(receiver.book(|book| book.arrivals().len()), 12, "the excess still waits");
+        for (key, says) in [("crm", false), ("shop", false), ("new", true)] {
+            let look = fleet.run(&["limits", "test", &format!("api-client={key}")]).await;
+            assert_eq!(look.stdout.contains("passes now"), says, "{key}: {look:?}");
+        }
+        assert_eq!(fleet.run(&["limits", "reset", "api-client=crm"]).await.stdout, "forgotten by 1 limit\n");
+        let look = fleet.run(&["limits", "test", "api-client=crm"]).await;
+        assert!(look.stdout.contains("passes now"), "{look:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_slot_of_a_worker_that_died_comes_back() {
     within(LIMIT, async {
         let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
