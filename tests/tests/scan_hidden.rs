@@ -64,6 +64,7 @@ async fn eicar_is_found_in_every_wrapping() {
         [head.as_bytes(), content].concat()
     };
     let twice = mail("middle", &multipart(&[message("base64", base64_lines(&infected_message()).as_bytes())])).raw;
+    let in_zip = |content: &[u8]| attached(attachment("x.zip", "application/zip", &zip(&[("a.eml", content)])));
     let unclosed = {
         let whole = attached(attachment("x.dat", BINARY, &eicar()));
         whole[..whole.len() - b"--=_part--\r\n".len()].to_vec()
@@ -90,6 +91,9 @@ async fn eicar_is_found_in_every_wrapping() {
         mail("forwarded-in-qp", &multipart(&[message("quoted-printable", &quoted_lines(&infected_message()))])),
         mail("forwarded-twice-in-base64", &multipart(&[message("base64", base64_lines(&twice).as_bytes())])),
         mail("no-closing-boundary", &unclosed),
+        // The scanner's own reading of mails: the parse does not look into archives.
+        mail("mail-in-zip", &in_zip(&infected_message())),
+        mail("mail-in-mail-in-zip", &in_zip(&twice)),
     ];
     within(LIMIT, async {
         let clamd = Clamd::start().await;
