@@ -73,16 +73,19 @@ pub fn sanitise(html: &str, limits: &Limits) -> Result<Sanitised, HtmlRefused> {
         return Err(HtmlRefused::TooLong);
     }
     let budget = Budget::start(limits.html_budget);
-    let Balanced { html, cleaner, is_suspect } = balance(&normalise(html), limits, budget)?;
+    let Balanced { html, cleaner, is_suspect } = balance(&normalise(html, budget)?, limits, budget)?;
     let html = if is_suspect { policy::apply(&html, limits.remote_images.clone(), budget)? } else { html };
     Ok(Sanitised { html, removed: cleaner.removed, references: cleaner.references })
 }
 
+/// After how many characters that are not kept the budget is asked.
+const STEPS: u32 = 1024;
+
 /// Line feeds alone as line breaks, as an HTML parser sees them, and no NUL.
-fn normalise(html: &str) -> Cow<'_, str> {
-    let Some(first) = memchr2(b'\r', 0, html.as_bytes()) else { return Cow::Borrowed(html) };
+fn normalise(html: &str, budget: Budget) -> Result<Cow<'_, str>, HtmlRefused> {
+    let Some(first) = memchr2(b'\r', 0, html.as_bytes()) else { return Ok(Cow::Borrowed(html)) };
     let mut out = String::with_capacity(html.len());
-    let (mut rest, mut at) = (html, first);
+    let (mut rest, mut at, mut steps) = (html, first, 0_u32);
     loop {
         out.push_str(rest.get(..at).unwrap_or_default());
         let is_return = rest.as_bytes().get(at) == Some(&b'\r');
@@ -94,9 +97,13 @@ fn normalise(html: &str) -> Cow<'_, str> {
             Some(next) => at = next,
             None => break,
         }
+        steps += 1;
+        if steps.is_multiple_of(STEPS) {
+            budget.check()?;
+        }
     }
     out.push_str(rest);
-    Cow::Owned(out)
+    Ok(Cow::Owned(out))
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ fn assert_good(html: &str) {
     for images in [RemoteImages::Block, RemoteImages::Keep, proxy()] {
         let limits = limits(images.clone());
         let budget = Budget::start(limits.html_budget);
-        let written = balance(&normalise(html), &limits, budget).unwrap().html;
+        let written = balance(&normalise(html, budget).unwrap(), &limits, budget).unwrap().html;
         assert_harmless(html, &written, &images);
         // Two ways to the same: a policy over a tree has nothing left to take out.
         assert_eq!(policy::apply(&written, images.clone(), budget).unwrap(), written, "two opinions: {html:?}");

@@ -46,16 +46,24 @@ pub(super) fn image<'a>(value: &'a str, remote: &RemoteImages) -> Address<'a> {
         other => return other,
     };
     if let Some(id) = strip_scheme(&address, "cid:") {
-        return Address::Keep(Cow::Owned(format!("cid:{}", utf8_percent_encode(&content_id(id), CID))));
+        return kept(format!("cid:{}", utf8_percent_encode(&content_id(id), CID)));
     }
     match remote {
         RemoteImages::Keep => Address::Keep(address),
         RemoteImages::Block => Address::Remote,
         RemoteImages::ProxyUrl(proxy) => match proxy.original(&address) {
             Some(_) => Address::Keep(address),
-            None => Address::Proxied(proxy.of(&address)),
+            None => match proxy.of(&address) {
+                proxied if proxied.len() <= MAX_URL => Address::Proxied(proxied),
+                _ => Address::Remote,
+            },
         },
     }
+}
+
+/// Our own form of an address, which may be longer than it was: too long when it is read again would be too long then.
+fn kept<'a>(address: String) -> Address<'a> {
+    if address.len() <= MAX_URL { Address::Keep(Cow::Owned(address)) } else { Address::Refused }
 }
 
 /// The `Content-ID` that the rest of a `cid:` address refers to.
@@ -108,6 +116,7 @@ pub(super) fn decoded(part: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::images::ProxyUrl;
     use super::*;
 
     fn kept(address: Address<'_>) -> Option<String> {
@@ -130,6 +139,14 @@ mod tests {
             assert_eq!(found, form, "{written}");
             assert_eq!(kept(image(&found, &RemoteImages::Block)).as_deref(), Some(form), "{written}");
         }
+    }
+
+    #[test]
+    fn an_address_that_grows_beyond_the_limit_is_refused_at_once() {
+        let cid = format!("cid:{}", "\u{e9}".repeat(3_000));
+        assert_eq!(image(&cid, &RemoteImages::Block), Address::Refused);
+        let proxy = RemoteImages::ProxyUrl(ProxyUrl::parse("https://proxy.example/?u={url}").unwrap());
+        assert_eq!(image(&format!("http://a.example/{}", "/".repeat(4_000)), &proxy), Address::Remote);
     }
 
     #[test]
