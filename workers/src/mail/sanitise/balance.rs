@@ -104,6 +104,8 @@ impl<'l> Balancer<'l> {
     fn text(&mut self, written: &str) -> Result<(), HtmlRefused> {
         let text = resolve(written, Place::Text);
         let text = if self.after_pre { text.trim_start_matches(['\n', '\r']) } else { &text };
+        // At the very beginning it is a byte order mark, which readers skip.
+        let text = if self.out.is_empty() { text.trim_start_matches('\u{feff}') } else { text };
         if text.is_empty() {
             return Ok(());
         }

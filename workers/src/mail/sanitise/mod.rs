@@ -5,8 +5,8 @@
 //! that every HTML parser reads it as it was written. Where it met anything that ordinary mail does not have (scripts,
 //! handlers, forms, structure to repair), `ammonia` then builds the tree of what was written and takes out what a policy
 //! of its own does not allow: there should be nothing, and tests hold both to the same result for all HTML. Building a tree
-//! costs five times as much as all the rest, so that ordinary mail is spared it. Both stop when the [`Limits`]' budget
-//! of processor time is used up.
+//! costs five times as much as all the rest, so that ordinary mail is spared it. Both keep to the [`Limits`]' budget of
+//! processor time.
 
 mod attributes;
 mod balance;

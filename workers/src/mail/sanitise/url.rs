@@ -84,6 +84,12 @@ fn read<'a>(value: &'a str, schemes: &[&str]) -> Address<'a> {
     let scheme = address.find([':', '/', '?', '#', '\\']).filter(|at| address.as_bytes().get(*at) == Some(&b':'));
     let Some(scheme) = scheme.and_then(|end| address.get(..end)) else { return Address::Relative };
     let is_allowed = schemes.iter().any(|allowed| scheme.eq_ignore_ascii_case(allowed));
+    // On a page with that scheme a browser reads `https:a` and `https:/a` as addresses of the page's own host (URL
+    // standard, special relative or authority state).
+    let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+    if is_web && !address.get(scheme.len() + 1..).is_some_and(|rest| rest.starts_with("//")) {
+        return Address::Relative;
+    }
     if is_allowed && address.len() <= MAX_URL && Url::parse(&address).is_ok() {
         Address::Keep(address)
     } else {
@@ -157,6 +163,10 @@ mod tests {
             ("//x.example/a", Address::Relative),
             ("java\u{200b}script:x", Address::Refused),
             ("http://[", Address::Refused),
+            ("http:a", Address::Relative),
+            ("HTTPS:/a", Address::Relative),
+            ("https:\\\\a", Address::Relative),
+            ("http:", Address::Relative),
             ("", Address::Relative),
             (":", Address::Refused),
         ] {

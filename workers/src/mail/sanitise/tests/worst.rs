@@ -118,10 +118,6 @@ fn worst_cases(len: usize) -> impl Iterator<Item = (String, String)> {
     pieces.chain(deep).chain(long)
 }
 
-fn is_soak() -> bool {
-    std::env::var_os("SOAK").is_some()
-}
-
 #[test]
 fn any_megabyte_is_sanitised_or_refused_within_the_budget() {
     let limits = Limits { html_budget: Duration::from_millis(250), ..Limits::default() };
