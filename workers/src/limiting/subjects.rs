@@ -13,7 +13,10 @@ use shared::{ids::hex, pii::Pii};
 use super::declared::Scope;
 use crate::{
     jobs::SmtpEnvelope,
-    mail::model::{Mailbox, ParsedMail},
+    mail::{
+        addr_spec::canonical,
+        model::{Mailbox, ParsedMail},
+    },
 };
 
 /// The most recipients of one mail that are counted.
@@ -127,7 +130,7 @@ pub fn spelled(scope: Scope, text: &str) -> String {
     match scope {
         Scope::Sender | Scope::Recipient => {
             let address = text.trim_start_matches('<').trim_end_matches('>').to_lowercase();
-            if address.is_empty() { "<>".to_owned() } else { address }
+            if address.is_empty() { "<>".to_owned() } else { canonical(&address).into_owned() }
         }
         Scope::SenderDomain => {
             let domain = text.trim_end_matches('.').to_lowercase();
