@@ -96,7 +96,7 @@ impl Subjects {
     }
 
     /// The subjects of a scope, if they are known.
-    pub(super) fn of(&self, scope: Scope) -> Option<impl Iterator<Item = &str>> {
+    pub(crate) fn of(&self, scope: Scope) -> Option<impl Iterator<Item = &str>> {
         self.known.get(&scope).map(|subjects| subjects.iter().map(|subject| subject.expose().as_str()))
     }
 

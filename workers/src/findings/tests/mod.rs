@@ -6,3 +6,4 @@ mod examples;
 mod ordinary;
 mod policy;
 mod producers;
+mod spoofs;
