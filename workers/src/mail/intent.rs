@@ -23,6 +23,20 @@ const REPLY_MARKS: [&str; 28] = [
     "pd", "ynt", "ilt", "vl", "doorst", "atb", "bls", "trs", "fs", "tfwd",
 ];
 
+/// What calendars and mail servers put before the subject that they write about. None is a command either.
+const MACHINE_MARKS: [&str; 10] = [
+    "accepted",
+    "declined",
+    "tentative",
+    "tentatively-accepted",
+    "invitation",
+    "canceled",
+    "cancelled",
+    "undeliverable",
+    "read",
+    "automatic-reply",
+];
+
 /// The command that a mail carries, if it carries one. `reply` is the text without the mail that it answers.
 pub fn find(recipients: &[Pii<String>], subject: Option<&str>, reply: Option<&str>) -> Option<Intent> {
     from_recipients(recipients).or_else(|| from_subject(subject?)).or_else(|| from_body(own(reply?)))
@@ -44,7 +58,8 @@ fn from_subject(subject: &str) -> Option<Intent> {
         return None;
     }
     let command = command(&words.join("-"))?;
-    (!REPLY_MARKS.contains(&command.as_str())).then(|| intent(IntentSource::Subject, command, argument))
+    let is_mark = REPLY_MARKS.contains(&&*command) || MACHINE_MARKS.contains(&&*command);
+    (!is_mark).then(|| intent(IntentSource::Subject, command, argument))
 }
 
 fn from_body(text: &str) -> Option<Intent> {
@@ -202,6 +217,8 @@ mod tests {
             ("box@a.example", "Send  Invoice: Q1"),
             ("box@a.example", ": x"),
             ("box@a.example", "FW: Send Invoice: Q1"),
+            ("box@a.example", "Undeliverable: Send Invoice: Q1"),
+            ("box@a.example", "Accepted: Quarterly review"),
         ] {
             assert_eq!(seen(recipient, subject, ""), None, "{recipient} {subject}");
         }

@@ -1,6 +1,5 @@
 //! The tree of a mail's parts, drawn.
 
-use super::facts;
 use crate::mail::model::{Node, ParsedMail, Part, PartRole};
 
 /// A line for every part: its number, its type under what holds it, and what is known of a leaf.
@@ -13,7 +12,10 @@ pub(super) fn lines(mail: &ParsedMail) -> Vec<String> {
     };
     let mut lines: Vec<String> = mail.structure.iter().zip(&drawn).enumerate().map(line).collect();
     let listed = mail.structure.iter().filter(|node| node.part.is_some()).count();
-    lines.extend(mail.parts.iter().skip(listed).map(|part| format!("  -  {}  {}", part.content_type, leaf(part))));
+    let beyond = mail.parts.iter().enumerate().skip(listed);
+    lines.extend(beyond.map(|(at, part)| {
+        format!("{:>3}  {:<width$}  {}", mail.number(at), "what was not taken apart", leaf(part)).trim_end().to_owned()
+    }));
     lines
 }
 
@@ -37,7 +39,7 @@ fn leaf(part: &Part) -> String {
         PartRole::Attachment => "attachment",
     };
     let name = part.name.as_ref().map(|name| format!("  {:?}", name.expose())).unwrap_or_default();
-    format!("{role:<10}  {:>10}{name}{}", size(part.content.len), facts::of_part(part))
+    format!("{role:<10}  {:>10}{name}", size(part.content.len))
 }
 
 /// Bytes as people read them.
