@@ -82,7 +82,7 @@ struct Judged {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum ScanResult {
-    Done(Scanned),
+    Done(Box<Scanned>),
     NotDone(String),
 }
 
@@ -180,7 +180,7 @@ impl Inspection {
     ) -> Self {
         let scanning = fleet::scanning(settings, &fleet::clamds(settings), sandbox);
         self.scan = match scanning.scan(&RawMail::Inline(raw), &mail, Try::default()).await {
-            Ok(report) => ScanResult::Done(Scanned::of(report, &mail)),
+            Ok(report) => ScanResult::Done(Box::new(Scanned::of(report, &mail))),
             Err(error) => ScanResult::NotDone(error.to_string()),
         };
         let report = match &self.scan {

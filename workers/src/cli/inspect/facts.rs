@@ -31,7 +31,8 @@ fn of_part(part: &Part) -> Vec<String> {
     let exposed = |text: &Option<Pii<String>>| text.as_ref().map(|text| text.expose().clone());
     let detected = match part.detected_type.as_deref() {
         Some(detected) if detected == part.content_type => detected.to_owned(),
-        detected => format!("{} declared, {} by its bytes", part.content_type, detected.unwrap_or("not known")),
+        Some(detected) => format!("declared {}, detected {detected}", part.content_type),
+        None => format!("declared {}, not detected", part.content_type),
     };
     let shown = if part.is_shown { ", shown in the HTML" } else { "" };
     let mut facts = vec![
@@ -93,7 +94,7 @@ mod tests {
         let told: Vec<String> = attachments(&mail).into_iter().filter(|line| !line.contains("sha256")).collect();
         let expected = [
             "  3  \"a_b.png\", 43 bytes, inline",
-            "     type        image/png declared, image/gif by its bytes",
+            "     type        declared image/png, detected image/gif",
             "     written as  \"a/b.png\"",
             "     content id  p@a, shown in the HTML",
             "     image       10 × 20 pixels",

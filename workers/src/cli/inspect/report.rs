@@ -47,7 +47,7 @@ pub(super) fn text(inspection: &Inspection) -> String {
         out.heading("attachments and inline parts");
         attachments.iter().for_each(|line| out.item(line));
     }
-    out.heading(&format!("header, {} fields", mail.headers.len()));
+    out.heading(&format!("header fields, {}", mail.headers.len()));
     for field in &mail.headers {
         out.item(&format!("{}: {}", field.name, shortened(field.value.expose(), SHOWN_FIELD)));
     }

@@ -7,7 +7,9 @@ pub(super) fn lines(mail: &ParsedMail) -> Vec<String> {
     let drawn: Vec<String> = (0..mail.structure.len()).map(|index| branch(&mail.structure, index)).collect();
     let width = drawn.iter().map(|line| line.chars().count()).max().unwrap_or_default();
     let line = |(index, (node, drawn)): (usize, (&Node, &String))| {
-        let part = node.part.and_then(|part| mail.parts.get(part)).map(leaf).unwrap_or_default();
+        let holds = mail.structure.get(index + 1).is_some_and(|next| next.depth > node.depth);
+        let empty = || if holds { String::new() } else { "empty".to_owned() };
+        let part = node.part.and_then(|part| mail.parts.get(part)).map_or_else(empty, leaf);
         format!("{:>3}  {drawn:<width$}  {part}", index + 1).trim_end().to_owned()
     };
     let mut lines: Vec<String> = mail.structure.iter().zip(&drawn).enumerate().map(line).collect();
@@ -64,7 +66,7 @@ mod tests {
                    Content-Type: multipart/alternative; boundary=i\r\n\r\n--i\r\n\r\ntext\r\n--i\r\n\
                    Content-Type: text/html\r\n\r\n<p>html\r\n--i--\r\n--o\r\nContent-Type: message/rfc822\r\n\r\n\
                    From: c@d.example\r\n\r\ninner\r\n--o\r\nContent-Type: application/pdf\r\n\
-                   Content-Disposition: attachment; filename=a.pdf\r\n\r\n%PDF\r\n--o--\r\n";
+                   Content-Disposition: attachment; filename=a.pdf\r\n\r\n%PDF\r\n--o\r\nContent-Type: image/png\r\n\r\n\r\n--o--\r\n";
         let mail = parse(raw.as_bytes(), &Limits::default(), &[]).unwrap();
         let expected = [
             "  1  multipart/mixed",
@@ -73,7 +75,8 @@ mod tests {
             "  4  │ └ text/html            body           7 bytes",
             "  5  ├ message/rfc822",
             "  6  │ └ text/plain           attachment     5 bytes",
-            "  7  └ application/pdf        attachment     4 bytes  \"a.pdf\"",
+            "  7  ├ application/pdf        attachment     4 bytes  \"a.pdf\"",
+            "  8  └ image/png              empty",
         ];
         assert_eq!(lines(&mail), expected);
     }
