@@ -9,6 +9,9 @@ use super::addr_spec::{AddrSpec, canonical};
 use super::address_list::{self, Entry};
 use super::fields::MAX_MAILBOXES;
 
+/// How many addresses that do not stand in a field are looked for: each costs a search of all that is left of it.
+const MAX_MISSES: usize = 16;
+
 /// A mailbox as it is written. What stands where an address should is kept, be it one or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Written<'m> {
@@ -28,14 +31,19 @@ pub(crate) fn of<'m>(header: &Header<'m>) -> Vec<Written<'m>> {
     let list = header.value().as_address();
     let common: Vec<Mailbox<'m>> = list.into_iter().flat_map(|list| list.mailboxes()).take(MAX_MAILBOXES).collect();
     let raw = String::from_utf8_lossy(header.raw_value());
-    let mut rest = &*raw;
+    let (mut rest, mut misses) = (&*raw, 0);
     // Mailboxes come in the order of the field.
     let mut stands = |address: &str| match rest.find(address) {
         Some(at) => {
             rest = rest.get(at + address.len()..).unwrap_or_default();
             true
         }
-        None => false,
+        None => {
+            misses += 1;
+            // Nothing is left to be searched.
+            rest = if misses < MAX_MISSES { rest } else { "" };
+            false
+        }
     };
     let written: Vec<(Mailbox<'m>, bool)> = common
         .into_iter()

@@ -214,7 +214,7 @@ pub enum FindingCode {
     FromMultiple,
     /// An address field holds what is no address (RFC 5322 §3.4).
     AddressUnreadable,
-    /// The display name of `From` is an address of another domain than the mailbox's.
+    /// The display name of `From`, or a quoted local part, shows an address of another domain than the mailbox's.
     NameShowsAddress,
     /// There is no `Date` (RFC 5322 §3.6).
     DateMissing,

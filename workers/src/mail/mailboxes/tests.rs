@@ -91,6 +91,27 @@ fn what_readers_could_disagree_about_is_no_address() {
     }
 }
 
+#[test]
+fn a_flood_of_any_form_is_bounded_and_costs_little() {
+    for piece in [
+        "<a(c)@b.example>,",
+        "\"a b\"@b.example,",
+        "a@b.example,",
+        "g:a@b.example;",
+        "<@a,@b:",
+        "((((",
+        "[",
+        "\"\\",
+        "a.",
+        ",",
+        "=?utf-8?q?a?=@b.example,",
+    ] {
+        let raw = format!("From: {}\r\n\r\nx", piece.repeat((200 << 10) / piece.len()));
+        let message = MessageParser::new().parse(raw.as_bytes()).unwrap();
+        assert!(of(&message.headers().get("From").unwrap()).len() <= MAX_MAILBOXES, "{piece}");
+    }
+}
+
 proptest! {
     /// Whatever was quoted, escaped, commented and routed: the domain is the one that was put there.
     #[test]
