@@ -11,6 +11,10 @@ use tests::{
     process::Process,
     soak::{scale, seeded, within},
 };
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -32,6 +36,50 @@ async fn counted(metrics: &Metrics, line: &str, least: u64) {
 fn signal(scene: &mut Scene, signal: Signal) {
     let pid = scene.cloud.redis().pid().and_then(|pid| Pid::from_raw(pid.try_into().unwrap())).unwrap();
     kill_process(pid, signal).unwrap();
+}
+
+/// As a failover does it, by an inline command.
+async fn replica_of(scene: &mut Scene, primary: &str) {
+    let mut redis = TcpStream::connect(("127.0.0.1", scene.cloud.redis().port())).await.unwrap();
+    redis.write_all(format!("REPLICAOF {primary}\r\n").as_bytes()).await.unwrap();
+    let mut answer = [0; 5];
+    redis.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"+OK\r\n");
+}
+
+/// When mails have arrived, in milliseconds since the first, in order.
+fn arrivals(scene: &Scene) -> Vec<u128> {
+    let mut at: Vec<_> = scene.receiver.book(|book| book.arrivals().iter().map(|arrival| arrival.at).collect());
+    at.sort_unstable();
+    at.iter().map(|arrival| arrival.duration_since(at[0]).as_millis()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_over_a_limit_drains_at_its_rate_over_two_workers_and_redis() {
+    within(LIMIT * scale(2, 10), async {
+        let scene = Scene::start().await;
+        let (rate, burst) = (10, 10);
+        let config = scene
+            .config(Duration::from_secs(6), &scene.cloud.endpoint())
+            .section("limit.hook", &format!("by = \"destination\"\nrate = \"{rate}/sec burst {burst}\""))
+            .section("limit.tenants", "by = \"tenant\"\nrate = \"20/sec burst 20\"");
+        let fleet = Fleet::new(&config);
+        let stages = ["parse", "scan", "route", "deliver"];
+        let _workers = [fleet.worker(&stages).await, fleet.worker(&stages).await];
+        let mut source = Mails::new("over", seeded("a flood over a limit"));
+        let mails: Vec<_> = (0..scale(120, 3000)).map(|_| source.text()).collect();
+        scene.send(&mails).await;
+        scene.receiver.wait_complete(LIMIT * scale(1, 5)).await.assert_sound();
+        let arrived = arrivals(&scene);
+        // On their way mails may catch up with each other; half a second's worth is allowed for.
+        for (from, at) in arrived.iter().enumerate() {
+            let within = arrived[from..].iter().filter(|later| **later < at + 5000).count();
+            assert!(within <= 5 * rate + burst + rate / 2, "{within} in five seconds from {at}: {arrived:?}");
+        }
+        let listed = fleet.run(&["dlq", "list", "--each"]).await;
+        assert!(listed.stdout.contains("no dead letters"), "{listed:?}");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,6 +125,13 @@ async fn a_redis_that_hangs_dies_and_comes_back_empty_loses_no_mail() {
         scene.send(&some(count)).await;
         counted(&metrics, &fell("hook", "defer"), 2 * count as u64).await;
         scene.cloud.redis().restart().await.unwrap();
+        scene.receiver.wait_complete(LIMIT).await.assert_sound();
+
+        // A primary that was replaced keeps its connections: it answers, and takes nothing.
+        replica_of(&mut scene, "127.0.0.1 1").await;
+        scene.send(&some(count)).await;
+        counted(&metrics, &fell("hook", "defer"), 3 * count as u64).await;
+        replica_of(&mut scene, "NO ONE").await;
         scene.receiver.wait_complete(LIMIT).await.assert_sound();
         let listed = fleet.run(&["dlq", "list", "--each"]).await;
         assert!(listed.stdout.contains("no dead letters"), "{listed:?}");

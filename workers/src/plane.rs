@@ -195,8 +195,8 @@ impl Plane {
         let names = settings.sources.iter().chain([&settings.bucket]);
         let failed = |error: CallError| PlaneError::Redis(error.to_string());
         let patient = redis::Settings { timeout: STATE_TIMEOUT, ..settings.redis.clone() };
-        let pool = Redis::pooled(&patient, REDIS_CONNECTIONS).map_err(failed)?;
         let shared = Arc::new(Redis::multiplexed(&settings.redis).map_err(failed)?);
+        let pool = Redis::pooled(&patient, REDIS_CONNECTIONS).map_err(failed)?.beside(&shared);
         Ok(Self {
             dir: None,
             queues: PIPELINE.iter().map(of).collect(),

@@ -24,7 +24,7 @@ use crate::testing::redis::TestRedis;
 const PATIENT: Duration = Duration::from_secs(20);
 
 pub(crate) fn settings(url: &str) -> Settings {
-    Settings { timeout: PATIENT, ..Settings::new(Address::parse(url, None).unwrap()) }
+    Settings { timeout: PATIENT, suspect: PATIENT, ..Settings::new(Address::parse(url, None).unwrap()) }
 }
 
 /// Asks outside of what is tested.
@@ -103,6 +103,24 @@ async fn a_hung_redis_costs_a_call_its_time_limit_and_later_ones_nothing() {
     }
     // The one connection goes on being made; the pool tries one a call.
     assert!(*connections.borrow() <= 6, "{}", *connections.borrow());
+}
+
+/// As the limiter and the state of a job do.
+#[tokio::test]
+async fn a_hung_redis_costs_whoever_asks_over_two_links_little_and_later_ones_nothing() {
+    let (url, _) = black_hole().await;
+    let limit = Duration::from_millis(50);
+    let breaker = BreakerSettings { failures: NonZeroU32::new(3).unwrap(), cool_down: Duration::from_secs(3600) };
+    let settings = Settings { suspect: limit, breaker, ..settings(&url) };
+    let limits = Redis::multiplexed(&Settings { timeout: limit, ..settings.clone() }).unwrap();
+    let state = Redis::pooled(&settings, NonZeroUsize::MIN).unwrap().beside(&limits);
+    assert_eq!(limits.ask::<String>(&echo("word")).await, Err(CallError::Late(limit)));
+    for _ in 0..2 {
+        assert_eq!(state.ask::<String>(&echo("word")).await, Err(CallError::Late(limit)), "and not its own time");
+    }
+    for redis in [&state, &limits] {
+        assert_eq!(redis.ask::<String>(&echo("word")).await, Err(CallError::Open));
+    }
 }
 
 #[tokio::test]

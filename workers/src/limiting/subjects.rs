@@ -13,7 +13,11 @@ use shared::{ids::hex, pii::Pii};
 use super::declared::Scope;
 use crate::{
     jobs::SmtpEnvelope,
-    mail::model::{Mailbox, ParsedMail},
+    mail::{
+        addr_spec::canonical,
+        model::{Mailbox, ParsedMail},
+    },
+    names::ClientName,
 };
 
 /// The most recipients of one mail that are counted, in one request. RFC 5321 §4.5.3.1.8 asks servers to take 100.
@@ -34,6 +38,13 @@ impl Subjects {
     #[must_use]
     pub fn one(scope: Scope, subject: &str) -> Self {
         Self::default().with(scope, [subject.to_owned()])
+    }
+
+    /// What the intake knows of a raw mail of that many bytes: the way in, and the client unless it has no name.
+    #[must_use]
+    pub fn of_intake(door: &str, client: Option<&ClientName>, bytes: u64) -> Self {
+        let clients = client.map(|client| client.as_str().to_owned());
+        Self::one(Scope::Ingress, door).with(Scope::ApiClient, clients).sized(bytes)
     }
 
     /// What the envelope and the announcement tell, before the mail was looked at.
@@ -93,14 +104,14 @@ impl Subjects {
         self
     }
 
-    /// Adds the client that handed the mail over.
+    /// Adds the address of the client that handed the mail over.
     #[must_use]
     pub fn with_client(self, ip: IpAddr) -> Self {
         self.with(Scope::ClientIp, [client(ip)])
     }
 
     /// The subjects of a scope, if they are known.
-    pub(super) fn of(&self, scope: Scope) -> Option<impl Iterator<Item = &str>> {
+    pub(crate) fn of(&self, scope: Scope) -> Option<impl Iterator<Item = &str>> {
         self.known.get(&scope).map(|subjects| subjects.iter().map(|subject| subject.expose().as_str()))
     }
 
@@ -135,7 +146,7 @@ pub fn spelled(scope: Scope, text: &str) -> String {
     match scope {
         Scope::Sender | Scope::Recipient => {
             let address = text.trim_start_matches('<').trim_end_matches('>').to_lowercase();
-            if address.is_empty() { "<>".to_owned() } else { address }
+            if address.is_empty() { "<>".to_owned() } else { canonical(&address).into_owned() }
         }
         Scope::SenderDomain => {
             let domain = text.trim_end_matches('.').to_lowercase();
