@@ -26,16 +26,15 @@ mod call;
 pub mod error;
 mod multiplexed;
 mod pooled;
-mod undo;
 #[cfg(test)]
 pub(crate) mod tests;
+mod undo;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use deadpool_redis::redis::{AsyncConnectionConfig, FromRedisValue, cmd};
 use tokio::time::{Instant, timeout_at};
 
-pub(crate) use self::{call::Call, undo::Undoable};
 use self::{
     address::Address,
     breaker::{Breaker, BreakerSettings, Leave, Probe},
@@ -43,6 +42,7 @@ use self::{
     multiplexed::Multiplexed,
     pooled::Pooled,
 };
+pub(crate) use self::{call::Call, undo::Undoable};
 
 /// How to reach a Redis and how long to wait for it.
 #[derive(Debug, Clone)]

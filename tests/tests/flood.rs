@@ -222,8 +222,8 @@ async fn processes_share_their_limits_and_commands_see_and_reset_them() {
 async fn a_door_takes_what_its_limit_lets_in_gives_the_next_a_turn_and_says_when_to_come_again() {
     within(LIMIT, async {
         let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
-        let config = Config::simple(&clamd, &receiver)
-            .section("limit.doors", "by = \"ingress\"\nrate = \"1/day burst 2\"\nexpired = \"quarantine\"");
+        let config =
+            Config::simple(&clamd, &receiver).section("limit.doors", "by = \"ingress\"\nrate = \"1/day burst 2\"");
         let fleet = Fleet::new(&config);
         let _local = fleet.local().await;
         let mails = some("door", 4);

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use shared::testing::redis::TestRedis;
 use tests::{
     aws::Scene,
-    fleet::Fleet,
+    fleet::{Fleet, mailtri, run},
     mails::Mails,
     metrics::Metrics,
     process::Process,
@@ -135,6 +136,34 @@ async fn a_redis_that_hangs_dies_and_comes_back_empty_loses_no_mail() {
         scene.receiver.wait_complete(LIMIT).await.assert_sound();
         let listed = fleet.run(&["dlq", "list", "--each"]).await;
         assert!(listed.stdout.contains("no dead letters"), "{listed:?}");
+    })
+    .await;
+}
+
+/// A worker with a Redis that no waiting mends; what it says.
+async fn refused(settings: &[&str]) -> String {
+    let (server, dir) = (TestRedis::start_with(settings).await.unwrap(), tempfile::tempdir().unwrap());
+    let config = dir.path().join("mailtri.toml");
+    let toml = "[plane]\nkind = \"aws\"\n[aws]\nregion = \"us-east-1\"\nbucket = \"mails\"\n\
+                queue_prefix = \"http://127.0.0.1:1/000000000000/mailtri-\"\nendpoint = \"http://127.0.0.1:1\"\n\
+                expected_owner = \"000000000000\"\n[redis]\nurl_env = \"REDIS\"\n[audit]\nkey_env = \"KEY\"\n";
+    std::fs::write(&config, toml).unwrap();
+    let mut worker = mailtri();
+    worker.args(["worker", "route"]).arg("--config").arg(&config);
+    worker.env("REDIS", server.url()).env("KEY", "the key of a scenario, 32 bytes.");
+    worker.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    let ran = run(&mut worker, b"").await;
+    assert_eq!(ran.code, Some(78), "{ran:?}");
+    ran.stderr
+}
+
+#[tokio::test]
+async fn a_worker_whose_redis_can_never_serve_does_not_start() {
+    within(LIMIT, async {
+        let told = refused(&["--requirepass", "the-right-word"]).await;
+        assert!(told.contains("redis: Redis refuses the login: it answered NOAUTH"), "{told}");
+        let told = refused(&["--cluster-enabled", "yes"]).await;
+        assert!(told.contains("Redis Cluster, which is not supported"), "{told}");
     })
     .await;
 }

@@ -18,9 +18,9 @@
 
 mod charge;
 mod dating;
-mod undo;
 #[cfg(test)]
 mod tests;
+mod undo;
 
 use std::{
     sync::{Arc, LazyLock},

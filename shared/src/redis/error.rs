@@ -39,9 +39,8 @@ pub enum CallError {
 }
 
 /// Codes of a server that cannot serve, whatever is asked of it. After a failover a new connection may reach one that can.
-const UNFIT: [&str; 10] = [
-    "READONLY", "MASTERDOWN", "LOADING", "NOPERM", "OOM", "MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE", "TRYAGAIN",
-];
+const UNFIT: [&str; 10] =
+    ["READONLY", "MASTERDOWN", "LOADING", "NOPERM", "OOM", "MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE", "TRYAGAIN"];
 const LOGIN: [&str; 2] = ["NOAUTH", "WRONGPASS"];
 const CLUSTER: [&str; 4] = ["MOVED", "ASK", "CLUSTERDOWN", "CROSSSLOT"];
 

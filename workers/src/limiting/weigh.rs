@@ -151,7 +151,9 @@ impl<'a> Group<'a> {
     /// Without what is charged by many, if there is both.
     pub(super) fn narrowed(&self) -> Option<Self> {
         let mut narrow = Self::of(self.first);
-        for (charge, charging) in self.charges.iter().zip(&self.charging).filter(|(_, (_, whose))| *whose != Whose::Wide) {
+        for (charge, charging) in
+            self.charges.iter().zip(&self.charging).filter(|(_, (_, whose))| *whose != Whose::Wide)
+        {
             narrow.charges.push(charge.clone());
             narrow.charging.push(*charging);
         }

@@ -67,7 +67,8 @@ fn limit(name: &str, section: &Reader<'_>, tenants: &Tenants) -> Option<Limit> {
     let default = if to_destination { Expired::DeadLetter } else { Expired::Quarantine };
     let expired = one_of_or(section, "expired", &Expired::NAMED, default);
     if section.is_set("expired") && scope.is_some_and(|scope| scope.place() == Place::Intake) {
-        section.reject("expired", "a mail that finds no turn at the way in is not taken in: whoever hands it in is told");
+        section
+            .reject("expired", "a mail that finds no turn at the way in is not taken in: whoever hands it in is told");
     }
     Some(Limit { name: name.to_owned(), scope: scope?, kind: kind?, enforce, on_error, expired })
 }
