@@ -232,6 +232,10 @@ async fn a_door_takes_what_its_limit_lets_in_gives_the_next_a_turn_and_says_when
         assert_eq!((ran.code, ran.stdout.lines().count()), (Some(75), 3), "{ran:?}");
         assert!(ran.stderr.contains("limit doors: no more is taken in before"), "{ran:?}");
         receiver.wait(LIMIT, |book| book.arrivals().len() == 2).await;
+        let nobody = fleet.run(&["limits", "test", "tenant=nobody"]).await;
+        assert!(nobody.stderr.contains("no domain belongs to a tenant \"nobody\""), "{nobody:?}");
+        let look = fleet.run(&["limits", "test", "ingress=submit"]).await;
+        assert!(look.stdout.contains("passes in 1 d") || look.stdout.contains("passes in 23 h"), "{look:?}");
         let look = fleet.run(&["limits", "test", "ingress=incoming"]).await;
         assert!(look.stdout.contains("passes now"), "another door is another: {look:?}");
         receiver.report().assert_sound();

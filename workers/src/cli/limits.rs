@@ -185,7 +185,7 @@ fn passes(look: &Look<'_>) -> bool {
 
 /// How long until the turn; `None` where there is none to wait for.
 fn wait(look: &Look<'_>) -> Option<Duration> {
-    look.answer.as_ref().and_then(|answer| answer.waits.first().copied())
+    look.answer.as_ref().and_then(|answer| answer.waits.iter().max().copied())
 }
 
 fn says(look: &Look<'_>, now: Timestamp) -> String {

@@ -216,7 +216,7 @@ impl Limiting {
         let subjects = Subjects::one(scope, subject).sized(bytes);
         let mut looks = Vec::new();
         for limit in self.limits.iter().filter(|limit| limit.scope == scope) {
-            let groups = self.groups(|other| other.name == limit.name, |_| true, tenant, &subjects);
+            let groups = self.groups(|other| other.name == limit.name, |_| false, tenant, &subjects);
             let Some(group) = groups.into_iter().next() else {
                 looks.push(Look { limit, answer: None });
                 continue;

@@ -109,3 +109,19 @@ async fn a_senders_flood_leaves_the_tenants_rate_to_the_other_senders() {
     assert!(others.iter().all(|at| *at <= 3000), "{others:?}");
     assert_eq!((shape(&passed), passed[299]), ((1, true), 299_000));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_look_tells_of_the_tenants_own_line() {
+    let bench = Bench::new(vec![rate("clients", Scope::ClientIp, "1/sec burst 1")]);
+    let subjects = from("a@x.example").with_client("192.0.2.1".parse().unwrap());
+    for _ in 0..100 {
+        bench.turn(&subjects, &bench.job("flood")).await;
+    }
+    let waits = async |tenant| {
+        let looks = bench.limiting.look(Scope::ClientIp, tenant, "192.0.2.1", 1).await.unwrap();
+        looks[0].answer.as_ref().unwrap().waits.iter().max().unwrap().as_secs()
+    };
+    assert_eq!((waits("flood").await, waits("quiet").await), (100, 11));
+    assert_eq!(bench.limiting.forget(Scope::ClientIp, "flood", "192.0.2.1").await, Ok(1));
+    assert_eq!((waits("flood").await, waits("quiet").await), (0, 0));
+}
