@@ -109,6 +109,16 @@ pub enum ScanError {
     Source(#[from] BlobError),
 }
 
+impl ScanError {
+    /// The same as a connection that there is not: no content's doing, whatever it was.
+    pub(crate) fn as_unreachable(&self) -> Self {
+        match self {
+            Self::Unreachable(_) => self.clone(),
+            other => Self::Unreachable(other.to_string()),
+        }
+    }
+}
+
 /// Which engine and signatures gave a verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineVersion {
