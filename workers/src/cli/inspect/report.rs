@@ -173,11 +173,14 @@ impl Report {
 
 /// The client that handed the mail over, as far as a trusted server tells.
 fn client(hop: Option<&TrustedHop>) -> String {
-    let Some(TrustedHop { client_ip, helo, mail_from }) = hop else {
+    let Some(hop) = hop else {
         return "client unknown: no trusted server wrote it down on top".to_owned();
     };
-    let from = mail_from.as_ref().map_or(String::new(), |from| format!(", MAIL FROM <{}>", from.expose()));
-    format!("client {}, HELO {}{from}", client_ip.expose(), helo.expose())
+    let from = hop.mail_from.as_ref().map_or(String::new(), |from| format!(", MAIL FROM <{}>", from.expose()));
+    match &hop.client {
+        Some(client) => format!("client {}, HELO {}{from}", client.ip.expose(), client.helo.expose()),
+        None => format!("client unknown: the trusted server's line cannot be read{from}"),
+    }
 }
 
 fn several(mailboxes: &[Mailbox]) -> String {
