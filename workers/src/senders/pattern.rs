@@ -70,12 +70,13 @@ impl Domains {
 }
 
 impl Addresses {
-    /// Reads `local@example.org`, `example.org` or `*.example.org`.
+    /// Reads `local@example.org`, `example.org` or `*.example.org`; `*@` before a domain is all of it, as in a pattern.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text.rsplit_once('@') {
             None => Domains::parse(text).map(Self::Of),
-            Some(("", _)) => None,
+            Some(("*", domains)) => Domains::parse(domains).map(Self::Of),
+            Some((local, _)) if local.is_empty() || local.contains('*') => None,
             Some((local, domain)) => {
                 Domain::parse(domain).map(|domain| Self::One { local: local.to_lowercase(), domain })
             }
@@ -163,8 +164,14 @@ mod tests {
             assert_eq!(one.contain(address), contained, "{address}");
         }
         assert!(Addresses::parse("example.org").unwrap().contain("\"a@b\"@example.org"));
-        for text in ["", "@example.org", "a@", "*", "*.", "a b.example", "a@*.example.org", "*@example.org"] {
-            assert!(Addresses::parse(text).is_none() || text == "*@example.org", "{text}");
+        for text in
+            ["", "@example.org", "a@", "*", "*.", "a b.example", "a@*.example.org", "a*@example.org", "*@", "*@*"]
+        {
+            assert!(Addresses::parse(text).is_none(), "{text}");
         }
+        for (text, same) in [("*@example.org", "example.org"), ("*@*.example.org", "*.example.org")] {
+            assert_eq!(Addresses::parse(text), Addresses::parse(same), "{text}");
+        }
+        assert!(Addresses::parse("*@example.org").unwrap().contain("eve@Example.org"));
     }
 }
