@@ -14,9 +14,17 @@ const MOST_VALUE: usize = 1024;
 /// Places in a field where `name` stands.
 const KEY: &[u8] = b"name";
 
-/// Every name that can be read in a field's value.
+/// Every name that can be read in a field's value: as it is, and by a reader that decodes all of it before it parses.
 pub(super) fn names(value: &[u8]) -> Vec<String> {
     let value = value.get(..MOST).unwrap_or(value);
+    let mut all = of_parameters(value);
+    if memchr::memmem::find(value, b"=?").is_some() {
+        all.extend(of_parameters(words(&String::from_utf8_lossy(value)).as_bytes()));
+    }
+    all
+}
+
+fn of_parameters(value: &[u8]) -> Vec<String> {
     let lower = value.to_ascii_lowercase();
     let mut all = Vec::new();
     let mut pieces: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
@@ -111,14 +119,21 @@ fn decoded(written: &[u8]) -> Vec<String> {
 
 /// The text with its encoded words decoded, whatever their charset: an extension is ASCII in all that matter.
 fn words(text: &str) -> String {
-    let mut pieces = text.split("=?");
-    let mut out = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let mut fields = piece.splitn(4, '?').skip(1);
-        let word = fields.next().zip(fields.next());
-        out.push_str(&word.map_or_else(|| piece.to_owned(), |(encoding, text)| word_text(encoding, text)));
-        out.push_str(fields.next().and_then(|rest| rest.strip_prefix('=')).unwrap_or_default().trim_start());
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("=?") {
+        out.push_str(before);
+        // Padding of base64 and the end of a word look like the begin of another.
+        let word = after.split_once('?').and_then(|(_, after)| after.split_once('?'));
+        let word = word.and_then(|(encoding, after)| Some((encoding, after.split_once("?=")?)));
+        rest = match word {
+            Some((encoding, (text, after))) => {
+                out.push_str(&word_text(encoding, text));
+                after.trim_start()
+            }
+            None => after,
+        };
     }
+    out.push_str(rest);
     out
 }
 
