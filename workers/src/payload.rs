@@ -14,7 +14,7 @@ use crate::{
         model::{Digest, Disposition, Finding, FindingCode, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
         sanitise::Removed,
     },
-    scanning::Item,
+    scanning::Noted,
 };
 
 /// A processed mail.
@@ -38,7 +38,7 @@ pub struct MailProcessed<'a> {
     attachments: Vec<Attachment<'a>>,
     raw: Raw<'a>,
     verdict: &'static str,
-    scan: Scan,
+    scan: Scan<'a>,
     findings: &'a [Finding],
     tags: &'a [FindingCode],
     intent: Option<&'a Intent>,
@@ -54,10 +54,14 @@ struct Envelope<'a> {
 
 #[derive(Debug, Serialize)]
 struct Attachment<'a> {
+    /// Its number among all parts, from 1: what `scan` and `findings` call it.
+    part: usize,
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     raw_name: Option<&'a str>,
     content_type: &'a str,
+    /// The type that its first bytes are of, where they are known.
+    detected_type: Option<&'a str>,
     content_id: Option<&'a str>,
     disposition: Option<Disposition>,
     /// The HTML shows it, as `cid:` and its `content_id`.
@@ -74,12 +78,12 @@ struct Attachment<'a> {
 
 /// What the scan said, place by place.
 #[derive(Debug, Serialize)]
-struct Scan {
-    engine: String,
-    database: Option<String>,
+struct Scan<'a> {
+    engine: &'a str,
+    database: Option<&'a str>,
     /// Everything that is not clean.
-    items: Vec<Item>,
-    /// Positions of the parts whose content a policy left out, as the items have them.
+    items: Vec<Noted>,
+    /// The numbers of the parts whose content a policy left out.
     withheld: Vec<usize>,
 }
 
@@ -135,10 +139,10 @@ impl<'a> MailProcessed<'a> {
             raw: raw(&job.mail.source, mail.raw),
             verdict: scan.verdict().name(),
             scan: Scan {
-                engine: scan.engine.engine.clone(),
-                database: scan.engine.database.clone(),
-                items: scan.items(),
-                withheld: job.withheld.iter().copied().collect(),
+                engine: &scan.engine.engine,
+                database: scan.engine.database.as_deref(),
+                items: scan.items().into_iter().map(|item| item.noted(mail)).collect(),
+                withheld: job.withheld.iter().map(|part| mail.number(*part)).collect(),
             },
             findings: &mail.findings,
             tags: &mail.tags,
@@ -152,15 +156,17 @@ impl<'a> MailProcessed<'a> {
 /// Every attachment and inline part, those too whose content is left out.
 fn attachments<'a>(job: &'a DeliverJob, mail: &'a ParsedMail) -> Vec<Attachment<'a>> {
     let listed = mail.parts.iter().enumerate().filter(|(_, part)| part.role != PartRole::Body);
-    listed.map(|(i, part)| attachment(i, part, job)).collect()
+    listed.map(|(i, part)| attachment(mail.number(i), i, part, job)).collect()
 }
 
-fn attachment<'a>(i: usize, part: &'a Part, job: &'a DeliverJob) -> Attachment<'a> {
+fn attachment<'a>(number: usize, i: usize, part: &'a Part, job: &'a DeliverJob) -> Attachment<'a> {
     let stored = job.mail.scan.stored.iter().filter(|stored| stored.part == i && !job.withheld.contains(&i));
     Attachment {
+        part: number,
         name: part.name.as_ref().map(|name| name.expose().as_str()),
         raw_name: part.raw_name.as_ref().map(|name| name.expose().as_str()),
         content_type: &part.content_type,
+        detected_type: part.detected_type.as_deref(),
         content_id: part.content_id.as_ref().map(|id| id.expose().as_str()),
         disposition: part.disposition,
         shown_in_html: part.is_shown,
@@ -175,3 +181,6 @@ fn attachment<'a>(i: usize, part: &'a Part, job: &'a DeliverJob) -> Attachment<'
 fn raw(source: &Source, digest: Digest) -> Raw<'_> {
     Raw { key: &source.key, size: digest.len, sha256: hex(&digest.sha256) }
 }
+
+#[cfg(test)]
+mod tests;

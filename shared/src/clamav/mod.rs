@@ -12,6 +12,7 @@ mod exchange;
 mod fake;
 pub mod pool;
 pub mod probes;
+pub mod reload;
 pub mod reply;
 pub mod selftest;
 #[cfg(any(test, feature = "testing"))]
@@ -106,6 +107,16 @@ pub enum ScanError {
     /// The bytes to scan could not be read.
     #[error(transparent)]
     Source(#[from] BlobError),
+}
+
+impl ScanError {
+    /// The same as a connection that there is not: no content's doing, whatever it was.
+    pub(crate) fn as_unreachable(&self) -> Self {
+        match self {
+            Self::Unreachable(_) => self.clone(),
+            other => Self::Unreachable(other.to_string()),
+        }
+    }
 }
 
 /// Which engine and signatures gave a verdict.

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 
+use crate::mail::addr_spec::AddrSpec;
+
 /// The longest name, in bytes, without the dot at its end (RFC 1035 §2.3.4).
 const LONGEST: usize = 253;
 /// The longest label, in bytes.
@@ -31,10 +33,13 @@ impl Domain {
         is_name(&ascii).then(|| Self(Pii::new(ascii)))
     }
 
-    /// The domain of an address: what follows its only `@`. An address with several is read in several ways, so it
-    /// has none.
+    /// The domain of an address: what follows its only `@` outside a quoted local part. An address with several is read in
+    /// several ways, so it has none.
     #[must_use]
     pub fn of_address(address: &str) -> Option<Self> {
+        if address.starts_with('"') {
+            return AddrSpec::parse(address).and_then(|address| Self::parse(address.domain()));
+        }
         let (local, domain) = address.split_once('@')?;
         if local.is_empty() || domain.contains('@') { None } else { Self::parse(domain) }
     }
@@ -49,7 +54,15 @@ impl Domain {
     /// suffix itself.
     #[must_use]
     pub fn organisation(&self) -> Option<&str> {
-        psl::domain_str(self.expose())
+        let name = self.expose();
+        if !name.contains("xn--") {
+            return psl::domain_str(name);
+        }
+        // The list has its names in their own scripts; both forms have the same labels.
+        let (unicode, _) = idna::domain_to_unicode(name);
+        let labels = psl::domain_str(&unicode)?.split('.').count();
+        let start = name.rmatch_indices('.').nth(labels - 1).map_or(0, |(dot, _)| dot + 1);
+        name.get(start..)
     }
 
     /// Whether this belongs to the same organisation as another (relaxed alignment, RFC 7489 §3.1).
@@ -124,7 +137,17 @@ mod tests {
     #[test]
     fn an_address_has_one_at_sign() {
         assert!(Domain::of_address("a@b.example").is_some());
-        for address in ["a@b.example@c.example", "@b.example", "b.example", "a@", "a@b.example\0@c.example"] {
+        let quoted = Domain::of_address("\"a@trusted.example\"@evil.example");
+        assert_eq!(quoted.as_ref().map(Domain::expose), Some("evil.example"));
+        for address in [
+            "\"a\"@b.example\"@c.example",
+            "\"a@b.example",
+            "a@b.example@c.example",
+            "@b.example",
+            "b.example",
+            "a@",
+            "a@b.example\0@c.example",
+        ] {
             assert!(Domain::of_address(address).is_none(), "{address:?}");
         }
     }
@@ -139,6 +162,15 @@ mod tests {
             ("a.github.io", "b.github.io", false),
             ("example.org", "notexample.org", false),
             ("example.org", "example.org.evil.example", false),
+            ("mail.bücher.example", "BÜCHER.example", true),
+            ("bücher.example", "xn--bcher-kva.example", true),
+            ("bücher.example", "bucher.example", false),
+            // Public suffixes of other scripts have customers as well.
+            ("a.公司.cn", "b.公司.cn", false),
+            ("a.xn--55qx5d.cn", "b.xn--55qx5d.cn", false),
+            ("x.a.xn--55qx5d.cn", "y.a.公司.cn", true),
+            ("a.xn--p1ai", "b.xn--p1ai", false),
+            ("mail.a.xn--p1ai", "a.рф", true),
         ] {
             let [one, other] = [a, b].map(|text| Domain::parse(text).unwrap());
             assert_eq!(one.is_aligned_with(&other), aligned, "{a} {b}");

@@ -105,6 +105,9 @@ pub struct Part {
     pub content: Digest,
     /// `type/subtype`, lower case; `application/octet-stream` where it cannot be read.
     pub content_type: String,
+    /// The type that its first bytes are of; `None` where nobody knows, and of a body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detected_type: Option<String>,
     /// The file name, safe to show.
     pub name: Option<Pii<String>>,
     /// The file name as it was written, decoded, where that is another: never to be shown or used as a path.
@@ -211,7 +214,7 @@ pub enum FindingCode {
     FromMultiple,
     /// An address field holds what is no address (RFC 5322 §3.4).
     AddressUnreadable,
-    /// The display name of `From` is an address of another domain than the mailbox's.
+    /// The display name of `From`, or a quoted local part, shows an address of another domain than the mailbox's.
     NameShowsAddress,
     /// There is no `Date` (RFC 5322 §3.6).
     DateMissing,
@@ -289,11 +292,13 @@ pub enum FindingCode {
     TextTruncated,
     /// An attachment is a program, a library or an installer: by its name, its type or its bytes.
     ExecutableAttachment,
-    /// An attachment is a script, or a document that runs one.
+    /// An attachment is a script that a desktop runs at a double click.
     ScriptAttachment,
+    /// An attachment is the source of a program, which is read rather than run.
+    SourceAttachment,
     /// An attachment is a shortcut to elsewhere.
     ShortcutAttachment,
-    /// An attachment is an Office document with macros, or an add-in.
+    /// An attachment is an Office document with macros or other active content, or an add-in.
     MacroAttachment,
     /// An attachment is a disk image.
     DiskImageAttachment,

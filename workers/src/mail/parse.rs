@@ -3,6 +3,8 @@
 //! Whatever the bytes are, the answer is a mail with its findings or a [`Refusal`]; the work is bounded by the
 //! [`Limits`].
 
+use std::collections::BTreeSet;
+
 use mail_parser::{HeaderForm, HeaderName, Message, MessageParser};
 use memchr::{memchr_iter, memmem};
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ use crate::auth::evidence::{Evidence, Trust};
 use super::fields::{self, mailboxes};
 use super::findings::Findings;
 use super::limits::Limits;
-use super::model::{FindingCode, ParsedMail, Severity};
+use super::model::{Finding, FindingCode, ParsedMail, Part, Severity};
 use super::{bytes, delimiters, file_names, intent, outline, parts, structure, text};
 
 /// Why there is no mail at all in the bytes.
@@ -71,8 +73,23 @@ pub fn parse_trusting(
     bytes::check(&message, section.len(), &mut findings);
     delimiters::check(&message, &mut findings);
     file_names::check(&message, &mut findings);
-    let evidence = Evidence::collect(&message.headers(), message.headers().from(), trust);
+    let evidence = Evidence::collect(&message.headers(), trust);
     Ok(ParsedMail { evidence: Some(Box::new(evidence)), ..assemble(&message, limits, recipients, findings) })
+}
+
+/// The parts of a mail that is a file among others, and what could be read otherwise in it: nothing of its texts.
+///
+/// # Errors
+/// A [`Refusal`] where there is no mail in the bytes.
+pub fn take_apart(raw: &[u8], limits: &Limits) -> Result<(Vec<Part>, Vec<Finding>), Refusal> {
+    let section = header_section(raw, limits)?;
+    let message = parser(limits).parse(raw).ok_or_else(|| refusal(RefusalCode::NotAMail, "headers"))?;
+    let mut findings = Findings::default();
+    structure::check(&message, limits, &mut findings);
+    bytes::check(&message, section.len(), &mut findings);
+    delimiters::check(&message, &mut findings);
+    let parts = parts::collect(&message, limits, &BTreeSet::new(), &mut findings);
+    Ok((parts, findings.into_vec()))
 }
 
 fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], mut findings: Findings) -> ParsedMail {
@@ -82,10 +99,10 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
     if bodies.text.as_ref().is_some_and(|text| text.expose().contains(char::REPLACEMENT_CHARACTER)) {
         findings.add(FindingCode::CharsetDamaged, Severity::Info, "text");
     }
-    let body = bodies.text.as_ref().map(|text| text.expose().as_str());
+    let body = bodies.reply.as_ref().or(bodies.text.as_ref()).map(|text| text.expose().as_str());
     let parts = parts::collect(message, limits, &bodies.references, &mut findings);
-    let mut boxes = |list, name| mailboxes(list, name, &mut findings);
-    let (to, cc, bcc) = (boxes(headers.to(), "To"), boxes(headers.cc(), "Cc"), boxes(headers.bcc(), "Bcc"));
+    let mut boxes = |name| mailboxes(&headers, name, &mut findings);
+    let (to, cc, bcc) = (boxes("To"), boxes("Cc"), boxes("Bcc"));
     // Commands go by the envelope; the header stands in where there is none.
     let named: Vec<Pii<String>> = [&to, &cc, &bcc].into_iter().flatten().map(|m| m.address.clone()).collect();
     let recipients = if recipients.is_empty() { &named } else { recipients };
@@ -93,9 +110,9 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
         raw: parts::digest(message.raw()),
         message_id: fields::message_id(&headers),
         date: fields::date(&headers),
-        from: boxes(headers.from(), "From"),
-        sender: boxes(headers.sender(), "Sender"),
-        reply_to: boxes(headers.reply_to(), "Reply-To"),
+        from: boxes("From"),
+        sender: boxes("Sender"),
+        reply_to: boxes("Reply-To"),
         to,
         cc,
         bcc,

@@ -1,6 +1,8 @@
 //! Addresses and domains as an operator lists them, compared with those of a mail in one form.
 
-use crate::auth::domain::Domain;
+use std::borrow::Cow;
+
+use crate::{auth::domain::Domain, mail::addr_spec::AddrSpec};
 
 /// Some domains.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,14 +75,14 @@ impl Addresses {
     /// Reads `local@example.org`, `example.org` or `*.example.org`; `*@` before a domain is all of it, as in a pattern.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        match text.rsplit_once('@') {
-            None => Domains::parse(text).map(Self::Of),
-            Some(("*", domains)) => Domains::parse(domains).map(Self::Of),
-            Some((local, _)) if local.is_empty() || local.contains('*') => None,
-            Some((local, domain)) => {
-                Domain::parse(domain).map(|domain| Self::One { local: local.to_lowercase(), domain })
-            }
+        if !text.contains('@') {
+            return Domains::parse(text).map(Self::Of);
         }
+        if let Some(domains) = text.strip_prefix("*@") {
+            return Domains::parse(domains).map(Self::Of);
+        }
+        let (local, domain) = split(text)?;
+        (!local.is_empty() && !local.contains('*')).then(|| Self::One { local: local.to_lowercase(), domain })
     }
 
     /// Whether an address is one of them.
@@ -106,9 +108,13 @@ impl Addresses {
     }
 }
 
-/// An address by what follows its last `@`, as a server reads it that delivers to it.
-pub(crate) fn split(address: &str) -> Option<(&str, Domain)> {
-    let (local, domain) = address.trim().rsplit_once('@')?;
+/// An address by what follows its last `@`, as a server reads it that delivers to it. Quotation marks are no part of the
+/// local part (RFC 5321 §4.1.2).
+pub(crate) fn split(address: &str) -> Option<(Cow<'_, str>, Domain)> {
+    let address = address.trim();
+    let (local, domain) = address.rsplit_once('@')?;
+    let quoted = local.starts_with('"').then(|| AddrSpec::parse(address)).flatten();
+    let local = quoted.map_or(Cow::Borrowed(local), |address| Cow::Owned(address.local().to_owned()));
     Some((local, Domain::parse(domain)?))
 }
 
@@ -158,6 +164,8 @@ mod tests {
             ("boxes@b\u{fc}cher.example", false),
             ("box@bucher.example", false),
             ("\"a@b\"@b\u{fc}cher.example", false),
+            ("\"box\"@b\u{fc}cher.example", true),
+            ("\"b\\ox+tag\"@b\u{fc}cher.example", true),
             ("box", false),
             ("", false),
         ] {

@@ -1,21 +1,30 @@
 //! The one author of a mail, if every reader agrees on who that is (RFC 7489 §6.6.1).
 
-use mail_parser::AddressList;
+use mail_parser::Headers;
 
-use super::{Field, bare, unfolded};
-use crate::auth::Domain;
+use super::{Field, MAX_READ, bare, unfolded};
+use crate::{auth::Domain, mail::mailboxes};
 
 /// The author's domain. `None` for no or several `From`, no or several mailboxes, and for a field in which another
 /// address stands than the one that is read: some reader shows that one.
-pub(super) fn domain(fields: &[Field<'_>], from: Option<AddressList<'_>>) -> Option<Domain> {
-    let mut all = fields.iter().filter(|field| field.is("From"));
+pub(super) fn domain(fields: &[Field<'_>], headers: &Headers<'_>) -> Option<Domain> {
+    let mut all = fields.iter().filter(|field| may_be_from(field.name));
     let (field, None) = (all.next()?, all.next()) else { return None };
-    let from = from?;
-    let mut mailboxes = from.mailboxes().filter_map(|mailbox| mailbox.address());
-    let (address, None) = (mailboxes.next()?, mailboxes.next()) else { return None };
+    let header = headers.all("From").next()?;
+    let written = mailboxes::of(&header);
+    let mut addresses = written.iter().filter_map(|mailbox| mailbox.address.as_deref());
+    let (address, None) = (addresses.next()?, addresses.next()) else { return None };
     let domain = Domain::of_address(address)?;
     let is_plain = |b: &u8| !b.is_ascii_control() || matches!(b, b'\r' | b'\n' | b'\t');
-    (field.value.iter().all(is_plain) && is_alone(&unfolded(field.value), address, &domain)).then_some(domain)
+    let is_whole = field.value.len() <= MAX_READ;
+    (is_whole && field.value.iter().all(is_plain) && is_alone(&unfolded(field.value), address, &domain))
+        .then_some(domain)
+}
+
+/// Whether any reader could take a field of this name for `From`.
+fn may_be_from(name: &str) -> bool {
+    let ours = ['f', 'r', 'o', 'm'].into_iter();
+    name.chars().filter(|c| !c.is_whitespace() && !c.is_control()).map(|c| c.to_ascii_lowercase()).eq(ours)
 }
 
 /// Whether no address but this one stands outside quotation marks and comments, and that one does.

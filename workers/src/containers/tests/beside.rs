@@ -14,7 +14,7 @@ const TEXT: &[u8] = b"one two three four five six seven eight nine ten eleven tw
 type Place = fn(&[u8]) -> Vec<u8>;
 
 /// Every kind of container and each of its places.
-const PLACES: [(&str, Place); 22] = [
+const PLACES: [(&str, Place); 25] = [
     ("gzip: extra field", |hidden| gzip_with(|builder| builder.extra(field(hidden)))),
     ("gzip: second extra field", |hidden| [gzip(TEXT), gzip_with(|builder| builder.extra(field(hidden)))].concat()),
     ("gzip: behind", |hidden| [&gzip(TEXT)[..], hidden].concat()),
@@ -57,6 +57,9 @@ const PLACES: [(&str, Place); 22] = [
         file
     }),
     ("tnef: behind", |hidden| [&tnef()[..], hidden].concat()),
+    ("mail: before the parts", |hidden| mail_with(hidden, b"", b"")),
+    ("mail: a field of a part", |hidden| mail_with(b"", hidden, b"")),
+    ("mail: behind the parts", |hidden| mail_with(b"", b"", hidden)),
     ("zip: before the directory", |hidden| zip_with(hidden, b"", b"", b"")),
     ("zip: comment", |hidden| zip_with(b"", hidden, b"", b"")),
     ("zip: extra field of a member", |hidden| zip_with(b"", b"", &field(hidden), b"")),
@@ -118,6 +121,13 @@ fn zip_with(gap: &[u8], comment: &[u8], local: &[u8], central: &[u8]) -> Vec<u8>
     [&body[..], &directory, &end(1, directory.len(), body.len(), comment)].concat()
 }
 
+/// A mail with something before and behind its parts, and in a field of one.
+fn mail_with(before: &[u8], field: &[u8], behind: &[u8]) -> Vec<u8> {
+    let head = b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n";
+    let field = [&b"\r\n--b\r\nX-Field: "[..], field, b"\r\n\r\n"].concat();
+    [&head[..], before, &field, TEXT, b"\r\n--b--\r\n", behind].concat()
+}
+
 /// What is hidden.
 fn archives() -> [(&'static str, Vec<u8>); 4] {
     let (zip, gzip) = (zip(&[("x", b"a secret")]), gzip(TEXT));
@@ -161,6 +171,11 @@ fn an_archive_that_is_a_member_is_not_hidden() {
         assert_eq!(codes(&stored), expected, "{what} in a zip");
         assert_eq!(codes(&gzip(&archive)), expected, "{what} in a gzip");
         assert_eq!(codes(&tar(&[("a", &archive), ("b", &archive)])), expected, "{what} in a tar");
+        let mail = mail_with(b"", b"", b"");
+        let place = memchr::memmem::find(&mail, TEXT).unwrap();
+        let mail = [&mail[..place], b"one: ", &archive, &mail[place + TEXT.len()..]].concat();
+        let found = codes(&mail);
+        assert!(!found.contains(&Code::Hidden), "{what} in a mail: {found:?}");
         assert_eq!(codes(&ole(&[("/a", &archive), ("/b", &archive)])), expected, "{what} in short streams");
         let expected: &[Code] = if what == "gzip" { &[] } else { expected };
         assert_eq!(codes(&ole(&[("/a", &long), ("/b", &short), ("/c", &long)])), expected, "{what} within streams");

@@ -4,6 +4,7 @@ mod beside;
 mod documents;
 mod forge;
 mod limits;
+mod mails;
 mod mutations;
 mod ordinary;
 mod zips;
