@@ -65,7 +65,8 @@ impl Authenticator {
         let (evidence, (deadline, end)) = (&mail.evidence, dns.deadlines());
         let hop = evidence.hop.as_ref();
         let question = Question::new(hop, mail.envelope.from.as_ref());
-        let beside = hop.filter(|_| Question::identity(&question) != Some(SpfIdentity::Helo)).map(Question::of_helo);
+        let client = hop.and_then(|hop| hop.client.as_ref());
+        let beside = client.filter(|_| Question::identity(&question) != Some(SpfIdentity::Helo)).map(Question::of_helo);
         let silent = dns.is_silent();
         let (keys, spf, spf_helo, iprev, answered) = tokio::join!(
             keys(dns, &evidence.keys, deadline, silent),
@@ -126,7 +127,8 @@ async fn keys(dns: &Dns, names: &[Domain], deadline: Instant, silent: bool) -> V
 
 async fn iprev(dns: &Dns, hop: Option<&TrustedHop>, deadline: Instant, silent: bool) -> Iprev {
     let Some(hop) = hop else { return Iprev::about_nobody(Some(Why::NoTrustedHop)) };
-    let ip = *hop.client_ip.expose();
+    let Some(client) = &hop.client else { return Iprev::about_nobody(Some(Why::HopUnreadable)) };
+    let ip = *client.ip.expose();
     let failed = || Iprev::about(ip, IprevResult::TempError, Why::DnsFailed);
     if silent {
         return failed();

@@ -149,6 +149,8 @@ words!(
         DnsFailed = "dns_failed",
         /// Nobody trusted told the client's address and `HELO`.
         NoTrustedHop = "no_trusted_hop",
+        /// A trusted server handed it over, but its line does not tell the client, or nothing tells `MAIL FROM`.
+        HopUnreadable = "hop_unreadable",
         /// There is no such record.
         NoRecord = "no_record",
         /// The record or field cannot be read.

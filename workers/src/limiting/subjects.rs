@@ -89,8 +89,9 @@ impl Subjects {
     pub fn and_of_mail(mut self, mail: &ParsedMail) -> Self {
         self.bytes = Some(mail.raw.len);
         let hop = mail.evidence.as_ref().and_then(|evidence| evidence.hop.as_ref());
-        if let Some(hop) = hop.filter(|_| !self.known.contains_key(&Scope::ClientIp)) {
-            self = self.with_client(*hop.client_ip.expose());
+        let client = hop.and_then(|hop| hop.client.as_ref());
+        if let Some(client) = client.filter(|_| !self.known.contains_key(&Scope::ClientIp)) {
+            self = self.with_client(*client.ip.expose());
         }
         if !self.known.contains_key(&Scope::Sender) {
             let from = mail.from.first().map_or("", |from| from.address.expose());

@@ -6,6 +6,7 @@
 mod arc;
 mod dkim;
 mod dmarc;
+mod enforced;
 mod failures;
 mod forged;
 mod hops;
@@ -27,7 +28,7 @@ macro_rules! case {
     };
 }
 
-const CASES: [Case; 24] = [
+const CASES: [Case; 25] = [
     case!(spf::spf_has_each_of_its_results),
     case!(spf::spf_asks_about_the_right_identity),
     case!(spf::spf_tells_of_helo_beside_mail_from),
@@ -46,6 +47,7 @@ const CASES: [Case; 24] = [
     case!(forged::no_forgery_is_an_aligned_pass),
     case!(arc::a_chain_of_seals_makes_nobody_an_author),
     case!(forged::a_header_that_claims_to_be_ours_is_renamed),
+    case!(enforced::no_client_talks_its_way_round_a_policy),
     case!(failures::answers_are_remembered_and_asked_once),
     case!(failures::dns_that_is_down_is_no_pass_and_no_long_wait),
     case!(failures::one_silent_domain_is_not_a_silent_server),
