@@ -177,7 +177,7 @@ fn scan(settings: &Settings, plane: &Plane, key: AuditKey, scanning: Scanning) -
     Scan {
         blobs: Arc::clone(&plane.blobs),
         sources: plane.sources.clone(),
-        scanning: scanning.remembering(Memory::new(Arc::clone(&plane.state), key.clone())),
+        scanning: scanning.remembering(Memory::new(Arc::clone(&plane.state), key.clone(), plane.clock.clone())),
         key,
         policies: Arc::new(settings.scan.policies.clone()),
         rules: Arc::clone(&settings.rules),

@@ -156,7 +156,7 @@ impl Inspection {
         mail: Box<ParsedMail>,
     ) -> Self {
         let scanning = fleet::scanning(settings, &fleet::clamds(settings), sandbox);
-        self.scan = match scanning.scan(&RawMail::Inline(raw), &mail, Try::default()).await {
+        self.scan = match scanning.scan(&RawMail::Inline(raw), &mail, Try::First).await {
             Ok(report) => ScanResult::Done(report),
             Err(error) => ScanResult::NotDone(error.to_string()),
         };

@@ -71,7 +71,7 @@ impl Stage for Scan {
             }
             None => RawMail::Stored(Arc::clone(source_bucket(&self.sources, &job.source.bucket)?), job.source.clone()),
         };
-        let which = Try { failed: ctx.attempt, repeated: ctx.repeated };
+        let which = if ctx.repeated { Try::Another } else { Try::First };
         let scanned = ctx.opaque(ctx.remaining(), self.scanning.scan(&raw, &mail, which)).await;
         let mut scan = scanned.map_err(|error| failure(&error, ctx))?;
         // What the rules make of the mail is for `route` to decide; here they say what may have to be delivered.
