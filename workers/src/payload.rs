@@ -8,7 +8,7 @@ use shared::ids::{TenantId, WorkId, hex};
 
 use crate::{
     auth::{Authentication, header},
-    jobs::{DeliverJob, Source},
+    jobs::DeliverJob,
     mail::{
         facts::Facts,
         model::{Digest, Disposition, Finding, FindingCode, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
@@ -62,8 +62,9 @@ struct Attachment<'a> {
     disposition: Option<Disposition>,
     /// The HTML shows it, as `cid:` and its `content_id`.
     shown_in_html: bool,
+    /// What was read in its content; nothing where that is left out.
     #[serde(flatten)]
-    facts: &'a Facts,
+    facts: Option<&'a Facts>,
     size: u64,
     sha256: String,
     /// Where its content is; without one where a policy left it out.
@@ -99,7 +100,8 @@ impl<'a> Authenticated<'a> {
 
 #[derive(Debug, Serialize)]
 struct Raw<'a> {
-    key: &'a str,
+    /// Where it is; without one where a policy left out a part: it has that, too.
+    key: Option<&'a str>,
     size: u64,
     sha256: String,
 }
@@ -132,7 +134,7 @@ impl<'a> MailProcessed<'a> {
             html: mail.html.as_ref().filter(|_| bodied).map(|html| html.expose().as_str()),
             html_removed: mail.html_removed,
             attachments: attachments(job, mail),
-            raw: raw(&job.mail.source, mail.raw),
+            raw: raw(job, mail.raw),
             verdict: scan.verdict().name(),
             scan: Scan {
                 engine: scan.engine.engine.clone(),
@@ -156,7 +158,8 @@ fn attachments<'a>(job: &'a DeliverJob, mail: &'a ParsedMail) -> Vec<Attachment<
 }
 
 fn attachment<'a>(i: usize, part: &'a Part, job: &'a DeliverJob) -> Attachment<'a> {
-    let stored = job.mail.scan.stored.iter().filter(|stored| stored.part == i && !job.withheld.contains(&i));
+    let is_given = !job.withheld.contains(&i);
+    let stored = job.mail.scan.stored.iter().filter(|stored| stored.part == i && is_given);
     Attachment {
         name: part.name.as_ref().map(|name| name.expose().as_str()),
         raw_name: part.raw_name.as_ref().map(|name| name.expose().as_str()),
@@ -164,7 +167,7 @@ fn attachment<'a>(i: usize, part: &'a Part, job: &'a DeliverJob) -> Attachment<'
         content_id: part.content_id.as_ref().map(|id| id.expose().as_str()),
         disposition: part.disposition,
         shown_in_html: part.is_shown,
-        facts: &part.facts,
+        facts: is_given.then_some(&part.facts),
         size: part.content.len,
         sha256: hex(&part.content.sha256),
         key: stored.map(|stored| stored.key.as_str()).next(),
@@ -172,6 +175,67 @@ fn attachment<'a>(i: usize, part: &'a Part, job: &'a DeliverJob) -> Attachment<'
     }
 }
 
-fn raw(source: &Source, digest: Digest) -> Raw<'_> {
-    Raw { key: &source.key, size: digest.len, sha256: hex(&digest.sha256) }
+fn raw(job: &DeliverJob, digest: Digest) -> Raw<'_> {
+    let key = job.withheld.is_empty().then_some(job.mail.source.key.as_str());
+    Raw { key, size: digest.len, sha256: hex(&digest.sha256) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use shared::{
+        blobs::ETag,
+        claim::Claim,
+        clamav::{EngineVersion, Verdict},
+    };
+
+    use super::*;
+    use crate::{
+        jobs::{RouteJob, SmtpEnvelope, Source},
+        mail::{limits::Limits, parse::parse},
+        scanning::{Place, ScanReport, StoredPart},
+    };
+
+    const INVITED: &[u8] = b"From: a@b.example\r\nTo: c@d.example\r\nMIME-Version: 1.0\r\n\
+        Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n\
+        --b\r\nContent-Type: text/calendar; name=a.ics\r\nContent-Disposition: attachment; filename=a.ics\r\n\r\n\
+        BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:a secret\r\n\
+        DTSTART:20261124T090000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n--b--\r\n";
+
+    /// The payload of a mail whose second part is infected, without the content of these parts.
+    fn payload(withheld: &[usize]) -> Value {
+        let mail = parse(INVITED, &Limits::default(), &[]).unwrap();
+        let verdict = Verdict::Infected { signature: "Eicar".to_owned() };
+        let engine = EngineVersion { engine: "ClamAV 1".to_owned(), database: None, built: None };
+        let mut scan = ScanReport::new(engine, vec![Item { place: Place::Part { part: 1 }, verdict }]);
+        scan.stored = vec![StoredPart { part: 1, key: "attachments/1/2".to_owned() }];
+        let (bucket, key, etag) = ("local".to_owned(), "raw/1".to_owned(), ETag("1".to_owned()));
+        let source = Source { bucket, key, etag, version: None, size: mail.raw.len };
+        let envelope = SmtpEnvelope { from: None, to: Vec::new() };
+        let parsed = Claim::inline(b"");
+        let job = DeliverJob {
+            mail: RouteJob { source, envelope, parsed, scan },
+            destination: "hook".to_owned(),
+            rules: Vec::new(),
+            rules_version: String::new(),
+            withheld: withheld.iter().copied().collect(),
+        };
+        let (work, tenant) = (WorkId::new("1").unwrap(), TenantId::default_tenant());
+        serde_json::to_value(MailProcessed::of(&work, &tenant, &job, &mail)).unwrap()
+    }
+
+    #[test]
+    fn nothing_of_a_withheld_part_is_handed_on() {
+        let all = payload(&[]);
+        assert_eq!(all["raw"]["key"], "raw/1");
+        assert_eq!(all["attachments"][0]["key"], "attachments/1/2");
+        assert_eq!(all["attachments"][0]["invitation"]["summary"], "a secret");
+        let without = payload(&[1]);
+        assert_eq!((&without["scan"]["withheld"], &without["text"]), (&json!([1]), &json!("hello")));
+        assert_eq!((&without["raw"]["key"], &without["raw"]["size"]), (&Value::Null, &json!(INVITED.len())));
+        let attached = &without["attachments"][0];
+        assert_eq!((&attached["name"], &attached["verdict"]), (&json!("a.ics"), &json!("infected")));
+        assert!(attached["key"].is_null() && attached.get("invitation").is_none(), "{attached:#}");
+        assert!(!without.to_string().contains("secret"));
+    }
 }
