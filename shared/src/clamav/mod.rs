@@ -108,6 +108,16 @@ pub enum ScanError {
     Source(#[from] BlobError),
 }
 
+impl ScanError {
+    /// The same as an outage, which says nothing about any content.
+    fn outage(self) -> Self {
+        match self {
+            Self::Unreachable(why) => Self::Unreachable(why),
+            other => Self::Unreachable(other.to_string()),
+        }
+    }
+}
+
 /// Which engine and signatures gave a verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineVersion {

@@ -166,7 +166,7 @@ impl Inspection {
         };
         let verdict = report.map_or("error", |report| report.verdict().name());
         let decision = settings.rules.decide(&Facts::of(&mail, &self.envelope, verdict, self.tenant.as_str()));
-        let policy = settings.scan.policies.of(&self.tenant, decision.scan);
+        let policy = settings.scan.policies.of(&self.tenant, &decision.policies);
         let handling = report.map(|report| Handling::of(report, &policy));
         self.end = Forecast::routed(&decision.outcome, handling.as_ref(), &mail);
         Self { mail: Some(mail), decision: Some(decision), ..self }

@@ -177,7 +177,7 @@ impl Member {
     pub(super) async fn failed_test(&self, shared: &Shared) -> Option<ScanError> {
         let error = admission::self_test(&self.clamd).await.err()?;
         self.put_out(error.clone(), shared);
-        Some(ScanError::Unreachable(error.to_string()))
+        Some(error.outage())
     }
 
     pub(super) fn admit(&self, engine: EngineVersion, shared: &Shared) {

@@ -178,8 +178,9 @@ async fn a_stopped_one_is_put_out_and_its_scan_is_no_content_s_fault() {
     }
     until(&pool, |status| admitted(status) == 1).await;
     two.pause().unwrap();
-    let said = verdict(&pool, b"harmless").await;
-    assert!(matches!(said, Err(ScanError::Unreachable(_))), "{said:?}");
+    let said = verdict(&pool, b"harmless").await.unwrap_err();
+    assert!(matches!(said, ScanError::Unreachable(_)), "{said:?}");
+    assert_eq!(said.to_string().matches("scanner not reachable").count(), 1, "{said}");
     one.resume().unwrap();
     two.resume().unwrap();
     until(&pool, |status| admitted(status) == 2).await;
