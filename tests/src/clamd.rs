@@ -1,5 +1,7 @@
 //! A real clamd of the scenario's own, with the configuration that we ship: see [`shared::clamav::testing`].
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use shared::clamav::testing::{Options, TestClamd};
 
@@ -71,6 +73,15 @@ impl Clamd {
     /// When it does not run.
     pub fn resume(&self) {
         self.0.resume().unwrap();
+    }
+
+    /// Gives it a database of that version, built now, which is not loaded yet. Returns the folder that it is in.
+    ///
+    /// # Panics
+    /// When its files refuse.
+    pub fn fetch(&mut self, version: u32) -> PathBuf {
+        self.0.fetch(version, Timestamp::now()).unwrap();
+        self.0.database()
     }
 
     /// Gives it a database of that version, built now, and has it loaded. More signature files may come with it.

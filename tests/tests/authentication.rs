@@ -5,7 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 use shared::testing::dns::DnsStub;
-use tests::{clamd::Clamd, config::Config, fleet::Fleet, mails::Mail, receiver::Receiver, soak::within};
+use tests::{
+    clamd::Clamd, config::Config, fleet::Fleet, mails::Mail, metrics::Metrics, receiver::Receiver, soak::within,
+};
 
 const LIMIT: Duration = Duration::from_secs(180);
 const CLIENT: &str = "192.0.2.10";
@@ -47,14 +49,14 @@ const KEYS: [(&str, &str); 2] = [
     ),
 ];
 
-fn asking(clamd: &Clamd, receiver: &Receiver, dns: SocketAddr) -> Config {
+fn asking(clamd: &Clamd, receiver: &Receiver, dns: SocketAddr, metrics: Metrics) -> Config {
     let keys = format!("resolver = \"{dns}\"\ntimeout = \"2s\"\ntrusted_hosts = [\"inbound-smtp.*.amazonaws.com\"]");
     Config::asking(clamd, &keys)
         .destination("hook", receiver, "/hook", "")
         .destination("claims", receiver, "/claims", "")
         .rule("name = \"claims\"\nwhen = { header = \"X-Untrusted-Authentication-Results: mailtri*\" }\ndeliver = [\"claims\"]")
         .section("senders", "known = [\"football.example.com\"]")
-        .section("telemetry", "log = \"trace\"")
+        .section("telemetry", &format!("log = \"trace\"\n{}", metrics.section()))
         .rule("name = \"rest\"\ndeliver = [\"hook\"]")
 }
 
@@ -89,6 +91,9 @@ fn alpha() -> DnsStub {
     dns.txt("_dmarc.football.example.com", "v=DMARC1; p=reject");
     dns.txt("alpha.example", format!("v=spf1 ip4:{CLIENT} -all"));
     dns.txt("_dmarc.alpha.example", "v=DMARC1; p=reject");
+    dns.txt("m.alpha.example", format!("v=spf1 ip4:{CLIENT} -all"));
+    dns.host("m.alpha.example", CLIENT.parse().unwrap());
+    dns.ptr(CLIENT.parse().unwrap(), "m.alpha.example");
     dns
 }
 
@@ -96,7 +101,7 @@ fn alpha() -> DnsStub {
 async fn the_genuine_arrives_as_such_and_the_forged_does_not() {
     within(LIMIT, async {
         let (clamd, receiver, dns) = (Clamd::start().await, Receiver::start().await, alpha());
-        let fleet = Fleet::new(&asking(&clamd, &receiver, dns.address()));
+        let fleet = Fleet::new(&asking(&clamd, &receiver, dns.address(), Metrics::free_port()));
         let local = fleet.local().await;
 
         let signed = mail("signed", by_ses(STRANGER, "list@other.example", SIGNED));
@@ -125,9 +130,12 @@ async fn the_genuine_arrives_as_such_and_the_forged_does_not() {
         let by_spf = told(&receiver, &by_spf);
         assert_eq!(by_spf["spf"], json!({"result": "pass", "domain": "alpha.example", "identity": "mailfrom"}));
         assert_eq!(by_spf["dmarc"]["aligned_by"], "spf");
+        assert_eq!(by_spf["spf_helo"], json!({"result": "pass", "domain": "m.alpha.example", "identity": "helo"}));
+        assert_eq!(by_spf["iprev"], json!({"result": "pass", "client_ip": CLIENT, "name": "m.alpha.example"}));
         assert_eq!(
             by_spf["header"],
-            "mailtri; spf=pass smtp.mailfrom=alpha.example; dkim=none; dmarc=pass header.from=alpha.example; arc=none"
+            "mailtri; spf=pass smtp.mailfrom=alpha.example; spf=pass smtp.helo=m.alpha.example; dkim=none; \
+             dmarc=pass header.from=alpha.example; arc=none; iprev=pass policy.iprev=192.0.2.10"
         );
         let claiming = told(&receiver, &claiming);
         assert_eq!(claiming["dmarc"], json!({"result": "none", "why": "no_record"}));
@@ -135,7 +143,7 @@ async fn the_genuine_arrives_as_such_and_the_forged_does_not() {
         // Whom we asked about stays out of the logs, however much they tell.
         let log = std::fs::read_to_string(local.log()).unwrap();
         assert!(log.contains("TRACE") && log.contains("parse"), "the log tells nothing");
-        for name in ["alpha.example", "beta.example", "football", "_dmarc", "brisbane"] {
+        for name in ["alpha.example", "beta.example", "football", "_dmarc", "brisbane", CLIENT, STRANGER, "in-addr"] {
             assert!(!log.to_lowercase().contains(name), "{name} is in the log");
         }
     })
@@ -147,9 +155,11 @@ async fn mail_waits_for_a_dns_that_is_down_and_passes_when_it_is_back() {
     within(LIMIT, async {
         let (clamd, receiver, dns) = (Clamd::start().await, Receiver::start().await, alpha());
         dns.set_down(true);
-        let fleet = Fleet::new(&asking(&clamd, &receiver, dns.address()));
+        let metrics = Metrics::free_port();
+        let fleet = Fleet::new(&asking(&clamd, &receiver, dns.address(), metrics));
         let local = fleet.local().await;
-        let waiting = mail("waiting", by_ses(CLIENT, "a@alpha.example", &plain("a@alpha.example", "Waiting")));
+        let author = "\"b@beta.example\" <a@alpha.example>";
+        let waiting = mail("waiting", by_ses(CLIENT, "a@alpha.example", &plain(author, "Waiting")));
         // Nothing that DNS could say would make this one pass: it does not wait.
         let hopeless = mail("hopeless", plain("a@alpha.example", "Hopeless"));
         receiver.expect("/hook", &hopeless);
@@ -162,6 +172,9 @@ async fn mail_waits_for_a_dns_that_is_down_and_passes_when_it_is_back() {
         receiver.expect("/hook", &waiting);
         receiver.wait_complete(LIMIT).await.assert_sound();
         assert_eq!(told(&receiver, &waiting)["dmarc"]["result"], "pass");
+        // It was looked at more than once, and is one mail.
+        let counted = metrics.get().await;
+        assert!(counted.contains("mailtri_findings_total{code=\"name_shows_address\"} 1\n"), "{counted}");
         let ended = fleet.submit_and_wait(&[waiting], LIMIT).await;
         assert_eq!((ended[0].names(), ended[0].ends[0].attempts), (vec!["delivered"], 1), "{ended:?}");
     })

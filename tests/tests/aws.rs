@@ -2,14 +2,14 @@
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rand::{RngExt, rngs::StdRng};
 use tests::{
     aws::Scene,
     fixtures::{Expect, FIXTURES, Fixture},
-    fleet::Fleet,
+    fleet::{Fleet, run},
     mails::{Mail, Mails},
     process::Process,
     soak::{scale, seeded, within},
@@ -126,6 +126,35 @@ async fn a_rolling_restart_under_load_loses_nothing_and_delivers_nothing_twice()
         eprintln!("after the restart {rolled}; in the end {report}");
         report.assert_sound();
         assert_eq!(report.duplicates, 0, "delivered twice because of the restart");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_are_counted_apart_and_wait_for_their_turns_where_the_bucket_announces() {
+    within(LIMIT, async {
+        let scene = Scene::start().await;
+        let config = scene
+            .config(LEASE, &scene.cloud.endpoint())
+            .section("limit.clients", "by = \"api-client\"\nrate = \"1/day burst 2\"")
+            .section("[limit.clients.override]", "match = \"erp-*\"\nrate = \"20/min burst 1\"");
+        let fleet = Fleet::new(&config);
+        let _worker = fleet.workers(1).await;
+        let mut source = Mails::new("client", seeded("clients"));
+        let mut hand_in = async |client: &str, count: usize| {
+            let mails: Vec<Mail> = (0..count).map(|_| source.text()).collect();
+            mails.iter().for_each(|mail| scene.receiver.allow("/hook", mail));
+            let paths = fleet.write(&mails);
+            let ran = run(fleet.on_plane(&["submit", "--client", client]).args(paths), b"").await;
+            (ran.code, ran.stdout.lines().count())
+        };
+        assert_eq!(hand_in("crm", 3).await, (Some(75), 2), "a day is too long to wait");
+        assert_eq!(hand_in("shop", 2).await, (Some(0), 2));
+        let started = Instant::now();
+        assert_eq!(hand_in("erp-1", 3).await, (Some(0), 3));
+        assert!(started.elapsed() >= Duration::from_millis(5_500), "the turns are 0, 3 and 6 seconds away");
+        scene.receiver.wait(LIMIT, |book| book.arrivals().len() >= 7).await;
+        scene.receiver.report().assert_sound();
     })
     .await;
 }

@@ -123,7 +123,7 @@ fn check_attachments(receiver: &Receiver) {
     assert!(attachments("nested").iter().any(|a| a["name"] == "votes.csv"), "{:?}", attachments("nested"));
     let bidi = data(receiver, "bidi-name");
     let name = text(&bidi["attachments"][0], "name");
-    assert!(name.ends_with(".exe") && !name.contains('\u{202e}'), "{name}");
+    assert!(name.ends_with(".docm") && !name.contains('\u{202e}'), "{name}");
     assert!(bidi["tags"].to_string().contains("bidi_characters"));
     let damaged = data(receiver, "base64-stray");
     assert!(damaged["findings"].to_string().contains("encoding_damaged"));

@@ -16,6 +16,8 @@ use tests::{
 };
 
 const LIMIT: Duration = Duration::from_secs(240);
+/// Jobs at once of one tenant.
+const SLOTS: usize = 4;
 const TENANTS: &str = "\"flood.example\" = \"flood\"\n\"quiet.example\" = \"quiet\"";
 
 fn some(prefix: &str, count: usize) -> Vec<Mail> {
@@ -60,10 +62,10 @@ async fn dead_letters(fleet: &Fleet) -> usize {
     listed.stdout.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).count()
 }
 
-/// One tenant's mails one after another, a moment apart.
+/// One tenant's mails, never more of them at once than it has slots: an ordinary tenant is within its limits.
 async fn trickle(fleet: &Fleet, mails: &[Mail]) -> Vec<Ended> {
     let mut ended = Vec::new();
-    for batch in mails.chunks(scale(5, 10)) {
+    for batch in mails.chunks(SLOTS) {
         ended.extend(ends(fleet, "desk@quiet.example", batch).await);
     }
     ended
@@ -77,22 +79,25 @@ async fn a_flood_of_one_tenant_drains_at_its_rate_and_delays_no_other() {
         let config = Config::simple(&clamd, &receiver)
             .section("tenants", TENANTS)
             .section("limit.tenants", &format!("by = \"tenant\"\nrate = \"{rate}/sec burst {burst}\""))
-            .section("limit.jobs", "by = \"tenant\"\nconcurrency = 4");
+            .section("limit.jobs", &format!("by = \"tenant\"\nconcurrency = {SLOTS}"));
         let fleet = Fleet::new(&config);
         let _workers = fleet.workers(2).await;
-        let (before, beside) = (some("before", scale(20, 100)), some("beside", scale(20, 100)));
+        let (first, before, beside) =
+            (some("first", 5 * SLOTS), some("before", scale(20, 100)), some("beside", scale(20, 100)));
         let flood = some("flood", scale(600, 10_000));
-        before.iter().chain(&beside).chain(&flood).for_each(|mail| receiver.expect("/hook", mail));
+        first.iter().chain(&before).chain(&beside).chain(&flood).for_each(|mail| receiver.expect("/hook", mail));
 
+        // Connections and children that are made only once are no part of what is compared.
+        trickle(&fleet, &first).await;
         let quiet = took(&trickle(&fleet, &before).await);
         let started = Instant::now();
-        let (flooded, ordinary) =
-            tokio::join!(ends(&fleet, "all@flood.example", &flood), trickle(&fleet, &beside));
+        let (flooded, ordinary) = tokio::join!(ends(&fleet, "all@flood.example", &flood), trickle(&fleet, &beside));
         let lasted = started.elapsed();
         let ordinary = took(&ordinary);
         let at = |sorted: &[i64], share: usize| sorted[(sorted.len() * share / 100).min(sorted.len() - 1)];
         eprintln!(
-            "ordinary mails: p50 {} ms, p99 {} ms alone; p50 {} ms, p99 {} ms beside a flood of {} in {lasted:?}: p99 {:.2} times",
+            "ordinary mails: p50 {} ms, p99 {} ms alone; p50 {} ms, p99 {} ms beside a flood of \
+             {} in {lasted:?}: p99 {:.2} times",
             at(&quiet, 50),
             at(&quiet, 99),
             at(&ordinary, 50),
@@ -203,6 +208,60 @@ async fn a_door_takes_what_its_limit_lets_in_gives_the_next_a_turn_and_says_when
         let look = fleet.run(&["limits", "test", "ingress=incoming"]).await;
         assert!(look.stdout.contains("passes now"), "another door is another: {look:?}");
         receiver.report().assert_sound();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_client_is_counted_apart_and_one_without_a_name_not_at_all() {
+    within(LIMIT, async {
+        let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
+        let config = Config::simple(&clamd, &receiver)
+            .section("limit.clients", "by = \"api-client\"\nrate = \"1/day burst 2\"")
+            .section("[limit.clients.override]", "match = \"erp-*\"\nrate = \"20/min burst 2\"");
+        let fleet = Fleet::new(&config);
+        let _local = fleet.local().await;
+        let (to, wait) = ("desk@quiet.example", format!("--wait={}", LIMIT.as_secs()));
+        let hand_in = async |client: &str, mails: &[Mail]| {
+            let ran = submit(&fleet, to, mails, &["--client", client]).await;
+            assert_eq!(ran.code, Some(0), "{client}: {ran:?}");
+        };
+
+        let (burst, excess) = (some("crm", 2), some("crm-excess", 1));
+        burst.iter().for_each(|mail| receiver.expect("/hook", mail));
+        receiver.allow("/hook", &excess[0]);
+        hand_in("crm", &burst).await;
+        hand_in("crm", &excess).await;
+        let full = submit(&fleet, to, &some("crm-more", 1), &["--client", "crm"]).await;
+        assert_eq!((full.code, full.stdout.as_str()), (Some(75), ""), "its next turn is too far away: {full:?}");
+        assert!(full.stderr.contains("limit clients: no more is taken in before"), "{full:?}");
+
+        let wrong = submit(&fleet, to, &some("wrong", 1), &["--client", "CRM"]).await;
+        assert_eq!(wrong.code, Some(2), "{wrong:?}");
+
+        let (shop, unnamed, paced) = (some("shop", 2), some("unnamed", 4), some("erp", 4));
+        shop.iter().chain(&unnamed).chain(&paced).for_each(|mail| receiver.expect("/hook", mail));
+        hand_in("shop", &shop).await;
+        assert_eq!(submit(&fleet, to, &unnamed, &[]).await.code, Some(0));
+        let ran = submit(&fleet, to, &paced, &["--client", "erp-1", "--json", &wait]).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let ended: Vec<Ended> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(tally(&ended), [("delivered".to_owned(), 4)].into());
+        let ends: Vec<&End> = ended.iter().flat_map(|ended| &ended.ends).collect();
+        assert!(ends.iter().all(|end| end.attempts <= 1), "a turn burns no attempt: {ends:?}");
+        // The turns are 0, 0, 3 and 6 seconds after the first was taken in, up to the moments in between.
+        let after = |end: &End| end.at.as_millisecond() - ends[0].first_seen.as_millisecond();
+        assert!(after(ends[2]) >= 2_500 && after(ends[3]) >= 5_500, "before their turns: {ends:?}");
+
+        receiver.wait_complete(LIMIT).await.assert_sound();
+        assert_eq!(receiver.book(|book| book.arrivals().len()), 12, "the excess still waits");
+        for (key, says) in [("crm", false), ("shop", false), ("new", true)] {
+            let look = fleet.run(&["limits", "test", &format!("api-client={key}")]).await;
+            assert_eq!(look.stdout.contains("passes now"), says, "{key}: {look:?}");
+        }
+        assert_eq!(fleet.run(&["limits", "reset", "api-client=crm"]).await.stdout, "forgotten by 1 limit\n");
+        let look = fleet.run(&["limits", "test", "api-client=crm"]).await;
+        assert!(look.stdout.contains("passes now"), "{look:?}");
     })
     .await;
 }

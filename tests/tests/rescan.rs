@@ -133,6 +133,43 @@ async fn what_a_policy_let_pass_is_never_called_clean_later() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rescan_that_dies_between_pages_goes_on_from_the_last_one_that_it_noted() {
+    /// More than one page of the store's list, less than two.
+    const ALL: usize = 230;
+    within(LIMIT, async {
+        let (mut clamd, receiver) = (Clamd::start().await, Receiver::start().await);
+        let mut fleet = Fleet::new(&Config::simple(&clamd, &receiver));
+        let local = fleet.local().await;
+        let file = |i: usize| attachment(&format!("{i}.txt"), "text/plain", format!("content {i}").as_bytes());
+        let mail = mail("many", &multipart(&(0..ALL).map(file).collect::<Vec<_>>()));
+        receiver.expect("/hook", &mail);
+        fleet.submit_and_wait(&[mail], LIMIT).await;
+        local.terminate();
+
+        // The second page is looked at, and not noted.
+        clamd.update(27_501, &[("more.ndb", &signature("content "))]).await;
+        fleet.set("FAILPOINTS", "rescan::after_page=1*off->panic");
+        let died = loop {
+            let ran = fleet.run(&["rescan", "--json"]).await;
+            assert!(!ran.stdout.contains("rescan.done"), "it did not die: {ran:?}");
+            if ran.stdout.contains("\"27501\"") {
+                break ran;
+            }
+        };
+        assert_eq!((died.code, died.stdout.lines().count()), (Some(101), ALL), "every change is told: {died:?}");
+        fleet.unset("FAILPOINTS");
+        let ran = fleet.run(&["rescan", "--json"]).await;
+        // What the first run found is on record, so that it is no change any more.
+        let lines = lines(&ran);
+        assert_eq!((ran.code, lines.len()), (Some(0), 1), "{ran:?}");
+        assert_eq!((&lines[0]["resumed"], &lines[0]["total"]["scanned"]), (&true.into(), &ALL.into()));
+        assert_eq!((&lines[0]["total"]["changed"], &lines[0]["total"]["failed"]), (&200.into(), &0.into()));
+        receiver.wait_complete(LIMIT).await.assert_sound();
+    })
+    .await;
+}
+
 /// The object of that key, however the store names its files.
 fn find(folder: &std::path::Path, key: &str) -> Vec<u8> {
     let (mail, sha256) = key.split_once('/').unwrap();

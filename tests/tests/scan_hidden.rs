@@ -25,7 +25,10 @@ const BINARY: &str = "application/octet-stream";
 /// mail is scanned as well; without it every find is one in a decoded part.
 async fn all_found(clamd: &Clamd, mails: &[Mail], raw: &str) {
     let receiver = Receiver::start().await;
-    let fleet = Fleet::new(&Config::simple(clamd, &receiver).section("scan", &format!("raw = \"{raw}\"")));
+    // Programs would be kept for what they are, before anything scans them.
+    let findings = "executable_attachment = \"tag\"\ndisk_image_attachment = \"tag\"\nscript_attachment = \"tag\"";
+    let config = Config::simple(clamd, &receiver).section("scan", &format!("raw = \"{raw}\""));
+    let fleet = Fleet::new(&config.section("findings", findings));
     let _local = fleet.local().await;
     for (mail, ended) in mails.iter().zip(fleet.submit_and_wait(mails, LIMIT).await) {
         assert_eq!(ended.names(), ["quarantined"], "{}: {ended:?}", mail.name);
@@ -50,7 +53,7 @@ fn quoted(bytes: &[u8]) -> Vec<u8> {
 
 /// A mail with EICAR attached, as the content of a part.
 fn infected_message() -> Vec<u8> {
-    mail("inner", &multipart(&[text("within"), attachment("x.com", BINARY, &eicar())])).raw
+    mail("inner", &multipart(&[text("within"), attachment("x.dat", BINARY, &eicar())])).raw
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,25 +64,26 @@ async fn eicar_is_found_in_every_wrapping() {
         [head.as_bytes(), content].concat()
     };
     let twice = mail("middle", &multipart(&[message("base64", base64_lines(&infected_message()).as_bytes())])).raw;
+    let in_zip = |content: &[u8]| attached(attachment("x.zip", "application/zip", &zip(&[("a.eml", content)])));
     let unclosed = {
-        let whole = attached(attachment("x.com", BINARY, &eicar()));
+        let whole = attached(attachment("x.dat", BINARY, &eicar()));
         whole[..whole.len() - b"--=_part--\r\n".len()].to_vec()
     };
     let plain_text = |content: &[u8]| [b"Content-Type: text/plain; charset=utf-8\r\n\r\n", content, b"\r\n"].concat();
     let mails = [
         mail("plain", &plain_text(&eicar())),
         mail("no-type", &[b"\r\n", &eicar()[..]].concat()),
-        mail("plain-attachment", &attached(encoded("x.com", BINARY, "7bit", &eicar()))),
+        mail("plain-attachment", &attached(encoded("x.dat", BINARY, "7bit", &eicar()))),
         mail("text-plain-attachment", &attached(attachment("readme.txt", "text/plain", &eicar()))),
         mail("image", &attached(attachment("cat.jpg", "image/jpeg", &eicar()))),
-        mail("base64", &attached(attachment("x.com", BINARY, &eicar()))),
+        mail("base64", &attached(attachment("x.dat", BINARY, &eicar()))),
         mail(
             "base64-one-line",
-            &attached(encoded("x.com", BINARY, "base64", BASE64_STANDARD.encode(eicar()).as_bytes())),
+            &attached(encoded("x.dat", BINARY, "base64", BASE64_STANDARD.encode(eicar()).as_bytes())),
         ),
-        mail("base64-stray", &attached(encoded("x.com", BINARY, "base64", &stray_base64(&eicar())))),
+        mail("base64-stray", &attached(encoded("x.dat", BINARY, "base64", &stray_base64(&eicar())))),
         mail("base64-stray-zip", &attached(encoded("x.zip", BINARY, "base64", &stray_base64(&zipped(eicar(), 1))))),
-        mail("quoted-printable", &attached(encoded("x.com", BINARY, "quoted-printable", &quoted(&eicar())))),
+        mail("quoted-printable", &attached(encoded("x.dat", BINARY, "quoted-printable", &quoted(&eicar())))),
         mail("zip", &attached(attachment("x.zip", "application/zip", &zipped(eicar(), 1)))),
         mail("zip-five-deep", &attached(attachment("x.zip", "application/zip", &zipped(eicar(), 5)))),
         mail("forwarded", &multipart(&[message("7bit", &infected_message())])),
@@ -87,6 +91,9 @@ async fn eicar_is_found_in_every_wrapping() {
         mail("forwarded-in-qp", &multipart(&[message("quoted-printable", &quoted_lines(&infected_message()))])),
         mail("forwarded-twice-in-base64", &multipart(&[message("base64", base64_lines(&twice).as_bytes())])),
         mail("no-closing-boundary", &unclosed),
+        // The scanner's own reading of mails: the parse does not look into archives.
+        mail("mail-in-zip", &in_zip(&infected_message())),
+        mail("mail-in-mail-in-zip", &in_zip(&twice)),
     ];
     within(LIMIT, async {
         let clamd = Clamd::start().await;

@@ -197,6 +197,12 @@ pub fn scanning(settings: &Settings, clamds: &Arc<Pool>, sandbox: &Arc<Sandbox>)
 /// The configured clamds; their tests begin at once.
 #[must_use]
 pub fn clamds(settings: &Settings) -> Arc<Pool> {
+    Arc::new(Pool::start(clamd_config(settings)))
+}
+
+/// Where the configured clamds are, and what they are held to.
+#[must_use]
+pub fn clamd_config(settings: &Settings) -> PoolConfig {
     let clamav = &settings.clamav;
     let config = PoolConfig::new(clamav.endpoints.clone(), settings.limits.max_mail);
     let terms = Terms {
@@ -205,7 +211,7 @@ pub fn clamds(settings: &Settings) -> Arc<Pool> {
         max_age: clamav.max_signature_age,
         ..config.terms
     };
-    Arc::new(Pool::start(PoolConfig { terms, ..config }))
+    PoolConfig { terms, ..config }
 }
 
 fn route(settings: &Settings, plane: &Plane, key: AuditKey, limiting: &Arc<Limiting>) -> Route {

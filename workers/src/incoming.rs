@@ -184,7 +184,7 @@ async fn take(path: &Path, intake: &Intake) -> Result<WorkId, IntakeError> {
     }
     let identity = format!("{}:{}:{}.{}", before.dev(), before.ino(), before.mtime(), before.mtime_nsec());
     let key = format!("raw/incoming/{}", JobId::derive(&[identity.as_bytes(), &raw]));
-    let mail = intake.accept(&key, raw.into(), SmtpEnvelope::default()).await?;
+    let mail = intake.accept(&key, raw.into(), SmtpEnvelope::default(), None).await?;
     fs::remove_file(path).map_err(unreadable)?;
     Ok(mail)
 }

@@ -17,7 +17,8 @@ use shared::{
 
 use crate::{
     jobs::{Announced, ParseJob, SmtpEnvelope, Source},
-    limiting::{Ingress, Limiting},
+    limiting::{Ingress, Limiting, Subjects},
+    names::ClientName,
     pipeline,
     plane::Plane,
     settings::Tenants,
@@ -101,15 +102,22 @@ impl Intake {
         Self { limiting: Some((limiting, door)), ..self }
     }
 
-    /// Takes one mail in, under a key that is unique to this submission.
+    /// Takes one mail in, under a key that is unique to this submission. `client` is who hands it in, as far as that has a
+    /// name.
     ///
     /// # Errors
     /// When it is none, a limit says no, or the plane fails; it is then not taken in.
-    pub async fn accept(&self, key: &str, raw: Bytes, envelope: SmtpEnvelope) -> Result<WorkId, IntakeError> {
+    pub async fn accept(
+        &self,
+        key: &str,
+        raw: Bytes,
+        envelope: SmtpEnvelope,
+        client: Option<&ClientName>,
+    ) -> Result<WorkId, IntakeError> {
         check(&raw, self.max_mail)?;
         let size = raw.len() as u64;
         let tenant = self.tenants.of(&envelope);
-        let turn = self.turn(&tenant, size).await?;
+        let turn = self.turn(&tenant, client, size).await?;
         let Meta { etag, version, .. } = self.store(key, raw).await?;
         let (bucket, key) = (self.bucket.clone(), key.to_owned());
         let source = Source { bucket, key, etag, version, size };
@@ -125,10 +133,16 @@ impl Intake {
 
     /// The turn of a mail that has to wait for one, reserved. Where the bucket announces mails nobody else can wait, so it
     /// is waited for here.
-    async fn turn(&self, tenant: &TenantId, size: u64) -> Result<Option<Timestamp>, IntakeError> {
+    async fn turn(
+        &self,
+        tenant: &TenantId,
+        client: Option<&ClientName>,
+        size: u64,
+    ) -> Result<Option<Timestamp>, IntakeError> {
         let Some((limiting, door)) = &self.limiting else { return Ok(None) };
         let longest = if self.announces { LONGEST_STAY } else { LONGEST_TURN };
-        match limiting.admit(door, tenant.as_str(), size, longest).await {
+        let subjects = Subjects::of_intake(door, client, size);
+        match limiting.admit(&subjects, tenant.as_str(), longest).await {
             Ingress::Now => Ok(None),
             Ingress::At(at) if self.announces => {
                 tokio::time::sleep(until(self.clock.now(), at)).await;

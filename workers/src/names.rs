@@ -70,6 +70,12 @@ name!(
     40
 );
 
+name!(
+    /// The name of a client that hands mail in: 1 to 40 of `a-z`, `0-9`, `-`.
+    ClientName,
+    40
+);
+
 /// A text that is no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a name of lower-case letters, digits and \"-\"")]

@@ -14,16 +14,19 @@ use std::{
     fmt::Write as _,
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
+    os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
         mpsc::{Receiver, Sender, channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mailtri::mail::{limits::Limits, sanitise::sanitise};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tempfile::TempDir;
 
 /// A host name that leads to the test's server, as every other does.
 const HOST: &str = "canary.example";
@@ -77,17 +80,21 @@ fn show(cases: &[String]) -> Seen {
     let mut browser = Browser::start(server.port);
     for _ in 0..cases.len().div_ceil(FRAMES) {
         let done = server.done.recv_timeout(PATIENCE);
-        assert!(done.is_ok(), "a page did not end: {:?}", browser.0.try_wait());
+        assert!(done.is_ok(), "a page did not end: {:?}", browser.process.try_wait());
     }
     drop(browser);
     std::mem::take(&mut server.seen.lock().unwrap())
 }
 
-struct Browser(Child);
+/// A browser with a group and a profile of its own, which end with it.
+struct Browser {
+    process: Child,
+    profile: Option<TempDir>,
+}
 
 impl Browser {
     fn start(port: u16) -> Self {
-        let profile = tempfile::tempdir().unwrap().keep();
+        let profile = tempfile::tempdir().unwrap();
         let mut command = Command::new("chromium");
         command
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
@@ -100,19 +107,29 @@ impl Browser {
             .args(["--disable-default-apps", "--no-default-browser-check", "--disable-client-side-phishing-detection"])
             .args(["--no-proxy-server", "--autoplay-policy=no-user-gesture-required", "--mute-audio"])
             .arg(format!("--host-resolver-rules=MAP * 127.0.0.1:{port}, EXCLUDE 127.0.0.1"))
-            .arg(format!("--user-data-dir={}", profile.display()))
+            .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg(format!("http://127.0.0.1:{port}/page/0"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        Self(command.spawn().expect("chromium: `make servers` installs it"))
+        // Its helpers hear of its end together with it.
+        command.process_group(0);
+        let process = command.spawn().expect("chromium: `make servers` installs it");
+        Self { process, profile: Some(profile) }
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
+        let _ = self.process.wait();
+        // A helper may write until it is gone, which is when the folder can be emptied.
+        let Some(path) = self.profile.take().map(TempDir::keep) else { return };
+        let end = Instant::now() + Duration::from_secs(60);
+        while std::fs::remove_dir_all(&path).is_err() && path.exists() && Instant::now() < end {
+            thread::yield_now();
+        }
+        assert!(!path.exists() || thread::panicking(), "{} stays", path.display());
     }
 }
 

@@ -14,6 +14,9 @@ use super::{
     exchange, reply,
 };
 
+/// The answer to RELOAD.
+const RELOADING: &[u8] = b"RELOADING\0";
+
 /// How long each step may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
@@ -75,6 +78,15 @@ impl Clamd {
     /// As [`Clamd::ping`].
     pub async fn version(&self) -> Result<EngineVersion, ScanError> {
         reply::version(&self.ask(b"zVERSION\0").await?)
+    }
+
+    /// Has it load its signatures anew. It answers at once, and loads after that.
+    ///
+    /// # Errors
+    /// As [`Clamd::ping`].
+    pub async fn reload(&self) -> Result<(), ScanError> {
+        let reply = self.ask(b"zRELOAD\0").await?;
+        if reply == RELOADING { Ok(()) } else { Err(ScanError::Garbled) }
     }
 
     /// Whether it takes streams of so many bytes. None of them is sent.

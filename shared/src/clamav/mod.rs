@@ -12,6 +12,7 @@ mod exchange;
 mod fake;
 pub mod pool;
 pub mod probes;
+pub mod reload;
 pub mod reply;
 pub mod selftest;
 #[cfg(any(test, feature = "testing"))]

@@ -4,8 +4,8 @@
 //! file pass, says so when it did not look at everything, and has signatures of an age within bounds. A scan that met
 //! no connection goes to the next endpoint; one whose connection broke does not, since its content may have been why.
 
-mod addresses;
-mod admission;
+pub(super) mod addresses;
+pub(super) mod admission;
 mod member;
 #[cfg(test)]
 mod tests;
@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use tokio::{sync::Notify, task::JoinSet, time::timeout};
 
 pub use addresses::{Resolve, SystemResolver};
+pub use admission::IDLE;
 pub use member::EndpointStatus;
 
 use self::member::{Member, Standing};

@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io,
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -35,6 +35,9 @@ pub const SHIPPED: &str = include_str!("../../../k8s/clamav/clamd.conf");
 
 /// The name of the EICAR signature, as clamd reports it.
 pub const EICAR_NAME: &str = "Eicar-Test.UNOFFICIAL";
+
+/// A signature of something else.
+const OTHER: &str = "Other:0:0:00112233445566778899\n";
 
 const PROGRAMS: [&str; 3] = ["clamd", "/usr/sbin/clamd", "/usr/local/sbin/clamd"];
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -215,11 +218,11 @@ impl TestClamd {
     /// # Errors
     /// When its files refuse.
     pub fn forget_eicar(&self) -> io::Result<()> {
-        let db = self.dir.path().join("db");
+        let db = self.database();
         for entry in fs::read_dir(&db)? {
             fs::remove_file(entry?.path())?;
         }
-        fs::write(db.join("other.ndb"), "Other:0:0:00112233445566778899\n")
+        fs::write(db.join("other.ndb"), OTHER)
     }
 
     /// Adds signature files, name and content, which the next [`TestClamd::update`] writes.
@@ -227,13 +230,35 @@ impl TestClamd {
         self.options.signatures.extend(files);
     }
 
+    /// Where its database is.
+    pub fn database(&self) -> PathBuf {
+        self.dir.path().join("db")
+    }
+
+    /// Replaces its database by one of that version, which is not loaded yet.
+    ///
+    /// # Errors
+    /// When its files refuse.
+    pub fn fetch(&mut self, version: u32, built: Timestamp) -> io::Result<()> {
+        self.options.database = Some((version, built));
+        write_signatures(&self.database(), &self.options)
+    }
+
+    /// Replaces its database by one of that version without EICAR, which is not loaded yet.
+    ///
+    /// # Errors
+    /// When its files refuse.
+    pub fn fetch_blind(&self, version: u32, built: Timestamp) -> io::Result<()> {
+        let blind = database(version, built, &[("daily.ndb", OTHER)]);
+        fs::write(self.database().join("daily.cud"), blind)
+    }
+
     /// Replaces its database by one of that version, and has it loaded.
     ///
     /// # Errors
     /// When its files or its socket refuse.
     pub async fn update(&mut self, version: u32, built: Timestamp) -> Result<(), TestClamdError> {
-        self.options.database = Some((version, built));
-        write_signatures(&self.dir.path().join("db"), &self.options)?;
+        self.fetch(version, built)?;
         let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await?;
         socket.write_all(b"zRELOAD\0").await?;
         let mut answer = Vec::new();

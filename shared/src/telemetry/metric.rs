@@ -47,7 +47,10 @@ pub fn describe() {
     describe_counter!("mailtri_sandbox_kills_total", "Sandbox children that were killed or died, by why");
     describe_gauge!("mailtri_sandbox_restriction", "1 where a restriction of the sandbox is in force, else 0, by name");
     describe_counter!("mailtri_findings_total", "Findings about mails, by code");
-    describe_counter!("mailtri_authentication_results_total", "Results about senders, by mechanism and result");
+    describe_counter!(
+        "mailtri_authentication_results_total",
+        "Results about senders, by mechanism and result, each time DNS was asked"
+    );
     describe_counter!("mailtri_limit_checks_total", "Jobs that a limit was asked about, by limit and outcome");
     describe_counter!("mailtri_limit_fallbacks_total", "Of these those that the limiter did not answer, by fallback");
     describe_gauge!("mailtri_limiter_fallback", "1 while the limiter does not answer and fallbacks are in force");

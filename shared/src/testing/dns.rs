@@ -35,6 +35,8 @@ pub enum Record {
     Mx(u16, String),
     /// A name.
     Ptr(String),
+    /// Another name of this one, which is the answer to every question; what it leads to is to be asked for.
+    Cname(String),
 }
 
 /// What becomes of every question about a name.
@@ -114,6 +116,11 @@ impl DnsStub {
         );
     }
 
+    /// Adds a name of an address (RFC 1035 §3.5, RFC 3596 §2.5).
+    pub fn ptr(&self, address: IpAddr, name: &str) {
+        self.add(&reverse(address), Record::Ptr(name.to_owned()));
+    }
+
     /// Takes away everything about a name.
     pub fn remove(&self, name: &str) {
         let mut zone = self.zone();
@@ -158,6 +165,21 @@ impl Drop for DnsStub {
         for thread in self.threads.drain(..) {
             // A thread that panicked has ended as well.
             let _ = thread.join();
+        }
+    }
+}
+
+/// Where the names of an address stand.
+#[must_use]
+pub fn reverse(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        IpAddr::V6(v6) => {
+            let nibbles = v6.octets().into_iter().rev().flat_map(|b| [b & 15, b >> 4]);
+            nibbles.map(|n| format!("{n:x}.")).collect::<String>() + "ip6.arpa"
         }
     }
 }
@@ -228,7 +250,7 @@ fn respond(query: &[u8], zone: &Mutex<Zone>) -> Option<Vec<u8>> {
         Some(Fault::Fails) => Answer::Failure,
         None => match zone.records.get(&question.name) {
             None => Answer::NoSuchName,
-            Some(records) => Answer::Records(records.iter().filter(|r| wire::kind(r) == question.kind).collect()),
+            Some(records) => Answer::Records(records.iter().filter(|r| question.is_for(r)).collect()),
         },
     };
     Some(question.answer(&answer, zone.ttl))

@@ -1,17 +1,18 @@
 //! One mail's authentication, from what its header says to the results.
 //!
-//! The keys, SPF and the policy are looked up at once; then a child verifies the signatures; then DMARC is decided.
+//! The keys, SPF, the client's name and the policy are looked up at once; then a child verifies the signatures; then DMARC is decided.
 
 use bytes::Bytes;
-use futures::future::join_all;
+use futures::future::{OptionFuture, join_all};
 use shared::telemetry::metric;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     Authentication, Domain, dmarc,
     dns::Dns,
-    evidence::Evidence,
-    results::{Arc, ArcResult, Dmarc, DmarcResult, Reported, Spf, SpfResult, Why},
+    evidence::{Evidence, TrustedHop},
+    iprev,
+    results::{Arc, ArcResult, Dmarc, DmarcResult, Iprev, IprevResult, Reported, Spf, SpfIdentity, SpfResult, Why},
     spf::Question,
     verify::{KeyRecord, Verified, Verify},
 };
@@ -61,18 +62,22 @@ impl Authenticator {
     }
 
     async fn ask(&self, dns: &Dns, mail: &Mail<'_>, sandbox: &Sandbox) -> Result<Authentication, SandboxError> {
-        let (evidence, deadline) = (&mail.evidence, dns.deadline());
-        let question = Question::new(evidence.hop.as_ref(), mail.envelope.from.as_ref());
+        let (evidence, (deadline, end)) = (&mail.evidence, dns.deadlines());
+        let hop = evidence.hop.as_ref();
+        let question = Question::new(hop, mail.envelope.from.as_ref());
+        let beside = hop.filter(|_| Question::identity(&question) != Some(SpfIdentity::Helo)).map(Question::of_helo);
         let silent = dns.is_silent();
-        let (keys, spf, answered) = tokio::join!(
+        let (keys, spf, spf_helo, iprev, answered) = tokio::join!(
             keys(dns, &evidence.keys, deadline, silent),
             self.spf(dns, question, deadline, silent),
+            OptionFuture::from(beside.map(|question| self.spf(dns, question, deadline, silent))),
+            iprev(dns, hop, deadline, silent),
             warm(dns, evidence.author.as_ref(), deadline, silent),
         );
         if !silent && !answered {
             dns.listen().await;
         }
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = end.saturating_duration_since(Instant::now());
         let verified = verify(evidence, keys, mail.raw, sandbox).await?;
         let dmarc = match &evidence.author {
             None => Dmarc::without(DmarcResult::PermError, Why::NoAuthor),
@@ -86,9 +91,11 @@ impl Authenticator {
         Ok(Authentication {
             author: None,
             spf,
+            spf_helo,
             dkim: verified.dkim,
             dmarc,
             arc: verified.arc,
+            iprev,
             reported: None,
             authserv_id: self.authserv_id.clone(),
         })
@@ -103,7 +110,8 @@ impl Authenticator {
         if silent {
             return failed();
         }
-        let asked = question.ask(&dns.authenticator, &self.authserv_id);
+        // Two of these are under way at once, and each is large.
+        let asked = Box::pin(question.ask(&dns.authenticator, &self.authserv_id));
         timeout_at(deadline, asked).await.unwrap_or_else(|_| failed())
     }
 }
@@ -114,6 +122,16 @@ async fn keys(dns: &Dns, names: &[Domain], deadline: Instant, silent: bool) -> V
         (name.clone(), record)
     };
     join_all(names.iter().map(record)).await
+}
+
+async fn iprev(dns: &Dns, hop: Option<&TrustedHop>, deadline: Instant, silent: bool) -> Iprev {
+    let Some(hop) = hop else { return Iprev::about_nobody(Some(Why::NoTrustedHop)) };
+    let ip = *hop.client_ip.expose();
+    let failed = || Iprev::about(ip, IprevResult::TempError, Why::DnsFailed);
+    if silent {
+        return failed();
+    }
+    timeout_at(deadline, iprev::ask(&dns.authenticator, ip)).await.unwrap_or_else(|_| failed())
 }
 
 /// Whether DNS said anything about the author's policy.
@@ -137,9 +155,13 @@ async fn verify(
 
 fn count(results: &Authentication) {
     metric::authenticated("spf", results.spf.result.name());
+    if let Some(helo) = &results.spf_helo {
+        metric::authenticated("spf_helo", helo.result.name());
+    }
     for dkim in &results.dkim {
         metric::authenticated("dkim", dkim.result.name());
     }
     metric::authenticated("dmarc", results.dmarc.result.name());
     metric::authenticated("arc", results.arc.result.name());
+    metric::authenticated("iprev", results.iprev.result.name());
 }

@@ -13,6 +13,7 @@ use mail_auth::{
 use super::{
     Domain,
     allowance::Allowance,
+    dns::policies,
     results::{Dkim, DkimResult, Dmarc, DmarcResult, Mechanism, Policy, Spf, SpfResult, Why},
 };
 
@@ -52,6 +53,9 @@ pub(super) async fn evaluate(dns: &MessageAuthenticator, author: &Domain, spf: &
     }
     let policy = output.record().map(|_| policy(output.policy()));
     let aligned = Aligned { author, spf, dkim };
+    if policy.is_some() && policies(dns, &format!("_dmarc.{}", author.expose()), is_policy).await > 1 {
+        return Dmarc { aligned_by: aligned.by(true, true), ..Dmarc::without(DmarcResult::None, Why::Malformed) };
+    }
     match output.result() {
         Theirs::Pass => aligned.by(output.dkim_result() == &Theirs::Pass, output.spf_result() == &Theirs::Pass).map_or(
             Dmarc { result: DmarcResult::Fail, why: Some(Why::NotAligned), policy, aligned_by: None },
@@ -64,6 +68,12 @@ pub(super) async fn evaluate(dns: &MessageAuthenticator, author: &Domain, spf: &
             Dmarc { aligned_by: aligned.by(true, true), ..Dmarc::without(DmarcResult::None, Why::NoRecord) }
         }
     }
+}
+
+/// Whether a text is a policy. Of two at one name neither counts (RFC 7489 §6.6.3).
+fn is_policy(text: &[u8]) -> bool {
+    let mut start = text.iter().filter(|b| !b.is_ascii_whitespace()).map(u8::to_ascii_lowercase);
+    start.by_ref().take(8).eq(*b"v=dmarc1") && start.next().is_none_or(|next| next == b';')
 }
 
 /// What passed, against the author.

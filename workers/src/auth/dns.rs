@@ -88,9 +88,11 @@ impl Dns {
         Ok(Self { authenticator, probe, patience, silent_until: Mutex::new(None) })
     }
 
-    /// Until when a mail that begins to ask now may go on.
-    pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.patience
+    /// Until when a mail that begins to ask now may go on: with all that can be asked at once, and with everything. What is
+    /// left in between is for DMARC, so that a silent server of somebody else's does not make it fail.
+    pub(super) fn deadlines(&self) -> (Instant, Instant) {
+        let now = Instant::now();
+        (now + self.patience * 2 / 3, now + self.patience)
     }
 
     /// What stands at the name of a key.
@@ -133,6 +135,16 @@ impl Dns {
             *until = Some(Instant::now() + SILENCE);
         }
     }
+}
+
+/// How many texts at a name are policies: what one that was just looked up says, since its answer is remembered.
+pub(super) async fn policies(dns: &MessageAuthenticator, name: &str, is_policy: fn(&[u8]) -> bool) -> usize {
+    let Ok(lookup) = dns.resolver().txt_lookup(format!("{name}.")).await else { return 0 };
+    let text = |record: &RData| match record {
+        RData::TXT(txt) => is_policy(&txt.txt_data.concat()),
+        _ => false,
+    };
+    lookup.answers().iter().filter(|record| text(&record.data)).count()
 }
 
 fn server(address: SocketAddr) -> NameServerConfig {

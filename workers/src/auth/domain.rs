@@ -49,7 +49,15 @@ impl Domain {
     /// suffix itself.
     #[must_use]
     pub fn organisation(&self) -> Option<&str> {
-        psl::domain_str(self.expose())
+        let name = self.expose();
+        if !name.contains("xn--") {
+            return psl::domain_str(name);
+        }
+        // The list has its names in their own scripts; both forms have the same labels.
+        let (unicode, _) = idna::domain_to_unicode(name);
+        let labels = psl::domain_str(&unicode)?.split('.').count();
+        let start = name.rmatch_indices('.').nth(labels - 1).map_or(0, |(dot, _)| dot + 1);
+        name.get(start..)
     }
 
     /// Whether this belongs to the same organisation as another (relaxed alignment, RFC 7489 §3.1).
@@ -139,6 +147,15 @@ mod tests {
             ("a.github.io", "b.github.io", false),
             ("example.org", "notexample.org", false),
             ("example.org", "example.org.evil.example", false),
+            ("mail.bücher.example", "BÜCHER.example", true),
+            ("bücher.example", "xn--bcher-kva.example", true),
+            ("bücher.example", "bucher.example", false),
+            // Public suffixes of other scripts have customers as well.
+            ("a.公司.cn", "b.公司.cn", false),
+            ("a.xn--55qx5d.cn", "b.xn--55qx5d.cn", false),
+            ("x.a.xn--55qx5d.cn", "y.a.公司.cn", true),
+            ("a.xn--p1ai", "b.xn--p1ai", false),
+            ("mail.a.xn--p1ai", "a.рф", true),
         ] {
             let [one, other] = [a, b].map(|text| Domain::parse(text).unwrap());
             assert_eq!(one.is_aligned_with(&other), aligned, "{a} {b}");

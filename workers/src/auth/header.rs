@@ -1,28 +1,27 @@
 //! Results as a header field (RFC 8601), and the fields of others that claim to be ours.
 
-use std::fmt::Write;
+use std::{fmt::Write, net::IpAddr};
+
+use shared::pii::Pii;
 
 use super::{
     Authentication, Domain,
     evidence::authserv_id,
-    results::{SpfIdentity, Why},
+    results::{Iprev, Spf, SpfIdentity, Why},
 };
 use crate::mail::model::HeaderField;
 
 /// What a field is called that came with the mail and claims to be ours (RFC 8601 §5).
 pub const UNTRUSTED: &str = "X-Untrusted-Authentication-Results";
 
-/// The value of an `Authentication-Results` field with these results. It holds our own words and domains of one form,
-/// nothing else that came from the mail.
+/// The value of an `Authentication-Results` field with these results. It holds our own words, domains of one form and the
+/// client's address, nothing else that came from the mail.
 #[must_use]
 pub fn value(results: &Authentication) -> String {
     let mut out = results.authserv_id.clone();
-    let identity = match results.spf.identity {
-        Some(SpfIdentity::MailFrom) => "smtp.mailfrom",
-        Some(SpfIdentity::Helo) | None => "smtp.helo",
-    };
-    result(&mut out, "spf", results.spf.result.name(), results.spf.why.map(Why::name));
-    property(&mut out, identity, results.spf.domain.as_ref());
+    spf(&mut out, &results.spf);
+    // Without a domain it would be a second result about nobody.
+    results.spf_helo.iter().filter(|helo| helo.domain.is_some()).for_each(|helo| spf(&mut out, helo));
     for dkim in &results.dkim {
         result(&mut out, "dkim", dkim.result.name(), dkim.why.map(Why::name));
         property(&mut out, "header.d", dkim.domain.as_ref());
@@ -33,7 +32,28 @@ pub fn value(results: &Authentication) -> String {
     result(&mut out, "dmarc", results.dmarc.result.name(), results.dmarc.why.map(Why::name));
     property(&mut out, "header.from", results.author.as_ref());
     result(&mut out, "arc", results.arc.result.name(), results.arc.why.map(Why::name));
+    iprev(&mut out, &results.iprev);
     out
+}
+
+fn spf(out: &mut String, spf: &Spf) {
+    let identity = match spf.identity {
+        Some(SpfIdentity::MailFrom) => "smtp.mailfrom",
+        Some(SpfIdentity::Helo) | None => "smtp.helo",
+    };
+    result(out, "spf", spf.result.name(), spf.why.map(Why::name));
+    property(out, identity, spf.domain.as_ref());
+}
+
+/// Nothing where there is no client: the method has no `none` (RFC 8601 §2.7.3).
+fn iprev(out: &mut String, iprev: &Iprev) {
+    let Some(ip) = iprev.client_ip.as_ref().map(Pii::expose) else { return };
+    result(out, "iprev", iprev.result.name(), iprev.why.map(Why::name));
+    // Writing to a String does not fail. A colon stands in quotation marks only (RFC 2045 §5.1).
+    let _ = match ip {
+        IpAddr::V4(ip) => write!(out, " policy.iprev={ip}"),
+        IpAddr::V6(ip) => write!(out, " policy.iprev=\"{ip}\""),
+    };
 }
 
 fn result(out: &mut String, method: &str, result: &str, why: Option<&str>) {

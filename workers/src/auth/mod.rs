@@ -1,4 +1,4 @@
-//! Authentication: what DNS says about who sent a mail (SPF, DKIM, DMARC, ARC).
+//! Authentication: what DNS says about who sent a mail (SPF, DKIM, DMARC, ARC, iprev).
 //!
 //! Invariant: nothing is a pass that was not verified here. What an incoming header claims is never an input,
 //! and a failing DNS makes `temperror`, never a pass.
@@ -11,10 +11,12 @@ pub mod domain;
 pub mod evidence;
 pub mod gate;
 pub mod header;
+mod iprev;
 pub mod policy;
 pub mod results;
 mod spf;
 pub mod verify;
+mod words;
 
 pub use authenticator::Authenticator;
 pub use domain::Domain;

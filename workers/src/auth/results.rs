@@ -1,178 +1,18 @@
-//! What was found out about a mail's sender: typed, with the names of RFC 8601 §2.7.
+//! What was found out about a mail's sender, typed.
+
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 
 use super::Domain;
+pub use super::words::{
+    ArcResult, DkimResult, DmarcResult, IprevResult, Mechanism, Policy, SpfIdentity, SpfResult, Why,
+};
 use crate::announce::{SesVerdicts, Status};
 
 /// How Amazon SES names itself in its results.
 pub const SES: &str = "amazonses.com";
-
-/// A closed set of words, the same in JSON, headers, labels and rules.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$case_doc:meta])* $case:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$case_doc])* #[serde(rename = $word)] $case,)+
-        }
-
-        impl $name {
-            /// Every word.
-            pub const WORDS: &[&str] = &[$($word),+];
-
-            /// The word.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$case => $word,)+ }
-            }
-
-            /// The case of a word, in either case of its letters.
-            #[must_use]
-            pub fn of_word(word: &str) -> Option<Self> {
-                [$(Self::$case),+].into_iter().find(|case| case.name().eq_ignore_ascii_case(word))
-            }
-        }
-    };
-}
-
-words!(
-    /// SPF (RFC 7208 §2.6).
-    SpfResult {
-        /// No policy, or nobody to ask it about.
-        None = "none",
-        /// The domain says nothing about the client.
-        Neutral = "neutral",
-        /// The client may send for the domain.
-        Pass = "pass",
-        /// The client may not send for the domain.
-        Fail = "fail",
-        /// The client probably may not send for the domain.
-        SoftFail = "softfail",
-        /// DNS failed.
-        TempError = "temperror",
-        /// The policy cannot be read or asks for too much.
-        PermError = "permerror",
-    }
-);
-words!(
-    /// DKIM (RFC 8601 §2.7.1), of one signature.
-    DkimResult {
-        /// It was not looked at.
-        None = "none",
-        /// It verifies.
-        Pass = "pass",
-        /// It does not verify.
-        Fail = "fail",
-        /// It may verify, and does not count all the same.
-        Policy = "policy",
-        /// It cannot be evaluated.
-        Neutral = "neutral",
-        /// DNS failed.
-        TempError = "temperror",
-        /// There is no such key, or none that can be used.
-        PermError = "permerror",
-    }
-);
-words!(
-    /// DMARC (RFC 7489 §11.2).
-    DmarcResult {
-        /// No policy.
-        None = "none",
-        /// SPF or DKIM passed for the domain in `From`.
-        Pass = "pass",
-        /// Neither did.
-        Fail = "fail",
-        /// DNS failed.
-        TempError = "temperror",
-        /// `From` or the policy cannot be read in one way.
-        PermError = "permerror",
-    }
-);
-words!(
-    /// ARC (RFC 8617 §4.4), of the whole chain.
-    ArcResult {
-        /// There is no chain.
-        None = "none",
-        /// It verifies.
-        Pass = "pass",
-        /// It does not.
-        Fail = "fail",
-        /// DNS failed.
-        TempError = "temperror",
-    }
-);
-words!(
-    /// What a domain asks for when its mail fails DMARC (RFC 7489 §6.3).
-    Policy {
-        /// Nothing in particular.
-        None = "none",
-        /// To treat it as suspicious.
-        Quarantine = "quarantine",
-        /// To refuse it.
-        Reject = "reject",
-    }
-);
-words!(
-    /// The mechanism by which a mail is aligned with its `From`.
-    Mechanism {
-        /// DKIM.
-        Dkim = "dkim",
-        /// SPF.
-        Spf = "spf",
-    }
-);
-words!(
-    /// Which identity SPF was asked about (RFC 7208 §2.3, §2.4).
-    SpfIdentity {
-        /// The domain of `MAIL FROM`.
-        MailFrom = "mailfrom",
-        /// The name in `HELO`: where `MAIL FROM` is empty.
-        Helo = "helo",
-    }
-);
-words!(
-    /// Why a result is what it is: our own vocabulary, never a text from the mail or from DNS.
-    Why {
-        /// DNS is switched off.
-        DnsOff = "dns_off",
-        /// DNS gave no answer in time, or answered that it failed.
-        DnsFailed = "dns_failed",
-        /// Nobody trusted told the client's address and `HELO`.
-        NoTrustedHop = "no_trusted_hop",
-        /// There is no such record.
-        NoRecord = "no_record",
-        /// The record or field cannot be read.
-        Malformed = "malformed",
-        /// More was asked for than one mail may ask.
-        TooMuch = "too_much",
-        /// The body was changed after signing.
-        BodyChanged = "body_changed",
-        /// The signature does not match the header or the key.
-        BadSignature = "bad_signature",
-        /// The signature is past its time.
-        Expired = "expired",
-        /// The key was revoked.
-        KeyRevoked = "key_revoked",
-        /// The key is too short (RFC 8301 §3.2).
-        WeakKey = "weak_key",
-        /// An algorithm that nobody should use or that we do not know (RFC 8301 §3.1).
-        Algorithm = "algorithm",
-        /// Only a part of the body is signed (`l=`, RFC 6376 §8.2).
-        BodyLength = "body_length",
-        /// `From` is not among the signed fields (RFC 6376 §5.4).
-        FromNotSigned = "from_not_signed",
-        /// The identities of one signature contradict each other.
-        Identity = "identity",
-        /// The chain of seals is broken.
-        BrokenChain = "broken_chain",
-        /// There is no single author domain in `From`.
-        NoAuthor = "no_author",
-        /// What passed belongs to another domain than `From`.
-        NotAligned = "not_aligned",
-    }
-);
 
 /// SPF's result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -235,19 +75,54 @@ pub struct Arc {
     pub sealer: Option<Domain>,
 }
 
+/// What DNS says about the client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Iprev {
+    /// The result.
+    pub result: IprevResult,
+    /// Why, where it is no pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
+    /// The client's address, where a trusted server wrote it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ip: Option<Pii<IpAddr>>,
+    /// The client's name: with a pass, and where it has only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Domain>,
+}
+
+impl Iprev {
+    /// A result about no client.
+    #[must_use]
+    pub const fn about_nobody(why: Option<Why>) -> Self {
+        Self { result: IprevResult::None, why, client_ip: None, name: None }
+    }
+
+    /// As a mail has it that was looked at before there was this check.
+    const fn unasked() -> Self {
+        Self::about_nobody(None)
+    }
+}
+
 /// Everything that was found out. Each part is there, with `none` where there was nothing to look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authentication {
     /// The domain in `From`; `None` unless there is exactly one author that every reader agrees on.
     pub author: Option<Domain>,
-    /// SPF.
+    /// SPF about `MAIL FROM`, or about `HELO` where that is empty (RFC 7208 §2.4): what DMARC goes by.
     pub spf: Spf,
+    /// SPF about `HELO` beside `MAIL FROM` (RFC 7208 §2.3). It decides nothing: a client may call itself anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spf_helo: Option<Spf>,
     /// DKIM, one entry a signature, in the order of the header.
     pub dkim: Vec<Dkim>,
     /// DMARC.
     pub dmarc: Dmarc,
     /// ARC.
     pub arc: Arc,
+    /// Whether the client's address and name belong together.
+    #[serde(default = "Iprev::unasked")]
+    pub iprev: Iprev,
     /// What a trusted mail server found by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,
@@ -287,9 +162,11 @@ impl Authentication {
         Self {
             author: None,
             spf: Spf { result: SpfResult::None, why: Some(why), domain: None, identity: None },
+            spf_helo: None,
             dkim: Vec::new(),
             dmarc: Dmarc { result: DmarcResult::None, why: Some(why), policy: None, aligned_by: None },
             arc: Arc { result: ArcResult::None, why: Some(why), sealer: None },
+            iprev: Iprev::about_nobody(Some(why)),
             reported: None,
             authserv_id: authserv_id.to_owned(),
         }
@@ -388,5 +265,9 @@ mod tests {
         let results = Authentication::unchecked(Why::DnsOff, "mailtri");
         let json = serde_json::to_string(&results).unwrap();
         assert_eq!(serde_json::from_str::<Authentication>(&json).unwrap(), results);
+        // A mail that an earlier version looked at is still on its way.
+        let earlier = json.replace(r#""iprev":{"result":"none","why":"dns_off"},"#, "");
+        let iprev = serde_json::from_str::<Authentication>(&earlier).unwrap().iprev;
+        assert!(earlier != json && iprev == Iprev::about_nobody(None));
     }
 }

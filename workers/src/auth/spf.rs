@@ -6,6 +6,7 @@ use shared::pii::Pii;
 use super::{
     Domain,
     allowance::Allowance,
+    dns::policies,
     evidence::TrustedHop,
     results::{Spf, SpfIdentity, SpfResult, Why},
 };
@@ -34,18 +35,32 @@ impl<'a> Question<'a> {
         let unknown = || Spf::about_nobody(SpfResult::None, Why::NoTrustedHop);
         let hop = hop.ok_or_else(unknown)?;
         let sender = envelope_from.or(hop.mail_from.as_ref()).ok_or_else(unknown)?.expose().as_str();
-        let (identity, domain) = if sender.is_empty() {
-            (SpfIdentity::Helo, Domain::parse(hop.helo.expose()))
-        } else {
-            (SpfIdentity::MailFrom, Domain::of_address(sender))
-        };
-        let domain = domain.ok_or(Spf {
-            result: SpfResult::None,
-            why: Some(Why::Malformed),
-            domain: None,
-            identity: Some(identity),
-        })?;
-        Ok(Self { hop, sender, domain, identity })
+        if sender.is_empty() {
+            return Self::of_helo(hop);
+        }
+        Self::about(hop, sender, SpfIdentity::MailFrom, Domain::of_address(sender))
+    }
+
+    /// About `HELO`, with `postmaster` as the sender. What is no domain name is not asked about (RFC 7208 §2.3).
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn of_helo(hop: &'a TrustedHop) -> Result<Self, Spf> {
+        Self::about(hop, "", SpfIdentity::Helo, Domain::parse(hop.helo.expose()))
+    }
+
+    fn about(hop: &'a TrustedHop, sender: &'a str, identity: SpfIdentity, domain: Option<Domain>) -> Result<Self, Spf> {
+        let none =
+            || Spf { result: SpfResult::None, why: Some(Why::Malformed), domain: None, identity: Some(identity) };
+        Ok(Self { hop, sender, domain: domain.ok_or_else(none)?, identity })
+    }
+
+    /// Which identity a question, or the result in its place, is about.
+    pub(super) fn identity(question: &Result<Self, Spf>) -> Option<SpfIdentity> {
+        match question {
+            Ok(question) => Some(question.identity),
+            Err(result) => result.identity,
+        }
     }
 
     /// The result, when it is known.
@@ -64,6 +79,10 @@ impl<'a> Question<'a> {
         if allowance.is_exceeded() {
             return self.answer(SpfResult::PermError, Some(Why::TooMuch));
         }
+        let settled = !matches!(output.result(), Theirs::None | Theirs::TempError);
+        if settled && policies(dns, self.domain.expose(), is_policy).await > 1 {
+            return self.answer(SpfResult::PermError, Some(Why::Malformed));
+        }
         let (result, why) = match output.result() {
             Theirs::Pass => (SpfResult::Pass, None),
             Theirs::Fail => (SpfResult::Fail, None),
@@ -75,4 +94,10 @@ impl<'a> Question<'a> {
         };
         self.answer(result, why)
     }
+}
+
+/// Whether a text is a policy. Of two at one name neither counts (RFC 7208 §4.5).
+fn is_policy(text: &[u8]) -> bool {
+    let is_version = text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"v=spf1"));
+    is_version && text.get(6).is_none_or(|next| *next == b' ')
 }

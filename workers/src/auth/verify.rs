@@ -18,12 +18,13 @@ use mail_auth::{
         proto::op::ResponseCode,
     },
 };
+use mail_parser::MessageParser;
 use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 
 use super::{
     Domain,
-    evidence::{MAX_KEYS, MAX_SETS, MAX_SIGNATURES, ascii_domain, key_name},
+    evidence::{MAX_KEYS, MAX_SETS, MAX_SIGNATURES, ascii_domain, is_named, key_name},
     results::{Arc, ArcResult, Dkim, DkimResult, Why},
 };
 use crate::sandbox::{Task, check::Untrue};
@@ -110,7 +111,9 @@ pub fn prepare() -> Option<&'static MessageAuthenticator> {
 
 impl Verify {
     fn verify(&self, verifier: &MessageAuthenticator, raw: &[u8]) -> Option<Verified> {
-        let message = AuthenticatedMessage::parse(raw)?;
+        // The same reader's header and body as everywhere else: what is verified is what is shown.
+        let parsed = MessageParser::new().parse_headers(raw)?;
+        let message = AuthenticatedMessage::from_parsed(&parsed, raw, true);
         let keys = Keys(self.keys.iter().map(|(name, record)| (fqdn(name), record.parsed())).collect());
         // Every answer is at hand, so neither ever waits.
         let outputs = verifier.verify_dkim(Parameters::new(&message).with_cache(&keys)).now_or_never()?;
@@ -123,29 +126,30 @@ impl Verify {
     }
 }
 
-/// One result a `DKIM-Signature`, in the header's order.
+/// One result a `DKIM-Signature`, in the header's order. A result is told of the very signature that was verified: which
+/// names of fields count is decided here and once more in `mail-auth`, so that the two need not count alike.
 fn signatures(message: &AuthenticatedMessage<'_>, outputs: &[DkimOutput<'_>]) -> Vec<Dkim> {
-    let mut verified = outputs.iter().filter(|output| output.signature().is_some());
-    let fields =
-        message.headers().iter().filter(|(name, _)| name.trim_ascii_end().eq_ignore_ascii_case(b"DKIM-Signature"));
+    let mut verified: Vec<_> = outputs.iter().filter_map(|output| Some((output.signature()?, output))).collect();
+    let fields = message.headers().iter().filter(|(name, _)| is_named(name, "DKIM-Signature"));
     let mut results = Vec::new();
     for (_, value) in fields {
+        if results.len() == MAX_SIGNATURES {
+            results.push(Dkim { result: DkimResult::Policy, why: Some(Why::TooMuch), domain: None, selector: None });
+            break;
+        }
         let (result, why, signature) = match Signature::parse(value) {
             Err(Error::Dkim(DkimError::UnsupportedAlgorithm)) => (DkimResult::Neutral, Some(Why::Algorithm), None),
             Err(_) => (DkimResult::Neutral, Some(Why::Malformed), None),
             // Whatever follows the signed length is the work of anybody.
             Ok(signature) if signature.l > 0 => (DkimResult::Policy, Some(Why::BodyLength), Some(signature)),
             Ok(signature) => {
-                let (result, why) = verified
-                    .next()
-                    .map_or((DkimResult::Neutral, Some(Why::Malformed)), |output| judge(output, &signature));
+                let at = verified.iter().position(|(theirs, _)| **theirs == signature);
+                let output = at.map(|at| verified.remove(at).1);
+                let (result, why) =
+                    output.map_or((DkimResult::Neutral, Some(Why::Malformed)), |output| judge(output, &signature));
                 (result, why, Some(signature))
             }
         };
-        if results.len() == MAX_SIGNATURES {
-            results.push(Dkim { result: DkimResult::Policy, why: Some(Why::TooMuch), domain: None, selector: None });
-            break;
-        }
         let key = signature.as_ref().and_then(|s| Some((ascii_domain(&s.d)?, key_name(&s.s, &s.d)?)));
         let selector = signature.filter(|_| key.is_some()).map(|signature| Pii::new(signature.s));
         results.push(Dkim { result, why, domain: key.map(|(domain, _)| domain), selector });

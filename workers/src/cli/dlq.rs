@@ -12,10 +12,10 @@ mod work;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use shared::{config::units, ids::StageName};
+use shared::ids::StageName;
 use tokio_util::sync::CancellationToken;
 
-use super::{DataArgs, boot, error::CommandError, letters::Terms};
+use super::{DataArgs, boot, duration, error::CommandError, letters::Terms};
 use crate::plane::Plane;
 
 #[derive(Debug, Subcommand)]
@@ -54,10 +54,6 @@ impl PassArgs {
     const fn terms<'a>(&self, plane: &'a Plane, stages: &'a [StageName], stop: &'a CancellationToken) -> Terms<'a> {
         Terms { plane, stages, hold: self.hold, stop }
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    units::parse_duration(text).ok_or_else(|| format!("expected {}", units::DURATION))
 }
 
 fn hold(text: &str) -> Result<Duration, String> {

@@ -1,6 +1,7 @@
 //! The command line: one command, one file.
 
 mod boot;
+mod clamd;
 mod config;
 mod dlq;
 mod error;
@@ -15,10 +16,11 @@ mod submit;
 mod table;
 mod worker;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use shared::config::units;
 
 use error::CommandError;
 
@@ -58,6 +60,9 @@ enum Command {
     /// Look at quarantined mails
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
+    /// Have the clamds load new signatures, one after the other
+    #[command(subcommand)]
+    Clamd(clamd::ClamdCommand),
     /// Scan stored attachments again after signatures have changed
     Rescan(rescan::RescanArgs),
     /// Check or show the configuration
@@ -108,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Dlq(command) => dlq::run(&command),
         Command::Limits(command) => limits::run(&command),
         Command::Quarantine(command) => quarantine::run(&command),
+        Command::Clamd(command) => clamd::run(&command),
         Command::Rescan(args) => rescan::run(&args),
         Command::Config(command) => config::run(&command),
     };
@@ -115,6 +121,11 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(),
     }
+}
+
+/// An argument that is a duration.
+fn duration(text: &str) -> Result<Duration, String> {
+    units::parse_duration(text).ok_or_else(|| format!("expected {}", units::DURATION))
 }
 
 fn completions(shell: Shell) -> Result<(), CommandError> {

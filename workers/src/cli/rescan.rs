@@ -70,6 +70,7 @@ async fn rescan(args: &RescanArgs) -> Result<(), CommandError> {
     let run = Run { rescan, at_once, json: args.json };
     while !progress.done {
         run.page(&mut progress).await?;
+        fail::fail_point!("rescan::after_page");
         note(&*plane.blobs, &progress).await?;
     }
     run.summary(&progress, resumed)?;

@@ -15,6 +15,7 @@ use crate::{
     intake::{Intake, IntakeError},
     jobs::SmtpEnvelope,
     limiting::Limiting,
+    names::{self, ClientName},
     plane::Plane,
 };
 use sources::{Mail, Sources};
@@ -30,6 +31,9 @@ pub(super) struct SubmitArgs {
     /// An envelope recipient (RCPT TO); may be repeated
     #[arg(long, value_name = "ADDRESS")]
     to: Vec<String>,
+    /// On whose behalf, for limits by "api-client": the name that an API key will carry
+    #[arg(long, value_name = "NAME", value_parser = client)]
+    client: Option<ClientName>,
     /// Wait until every mail has ended, for at most so many seconds [300], and say how
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "300", require_equals = true)]
     wait: Option<u64>,
@@ -76,7 +80,7 @@ async fn take_in(
     let (mut submitted, mut failure) = (Vec::new(), None);
     for mail in sources.mails(max) {
         let taken = match mail {
-            Ok(mail) => accept(intake, mail, envelope(args)).await,
+            Ok(mail) => accept(intake, mail, args).await,
             Err(error) => Err(error),
         };
         match taken {
@@ -100,9 +104,9 @@ async fn take_in(
     Ok((submitted, failure))
 }
 
-async fn accept(intake: &Intake, mail: Mail, envelope: SmtpEnvelope) -> Result<Submitted, CommandError> {
+async fn accept(intake: &Intake, mail: Mail, args: &SubmitArgs) -> Result<Submitted, CommandError> {
     let key = format!("raw/submit/{}", uuid::Uuid::now_v7());
-    match intake.accept(&key, mail.raw.into(), envelope).await {
+    match intake.accept(&key, mail.raw.into(), envelope(args), args.client.as_ref()).await {
         Ok(work) => Ok(Submitted { mail: work, name: mail.name }),
         Err(error @ (IntakeError::Empty | IntakeError::NotAMail | IntakeError::TooLarge { .. })) => {
             Err(CommandError::data(format!("{}: {error}", mail.name)))
@@ -110,6 +114,10 @@ async fn accept(intake: &Intake, mail: Mail, envelope: SmtpEnvelope) -> Result<S
         Err(error @ IntakeError::OverLimit { .. }) => Err(CommandError::try_again(format!("{}: {error}", mail.name))),
         Err(error) => Err(CommandError::failed(format!("{}: {error}", mail.name))),
     }
+}
+
+fn client(text: &str) -> Result<ClientName, String> {
+    ClientName::parse(text).ok_or_else(|| format!("expected {}, at most 40 long", names::EXPECTED))
 }
 
 fn envelope(args: &SubmitArgs) -> SmtpEnvelope {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ole, pdf, tar, tnef};
+use super::{mail, ole, pdf, tar, tnef};
 
 /// How many of the first bytes are looked at: by [`Kind::of`] up to 0x9006 of them, the rest by other readers.
 pub const HEAD: usize = 64 * 1024;
@@ -29,6 +29,8 @@ pub enum Kind {
     Rar,
     /// Any other archive, compression or disk image. Not opened.
     OtherArchive,
+    /// A mail with MIME parts, or a file that is named like a mail.
+    Mail,
     /// None of these, but with the signature of an archive inside: a self-extracting one, or one hidden in a picture.
     Carrier,
     /// None of these. Only where the obstacle is a limit that says nothing about the format.
@@ -77,6 +79,7 @@ impl Kind {
             _ if head.starts_with(RAR) || head.starts_with(b"RE~^") => Some(Self::Rar),
             _ if is_other_archive(head) => Some(Self::OtherArchive),
             _ if tar::begins(head) => Some(Self::Tar),
+            _ if mail::begins(head) => Some(Self::Mail),
             _ if pdf::begins(head) => Some(Self::Pdf),
             _ => None,
         }
@@ -94,6 +97,7 @@ impl Kind {
             Self::SevenZip => "seven_zip",
             Self::Rar => "rar",
             Self::OtherArchive => "other_archive",
+            Self::Mail => "mail",
             Self::Carrier => "carrier",
             Self::Plain => "plain",
         }

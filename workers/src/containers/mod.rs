@@ -3,7 +3,7 @@
 //!
 //! Pure functions over given bytes, run in the sandbox's child: nothing is written, and no name of a member is ever a
 //! path. A content is opened by its magic, never by its name or type. [`walk()`] never says "clean" of a container that
-//! it could not open to its end. What is recognised and not opened is [`Code::NotOpened`]; [`Kind`] has the list.
+//! it could not open to its end. A mail in an archive is a container as well. What is recognised and not opened is [`Code::NotOpened`]; [`Kind`] has the list.
 
 mod budget;
 mod bytes;
@@ -12,6 +12,7 @@ mod gzip;
 mod inflate;
 mod kind;
 mod limits;
+pub(crate) mod mail;
 mod obstacle;
 mod office;
 mod ole;

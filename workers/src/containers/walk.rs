@@ -8,7 +8,7 @@ use super::kind::Kind;
 use super::limits::WalkLimits;
 use super::obstacle::{Class, Code, MAX_PATH, Obstacle, Walked};
 use super::sniff::Sniffer;
-use super::{carrier, gzip, ole, pdf, rar, seven_zip, tar, tnef, zip};
+use super::{carrier, gzip, mail, ole, pdf, rar, seven_zip, tar, tnef, zip};
 use crate::mail::names::{cut, visible};
 
 /// Opens a content and everything in it, within the limits.
@@ -44,13 +44,20 @@ impl Walker<'_> {
     pub(super) fn content(&mut self, bytes: &[u8]) -> Result<(), Code> {
         let mut sniffer = Sniffer::default();
         sniffer.push(bytes);
-        let Some(kind) = sniffer.finish() else { return Ok(()) };
+        let Some(kind) = self.named(sniffer.finish()) else { return Ok(()) };
         let outer = std::mem::replace(&mut self.kind, kind);
         let opened = self.budget.enter().and_then(|()| self.open(bytes));
         let noted = opened.or_else(|code| self.note(code));
         self.budget.leave();
         self.kind = outer;
         noted
+    }
+
+    /// What a content is by its bytes, or by its name, if it is one that programs open as a mail.
+    fn named(&self, found: Option<Kind>) -> Option<Kind> {
+        let is_open = matches!(found, None | Some(Kind::Pdf | Kind::Carrier));
+        let is_mail = is_open && self.path.last().is_some_and(|name| mail::is_named(name));
+        if is_mail { Some(Kind::Mail) } else { found }
     }
 
     fn open(&mut self, bytes: &[u8]) -> Result<(), Code> {
@@ -60,6 +67,7 @@ impl Walker<'_> {
             Kind::Tar => tar::walk(self, bytes),
             Kind::Ole => ole::walk(self, bytes),
             Kind::Tnef => tnef::walk(self, bytes),
+            Kind::Mail => mail::walk(self, bytes),
             Kind::Pdf if pdf::is_encrypted(bytes) => Err(Code::Encrypted),
             Kind::SevenZip if seven_zip::is_encrypted(bytes) => Err(Code::Encrypted),
             Kind::Rar if rar::is_encrypted(bytes) => Err(Code::Encrypted),

@@ -47,6 +47,7 @@ impl FindingCode {
         Self::TextTruncated,
         Self::ExecutableAttachment,
         Self::ScriptAttachment,
+        Self::SourceAttachment,
         Self::ShortcutAttachment,
         Self::MacroAttachment,
         Self::DiskImageAttachment,
@@ -128,11 +129,15 @@ impl FindingCode {
             Self::MixedScripts => (Tag, "a word mixes scripts whose letters look alike"),
             Self::MixedScriptDomain => (Quarantine, "the domain mixes scripts whose letters look alike"),
             Self::TextTruncated => (Tag, "a text was cut at its limit"),
-            Self::ExecutableAttachment => (Tag, "an attachment is a program"),
-            Self::ScriptAttachment => (Tag, "an attachment is a script, or runs one"),
-            Self::ShortcutAttachment => (Tag, "an attachment is a shortcut to elsewhere"),
-            Self::MacroAttachment => (Tag, "an attachment is a document with macros"),
-            Self::DiskImageAttachment => (Tag, "an attachment is a disk image"),
+            // What a double click runs, follows or mounts without a question: the large providers refuse it as well.
+            Self::ExecutableAttachment => (Quarantine, "an attachment is a program"),
+            Self::ScriptAttachment => (Quarantine, "an attachment is a script that a double click runs"),
+            Self::ShortcutAttachment => (Quarantine, "an attachment is a shortcut to elsewhere"),
+            // What lies in an image has no mark of the web, by which Windows would ask.
+            Self::DiskImageAttachment => (Quarantine, "an attachment is a disk image"),
+            // What people send each other for good reasons, and programs show or open without what is active in it.
+            Self::SourceAttachment => (Tag, "an attachment is the source of a program"),
+            Self::MacroAttachment => (Tag, "an attachment is a document with active content"),
             Self::HtmlAttachment => (Tag, "an attachment is a page of HTML or SVG"),
             Self::TypeMismatch => (Tag, "name, type and content of an attachment disagree"),
             Self::DoubleExtension => (Quarantine, "a dangerous extension hides behind a harmless one"),

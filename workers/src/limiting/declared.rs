@@ -26,7 +26,7 @@ pub enum Scope {
     Destination,
     /// The way in: `submit` or `incoming`.
     Ingress,
-    /// The key that a client of an HTTP API used. There is no such API yet, so nothing can be declared by it.
+    /// The client that handed the mail in, if it has a name.
     ApiClient,
 }
 

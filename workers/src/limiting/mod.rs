@@ -167,11 +167,10 @@ impl Limiting {
     }
 
     /// Asks the limits of the intake. Nothing is held.
-    pub async fn admit(&self, door: &str, tenant: &str, bytes: u64, longest: Duration) -> Ingress {
-        let subjects = Subjects::one(Scope::Ingress, door).sized(bytes);
+    pub async fn admit(&self, subjects: &Subjects, tenant: &str, longest: Duration) -> Ingress {
         let mut pass = Pass::default();
         let mut latest = None;
-        for group in self.groups(|limit| limit.scope.place() == Place::Intake, tenant, &subjects) {
+        for group in self.groups(|limit| limit.scope.place() == Place::Intake, tenant, subjects) {
             match self.ask(&group, longest, &mut pass).await {
                 (Turn::Now, ..) => {}
                 (Turn::At(at), ..) => latest = latest.max(Some(at)),

@@ -14,6 +14,7 @@ use super::declared::Scope;
 use crate::{
     jobs::SmtpEnvelope,
     mail::model::{Mailbox, ParsedMail},
+    names::ClientName,
 };
 
 /// The most recipients of one mail that are counted.
@@ -32,6 +33,13 @@ impl Subjects {
     #[must_use]
     pub fn one(scope: Scope, subject: &str) -> Self {
         Self::default().with(scope, [subject.to_owned()])
+    }
+
+    /// What the intake knows of a raw mail of that many bytes: the way in, and the client unless it has no name.
+    #[must_use]
+    pub fn of_intake(door: &str, client: Option<&ClientName>, bytes: u64) -> Self {
+        let clients = client.map(|client| client.as_str().to_owned());
+        Self::one(Scope::Ingress, door).with(Scope::ApiClient, clients).sized(bytes)
     }
 
     /// What the envelope and the announcement tell, before the mail was looked at.
@@ -86,7 +94,7 @@ impl Subjects {
         self
     }
 
-    /// Adds the client that handed the mail over.
+    /// Adds the address of the client that handed the mail over.
     #[must_use]
     pub fn with_client(self, ip: IpAddr) -> Self {
         self.with(Scope::ClientIp, [client(ip)])

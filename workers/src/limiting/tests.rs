@@ -7,7 +7,7 @@ use shared::{
 };
 
 use super::*;
-use crate::rules::Glob;
+use crate::{names::ClientName, rules::Glob};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -270,13 +270,43 @@ async fn bytes_cost_what_they_are_and_exceptions_count() {
 #[tokio::test(start_paused = true)]
 async fn a_door_gives_turns_and_says_when_there_are_none() {
     let bench = Bench::new(vec![rate("doors", Scope::Ingress, "1/sec burst 1")]);
-    let admit = |tenant: &'static str, longest| bench.limiting.admit("submit", tenant, 9, Duration::from_secs(longest));
+    let subjects = Subjects::of_intake("submit", None, 9);
+    let admit = |tenant: &'static str, longest| bench.limiting.admit(&subjects, tenant, Duration::from_secs(longest));
     assert_eq!(admit("acme", 1).await, Ingress::Now);
     assert!(
         matches!(admit("acme", 1).await, Ingress::At(at) if at == shared::clock::later(bench.clock.now(), Duration::from_secs(1)))
     );
     assert!(matches!(admit("acme", 1).await, Ingress::Later { limit, .. } if limit == "doors"));
     assert_eq!(admit("else", 1).await, Ingress::Now);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_are_counted_apart_with_their_door_or_not_at_all() {
+    let partner = Exception { tenant: None, pattern: Glob::parse("crm-*"), bound: None };
+    let mut clients = rate("clients", Scope::ApiClient, "1/sec burst 1");
+    let Kind::Rate { bounds, .. } = &mut clients.kind else { unreachable!() };
+    bounds.exceptions.push(partner);
+    let bench = Bench::new(vec![clients, rate("doors", Scope::Ingress, "1/min burst 6")]);
+    let admit = async |client: &str| {
+        let subjects = Subjects::of_intake("submit", ClientName::parse(client).as_ref(), 9);
+        bench.limiting.admit(&subjects, "acme", Duration::from_secs(1)).await
+    };
+    let later = |seconds| shared::clock::later(bench.clock.now(), Duration::from_secs(seconds));
+    assert_eq!(admit("erp").await, Ingress::Now);
+    assert_eq!(admit("erp").await, Ingress::At(later(1)), "over its limit");
+    let asked = bench.asked();
+    assert_eq!(asked.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2], "both limits in one request");
+    assert!(!format!("{asked:?}").contains("erp"), "{asked:?}");
+    for _ in 0..9 {
+        assert!(matches!(admit("erp").await, Ingress::Later { limit, .. } if limit == "clients"));
+    }
+    for client in ["shop", "crm-1", "crm-1", ""] {
+        assert_eq!(admit(client).await, Ingress::Now, "{client:?}: what was not let in has not used the door up");
+    }
+    assert_eq!(bench.asked().last().map(Vec::len), Some(1), "without a name the door alone counts");
+    assert!(matches!(admit("new").await, Ingress::Later { limit, .. } if limit == "doors"));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(admit("new").await, Ingress::Now, "what the door did not let in has not been counted for the client");
 }
 
 #[tokio::test(start_paused = true)]

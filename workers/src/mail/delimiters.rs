@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mail_parser::{Message, MessagePart, PartId, Source};
-use memchr::{memchr2_iter, memmem};
+use memchr::{memchr2, memmem};
 
 use super::findings::Findings;
 use super::model::{FindingCode, Severity};
@@ -69,40 +69,63 @@ impl<'m> Delimiters<'m> {
         if self.boundaries.is_empty() {
             return None;
         }
-        let mut start = 0;
-        for end in memchr2_iter(b'\n', b'\r', self.source).chain([self.source.len()]) {
-            let line = self.source.get(start..end).unwrap_or_default();
-            let indent = line.iter().take(WINDOW).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-            let begun = line.get(indent..).and_then(|line| line.strip_prefix(b"--"));
+        let dashes = memmem::Finder::new(b"--");
+        let mut at = 0;
+        while let Some(found) = dashes.find(self.source.get(at..)?) {
+            let opener = at + found;
             let Some(left) = work.checked_sub(self.lengths.len()) else { return Some("body") };
             work = left;
-            let place = match begun {
-                Some(_) if self.taken.contains(&(start + indent)) => None,
-                Some(begun) => self.begins_with(begun),
-                None => self.ends_with(line),
-            };
+            let (place, next) = self.look_at(opener);
             if place.is_some() {
                 return place;
             }
-            start = end + 1;
+            at = next;
         }
         None
     }
 
+    /// Two dashes: the multipart whose hidden delimiter they begin, and where to look on.
+    fn look_at(&self, opener: usize) -> (Option<&str>, usize) {
+        let rest = self.source.get(opener + 2..).unwrap_or_default();
+        if !self.begins_a_line(opener) {
+            return (self.ends_a_line_with(rest), opener + 1);
+        }
+        // Of a line that begins with them, the rest is no delimiter.
+        let line = rest.get(..end_of_line(rest)).unwrap_or_default();
+        let place = if self.taken.contains(&opener) { None } else { self.begins_with(line) };
+        (place, opener + 2 + line.len())
+    }
+
+    fn begins_a_line(&self, opener: usize) -> bool {
+        let before = self.source.get(opener.saturating_sub(WINDOW)..opener).unwrap_or_default();
+        let before = before.iter().rev().find(|byte| !matches!(byte, b' ' | b'\t'));
+        matches!(before, Some(b'\n' | b'\r')) || before.is_none() && opener < WINDOW
+    }
+
     /// The multipart whose boundary a line begins with, unless it closes it: that closes nothing once more.
     fn begins_with(&self, line: &[u8]) -> Option<&str> {
-        let known = |length: &usize| Some((self.boundaries.get(line.get(..*length)?)?, line.get(*length..)?));
-        let (place, rest) = self.lengths.iter().rev().find_map(known)?;
+        let (place, rest) = self.known(line)?;
         (rest != b"--").then_some(place)
     }
 
-    /// The multipart whose delimiter a line ends with.
-    fn ends_with(&self, line: &[u8]) -> Option<&str> {
-        self.lengths.iter().rev().find_map(|length| {
-            let (before, boundary) = line.split_at_checked(line.len().checked_sub(*length)?)?;
-            before.ends_with(b"--").then(|| self.boundaries.get(boundary)).flatten().map(String::as_str)
-        })
+    /// The multipart whose boundary is all that is left of a line.
+    fn ends_a_line_with(&self, rest: &[u8]) -> Option<&str> {
+        let (place, rest) = self.known(rest)?;
+        matches!(rest.first(), None | Some(b'\n' | b'\r')).then_some(place)
     }
+
+    /// The multipart with the longest boundary that a text begins with, and what follows it.
+    fn known<'t>(&self, text: &'t [u8]) -> Option<(&str, &'t [u8])> {
+        let known = |length: &usize| {
+            let (boundary, rest) = text.split_at_checked(*length)?;
+            Some((self.boundaries.get(boundary)?.as_str(), rest))
+        };
+        self.lengths.iter().rev().find_map(known)
+    }
+}
+
+fn end_of_line(text: &[u8]) -> usize {
+    memchr2(b'\n', b'\r', text).unwrap_or(text.len())
 }
 
 fn opener(boundary: &str) -> Vec<u8> {
@@ -146,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_takes_too_much_to_tell_is_not_told_clean() {
-        let body = format!("--o\n\n{}--o--\n", "line\n".repeat(100));
+        let body = format!("--o\n\n{}--o--\n", "a -- b\n".repeat(100));
         assert_eq!(hidden(&body, MAX_WORK), None);
         assert_eq!(hidden(&body, 50).as_deref(), Some("body"));
     }

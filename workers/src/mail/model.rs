@@ -279,11 +279,13 @@ pub enum FindingCode {
     TextTruncated,
     /// An attachment is a program, a library or an installer: by its name, its type or its bytes.
     ExecutableAttachment,
-    /// An attachment is a script, or a document that runs one.
+    /// An attachment is a script that a desktop runs at a double click.
     ScriptAttachment,
+    /// An attachment is the source of a program, which is read rather than run.
+    SourceAttachment,
     /// An attachment is a shortcut to elsewhere.
     ShortcutAttachment,
-    /// An attachment is an Office document with macros, or an add-in.
+    /// An attachment is an Office document with macros or other active content, or an add-in.
     MacroAttachment,
     /// An attachment is a disk image.
     DiskImageAttachment,

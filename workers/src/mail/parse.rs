@@ -3,6 +3,8 @@
 //! Whatever the bytes are, the answer is a mail with its findings or a [`Refusal`]; the work is bounded by the
 //! [`Limits`].
 
+use std::collections::BTreeSet;
+
 use mail_parser::{HeaderForm, HeaderName, Message, MessageParser};
 use memchr::{memchr_iter, memmem};
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ use crate::auth::evidence::{Evidence, Trust};
 use super::fields::{self, mailboxes};
 use super::findings::Findings;
 use super::limits::Limits;
-use super::model::{FindingCode, ParsedMail, Severity};
+use super::model::{Finding, FindingCode, ParsedMail, Part, Severity};
 use super::{bytes, delimiters, file_names, intent, outline, parts, structure, text};
 
 /// Why there is no mail at all in the bytes.
@@ -73,6 +75,21 @@ pub fn parse_trusting(
     file_names::check(&message, &mut findings);
     let evidence = Evidence::collect(&message.headers(), message.headers().from(), trust);
     Ok(ParsedMail { evidence: Some(Box::new(evidence)), ..assemble(&message, limits, recipients, findings) })
+}
+
+/// The parts of a mail that is a file among others, and what could be read otherwise in it: nothing of its texts.
+///
+/// # Errors
+/// A [`Refusal`] where there is no mail in the bytes.
+pub fn take_apart(raw: &[u8], limits: &Limits) -> Result<(Vec<Part>, Vec<Finding>), Refusal> {
+    let section = header_section(raw, limits)?;
+    let message = parser(limits).parse(raw).ok_or_else(|| refusal(RefusalCode::NotAMail, "headers"))?;
+    let mut findings = Findings::default();
+    structure::check(&message, limits, &mut findings);
+    bytes::check(&message, section.len(), &mut findings);
+    delimiters::check(&message, &mut findings);
+    let parts = parts::collect(&message, limits, &BTreeSet::new(), &mut findings);
+    Ok((parts, findings.into_vec()))
 }
 
 fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], mut findings: Findings) -> ParsedMail {

@@ -9,7 +9,7 @@ use mail_parser::{Message, MessagePart, MessageRef, PartFlags, PartKind, PartRol
 use sha2::{Digest as _, Sha256};
 use shared::pii::Pii;
 
-use crate::containers::{Kind, Sniffer};
+use crate::containers::{Kind, Sniffer, mail};
 
 use super::decode::{Damage, Decoder, Encoding, PartAddress, Segment};
 use super::facts::{self, Facts};
@@ -120,7 +120,7 @@ fn describe(part: &MessagePart<'_>, address: PartAddress, seen: Seen) -> Part {
     Part {
         address,
         content: seen.content,
-        container: seen.container,
+        container: seen.container.filter(|kind| *kind != Kind::Mail || is_mail_file(part)),
         content_type: content_type(part),
         raw_name: written.filter(|w| name.as_deref() != Some(*w)).map(|w| Pii::new(cut(w, MAX_RAW_NAME).to_owned())),
         name: name.map(Pii::new),
@@ -130,6 +130,11 @@ fn describe(part: &MessagePart<'_>, address: PartAddress, seen: Seen) -> Part {
         is_shown: false,
         facts: Facts::default(),
     }
+}
+
+/// Whether a part is opened as a mail although it does not say that it is one. A text that begins like a mail is a text.
+fn is_mail_file(part: &MessagePart<'_>) -> bool {
+    part.attachment_name().is_some_and(mail::is_named)
 }
 
 fn disposition(part: &MessagePart<'_>) -> Option<Disposition> {

@@ -29,13 +29,13 @@ pub(super) struct Bodies {
 pub(super) fn bodies(message: &MessageRef<'_>, limits: &Limits, findings: &mut Findings) -> Bodies {
     let raw_html = html(message, limits);
     let sanitised = raw_html.as_deref().and_then(|raw| clean(raw, limits, findings));
-    let own = plain(message, limits, findings);
-    let derived = || match (&sanitised, &raw_html) {
-        (Some(sanitised), _) => Some(text_of(&sanitised.html, limits.text)),
-        (None, Some(raw)) => Some(tidy(&html_to_text(cut(raw, limits.html)))),
-        (None, None) => None,
+    let text = match (plain(message, limits, findings), &sanitised, &raw_html) {
+        (Some(own), _, _) => Some(own),
+        (None, Some(sanitised), _) => Some(derived(&sanitised.html, limits, findings)),
+        (None, None, Some(raw)) => Some(tidy(&html_to_text(cut(raw, limits.html)))),
+        (None, None, None) => None,
     };
-    let text = own.or_else(derived).map(|text| bounded(text, limits, findings)).filter(|text| !text.trim().is_empty());
+    let text = text.map(|text| bounded(text, limits, findings)).filter(|text| !text.trim().is_empty());
     let reply = text.as_deref().and_then(|text| match reply(text) {
         Cow::Owned(reply) => Some(Pii::new(reply)),
         Cow::Borrowed(_) => None,
@@ -65,6 +65,15 @@ fn plain(message: &MessageRef<'_>, limits: &Limits, findings: &mut Findings) -> 
         }
     }
     (!joined.trim().is_empty()).then_some(joined)
+}
+
+/// The text of HTML.
+fn derived(html: &str, limits: &Limits, findings: &mut Findings) -> String {
+    let (text, is_whole) = text_of(html, limits.text, limits.html_budget);
+    if !is_whole && text.len() <= limits.text {
+        findings.add(FindingCode::TextTruncated, Severity::Warning, "text");
+    }
+    text
 }
 
 /// Cuts a text at its limit.

@@ -58,6 +58,8 @@ pub enum Field {
     Dmarc,
     /// The result of the ARC chain.
     Arc,
+    /// The result of iprev.
+    Iprev,
     /// The domain in `From`, if SPF or DKIM passed in alignment with it.
     AuthenticatedDomain,
 }
@@ -106,6 +108,7 @@ impl Matcher {
             Field::Dkim => facts.authentication.is_some_and(|all| all.dkim_words().any(fits)),
             Field::Dmarc => facts.authentication.is_some_and(|all| fits(all.dmarc.result.name())),
             Field::Arc => facts.authentication.is_some_and(|all| fits(all.arc.result.name())),
+            Field::Iprev => facts.authentication.is_some_and(|all| fits(all.iprev.result.name())),
             Field::AuthenticatedDomain => facts
                 .authentication
                 .and_then(Authentication::aligned_domain)
@@ -133,6 +136,7 @@ impl Field {
             Self::Dkim => "dkim",
             Self::Dmarc => "dmarc",
             Self::Arc => "arc",
+            Self::Iprev => "iprev",
             Self::AuthenticatedDomain => "authenticated_domain",
         }
     }

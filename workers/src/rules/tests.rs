@@ -75,6 +75,8 @@ fn results_about_the_sender_are_matched() {
         (Field::Dkim, "none", false),
         (Field::Dmarc, "pass", true),
         (Field::Arc, "none", true),
+        (Field::Iprev, "none", true),
+        (Field::Iprev, "pass", false),
         (Field::AuthenticatedDomain, "*.example.org", true),
         (Field::AuthenticatedDomain, "example.org", false),
     ] {

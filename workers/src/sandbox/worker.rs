@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use futures::StreamExt;
+use rustix::pipe::fcntl_setpipe_size;
 use shared::blobs::BlobError;
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
@@ -22,6 +23,8 @@ use super::usage::{self, Usage};
 const EXIT_GRACE: Duration = Duration::from_secs(5);
 /// How long a child may take to start.
 const START_GRACE: Duration = Duration::from_secs(30);
+/// How much of a mail the pipe to a child takes at once, in bytes: what an unprivileged process may ask for (pipe(7)).
+const PIPE: usize = 1024 * 1024;
 /// The longest greeting, in bytes.
 const MAX_HELLO: u64 = 4 * 1024;
 /// What a source gives is not what was announced to the child.
@@ -92,6 +95,9 @@ impl Worker {
         let pipes = child.stdin.take().zip(child.stdout.take()).zip(child.id());
         let ((stdin, mut stdout), pid) = pipes.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
         usage::limit(pid, config.memory, config.budget)?;
+        if let Err(error) = fcntl_setpipe_size(&stdin, PIPE) {
+            tracing::debug!(%error, "the pipe to a child stays as it is: a long mail takes more turns");
+        }
         let greeting = timeout(START_GRACE, frame::read_async(&mut stdout, Kind::Hello, MAX_HELLO)).await;
         let greeting = greeting.map_err(|_| StartError::Silent(Death::WallLimit))?;
         let greeting = greeting.map_err(|error| StartError::Silent(Death::of_pipe(error)))?;

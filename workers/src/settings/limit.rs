@@ -65,16 +65,11 @@ fn limit(name: &str, section: &Reader<'_>, tenants: &Tenants) -> Option<Limit> {
 }
 
 fn scope(section: &Reader<'_>) -> Option<Scope> {
-    let expected = Scope::NAMED.iter().filter(|(_, scope)| *scope != Scope::ApiClient);
-    let expected = format!("one of {}", expected.map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", "));
-    let scope = section.parsed("by", &expected, Scope::named);
     if !section.is_set("by") {
-        section.missing("by", &expected);
+        let names = Scope::NAMED.map(|(name, _)| format!("\"{name}\""));
+        section.missing("by", &format!("one of {}", names.join(", ")));
     }
-    if scope == Some(Scope::ApiClient) {
-        section.reject("by", "there is no HTTP API yet; \"ingress\" counts what comes by submit and by incoming/");
-    }
-    scope
+    section.one_of("by", &Scope::NAMED)
 }
 
 fn kind(section: &Reader<'_>, scope: Option<Scope>, tenants: &Tenants) -> Option<Kind> {

@@ -9,7 +9,7 @@ use serde::{
 use shared::config::Reader;
 
 use crate::{
-    auth::results::{ArcResult, DkimResult, DmarcResult, SpfResult},
+    auth::results::{ArcResult, DkimResult, DmarcResult, IprevResult, SpfResult},
     mail::model::FindingCode,
     names::{self, DestinationName, RuleName},
     rules::{Action, Condition, Field, Glob, LONGEST_PATTERN, Matcher, Rule, RuleSet, VERDICTS},
@@ -128,6 +128,7 @@ fn condition(when: &Reader<'_>, known: &Known) -> Condition {
         Field::Dkim,
         Field::Dmarc,
         Field::Arc,
+        Field::Iprev,
         Field::AuthenticatedDomain,
     ];
     let mut all: Vec<Condition> = plain
@@ -158,6 +159,7 @@ fn matcher(field: Field, word: &str, known: &Known) -> Result<Matcher, String> {
         Field::Dkim => result(word, DkimResult::WORDS),
         Field::Dmarc => result(word, DmarcResult::WORDS),
         Field::Arc => result(word, ArcResult::WORDS),
+        Field::Iprev => result(word, IprevResult::WORDS),
         Field::Tenant if !is_known_tenant(word, known) => Err(format!(
             "no tenant is called {word:?}; there is {}",
             [DEFAULT_TENANT].into_iter().chain(known.tenants.iter().map(String::as_str)).collect::<Vec<_>>().join(", ")

@@ -188,9 +188,7 @@ impl Parse {
         }
         let entering =
             self.admission.enter(ctx.tenant.as_str(), &arrival, (&raw, &mut parsed), &self.gate, &self.sandbox);
-        let entry = ctx.opaque(ctx.remaining(), entering).await;
-        note_findings(&parsed.findings);
-        match entry {
+        let outcome = match ctx.opaque(ctx.remaining(), entering).await {
             Ok(Entry::Admitted) => self.hand_on(source, arrival, raw, &parsed, ctx).await,
             Ok(Entry::Stopped(stop)) => Ok(stopped(&stop).with_note(note(&parsed, &arrival))),
             Ok(Entry::Deferred) => {
@@ -198,7 +196,12 @@ impl Parse {
                 Err(Failure::defer("dns_unavailable", "DNS does not tell who the sender is", again))
             }
             Err(error) => unanswered(&error, ctx),
+        };
+        // A mail that comes back is counted then.
+        if outcome.is_ok() {
+            note_findings(&parsed.findings);
         }
+        outcome
     }
 
     async fn hand_on(

@@ -1,7 +1,7 @@
 //! ARC through a child, with keys from the stub.
 
 use mail_auth::{ArcOutput, AuthenticatedMessage, AuthenticationResults, arc::ArcSealer, headers::HeaderWriter};
-use mailtri::auth::results::{ArcResult, Why};
+use mailtri::auth::results::{ArcResult, DmarcResult, Why};
 use shared::testing::dns::Fault;
 
 use crate::world::{Keys, World, mail, sign};
@@ -35,6 +35,20 @@ pub(crate) async fn arc_has_each_of_its_results() {
         );
     }
     assert_eq!(world.check(&sealed).await.arc.sealer.unwrap().expose(), "list.example");
+}
+
+/// Whoever seals a mail says what he likes, and it verifies: that is a fact about him alone.
+pub(crate) async fn a_chain_of_seals_makes_nobody_an_author() {
+    let (world, keys) = World::with_alpha().await;
+    world.dns.txt("ed._domainkey.list.example", keys.ed_record());
+    let sealed = seal(&mail("a@alpha.example"), &keys, "ed");
+    let results = world.check(&sealed).await;
+    assert_eq!((results.arc.result, results.dmarc.result), (ArcResult::Pass, DmarcResult::Fail));
+    assert_eq!((results.arc.sealer.as_ref().unwrap().expose(), results.aligned_domain()), ("list.example", None));
+    // More sets than anybody needs are not verified.
+    let many = (0..11).fold(sealed, |raw, _| seal(&raw, &keys, "ed"));
+    let arc = world.check(&many).await.arc;
+    assert_eq!((arc.result, arc.why), (ArcResult::Fail, Some(Why::TooMuch)));
 }
 
 /// The mail with a first set of seals by `list.example`.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mail_auth::{dkim::DkimSigner, headers::HeaderWriter};
-use mailtri::auth::results::{DkimResult, Why};
-use shared::testing::dns::Fault;
+use mailtri::auth::results::{DkimResult, DmarcResult, Why};
+use shared::testing::dns::{Fault, Record};
 
 use crate::world::{Keys, World, from_alpha, mail, sign, sign_with};
 
@@ -85,16 +85,82 @@ fn shift(header: &str, seconds: u64) -> String {
     parts.collect::<Vec<_>>().join(";")
 }
 
+/// Signatures of `mail("a@alpha.example")` with RSA keys of 768 and 1,024 bits: the key and what it makes of it.
+const SHORT: [(&str, &str, &str); 2] = [
+    (
+        "r768",
+        "MHwwDQYJKoZIhvcNAQEBBQADawAwaAJhAJPtkeKkZcPuI8N1eaPiYbxg1PBGjHS9FaERrl4Sar8rI71TVVQzMxRdnay5+STCmn0gnawRU6CsbJhMtmxl2FGRSfYtZ244Ca7msFZUxjQmCOlSyW5oCwiwIVS2UYb+4wIDAQAB",
+        "GDQpioRjBcqyl6B9+nhe/aw6wmPVnV5KxWTKzRtDfddHO8w9gPEMFOq2VXbw1tvd92Amd4YD4BPJ5tO4+Nud+pTDUUWWlB938D0BWwQSFjb0y4ZTNrGBz0OKjQIC1/lA",
+    ),
+    (
+        "r1024",
+        "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDKX/8jAR/Cf6dlNMcne/UjjRNaun3fAo5uy+90rJqd9xZYrhKQB5fbQ3SZIlZoY3Fly0GKyHyTpTVMuohqCS/PKQ8u8CANbEjBThj1RYYmNNAzra8RemLxygzj743gXeUEy21IAxFf//6cxYKjVyb1YbEJRBhDq/Y2whzxrHSoTQIDAQAB",
+        "xlFOlz3xaIPcwwJdEA0kwxbI7c5Ngy2+rxIvPZ7fUc9tgpTnpcAefM4Gvx0ifYmwgS9OLcQ6CjdM09R+NJjPPm6P7j8XutMQv2hYsLbMSZYh6jQic8Is0Qoz2Q5UOd6sghbPE9nKehWMhGC6x9meoGrsY3mBVJVlCwa+hf6QAfE=",
+    ),
+];
+
+pub(crate) async fn dkim_keys_that_are_too_short_do_not_count() {
+    let world = World::new().await;
+    let mut results = Vec::new();
+    for (selector, key, signature) in SHORT {
+        world.dns.txt(&format!("{selector}._domainkey.alpha.example"), format!("v=DKIM1; k=rsa; p={key}"));
+        let raw = format!(
+            "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=alpha.example; s={selector}; \
+             h=from:to:subject:date; bh=UrA8rmgY3eNBotmDWtzAmHyn5RyZv8Gea45sNGsP0zw=; b={signature}\r\n{}",
+            mail("a@alpha.example")
+        );
+        results.extend(world.check(&raw).await.dkim.iter().map(|one| (one.result, one.why)));
+    }
+    // RFC 8301 §3.2.
+    assert_eq!(results, [(DkimResult::Fail, Some(Why::BadSignature)), (DkimResult::Pass, None)]);
+}
+
 pub(crate) async fn dkim_keys_that_do_not_count() {
     let (world, keys) = World::with_alpha().await;
     let plain = mail("a@alpha.example");
     // Nobody can have looked these up: a name with a NUL, a parenthesis or a space in it is another name to others.
     let signed = sign(&plain, "alpha.example", &keys, "ed");
-    for domain in ["alpha.example\0.beta.example", "alpha.example(.beta.example", "älpha.example", "example"] {
+    for domain in
+        ["alpha.example.", "alpha.example\0.beta.example", "alpha.example(.beta.example", "älpha.example", "example"]
+    {
         let raw = signed.replacen("d=alpha.example", &format!("d={domain}"), 1);
         let results = world.check(&raw).await;
         assert!(results.dkim.iter().all(|one| one.result != DkimResult::Pass && one.domain.is_none()), "{domain:?}");
         assert_eq!(results.aligned_domain(), None);
+    }
+    // Nor is a name with a dot at its end what was looked up: that would be for DNS to answer one day.
+    let dotted = world.check(&signed.replacen("d=alpha.example", "d=alpha.example.", 1)).await;
+    assert_eq!((dotted.dkim[0].result, dotted.dmarc.result), (DkimResult::PermError, DmarcResult::Fail));
+    // Keys as DNS may have them: too many texts in front, too long, under another name, or in a circle.
+    for text in 0..20 {
+        world.dns.txt("many._domainkey.alpha.example", format!("text {text}"));
+    }
+    world
+        .dns
+        .txt("long._domainkey.alpha.example", format!("v=DKIM1; n={}; {}", "a".repeat(30_000), &keys.ed_record()[8..]));
+    world.dns.add("far._domainkey.alpha.example", Record::Cname("ed._domainkey.alpha.example".to_owned()));
+    world.dns.add("loop._domainkey.alpha.example", Record::Cname("pool._domainkey.alpha.example".to_owned()));
+    world.dns.add("pool._domainkey.alpha.example", Record::Cname("loop._domainkey.alpha.example".to_owned()));
+    world.dns.txt("strict._domainkey.alpha.example", format!("t=s; {}", keys.ed_record()));
+    for (selector, passes) in [("many", false), ("long", false), ("far", true), ("loop", false)] {
+        world.dns.forget();
+        let results = world.check(&sign_with(keys.ed(), &plain, "alpha.example", selector)).await;
+        assert_eq!(results.dkim[0].result == DkimResult::Pass, passes, "{selector}: {:?}", results.dkim);
+        assert!(world.dns.asked().len() < 60, "{selector}: {:?}", world.dns.asked());
+    }
+    // Whose mail it is may be below the signature's domain, where the key allows that.
+    for (identity, selector, result) in [
+        ("a@news.alpha.example", "ed", DkimResult::Pass),
+        ("a@news.alpha.example", "strict", DkimResult::Fail),
+        ("a@alpha.example", "strict", DkimResult::Pass),
+        ("a@newsalpha.example", "ed", DkimResult::Fail),
+        ("a@beta.example@alpha.example", "ed", DkimResult::Fail),
+        ("alpha.example", "ed", DkimResult::Fail),
+    ] {
+        let signer = DkimSigner::from_key(keys.ed()).domain("alpha.example").selector(selector).headers(["From"]);
+        let signature = signer.identity(identity).sign(plain.as_bytes()).unwrap();
+        let results = world.check(&format!("{}{plain}", signature.to_header())).await.dkim;
+        assert_eq!(results[0].result, result, "{identity} by {selector}: {:?}", results[0].why);
     }
     // The same for the selector.
     for selector in ["ed\0", "ed(", "e d", ""] {

@@ -1,7 +1,10 @@
 //! DMARC and alignment.
 
-use mailtri::auth::results::{DmarcResult, Mechanism, Policy, Why};
-use shared::testing::dns::Fault;
+use mailtri::auth::{
+    Domain,
+    results::{DmarcResult, Mechanism, Policy, Why},
+};
+use shared::testing::dns::{Fault, Record};
 
 use crate::world::{CLIENT, Keys, STRANGER, World, mail, ses, sign};
 
@@ -39,6 +42,32 @@ pub(crate) async fn dmarc_has_each_of_its_results() {
     assert_eq!(world.check(&mail("")).await.dmarc.why, Some(Why::NoAuthor));
 }
 
+pub(crate) async fn two_policies_are_none() {
+    let (world, keys) = World::with_alpha().await;
+    world.dns.txt("_dmarc.alpha.example", "v=DMARC1; p=none");
+    world.dns.txt("_dmarc.alpha.example", "something else");
+    let results = world.check(&mail("a@alpha.example")).await;
+    assert_eq!((results.dmarc.result, results.dmarc.why), (DmarcResult::None, Some(Why::Malformed)));
+    // Whose mail it is can be told all the same.
+    let signed = world.check(&sign(&mail("a@alpha.example"), "alpha.example", &keys, "ed")).await;
+    assert_eq!(signed.aligned_domain().unwrap().expose(), "alpha.example");
+    // One policy and texts of other kinds are one policy.
+    for text in ["v=DMARC12; p=none", "v=spf1 -all", "", "DMARC1"] {
+        world.dns.txt("_dmarc.beta.example", text);
+    }
+    world.dns.txt("_dmarc.beta.example", "v = DMARC1 ; p = reject");
+    assert_eq!(world.check(&mail("a@beta.example")).await.dmarc.policy, Some(Policy::Reject));
+    // What leads to itself, or to a server that does not answer, is no policy and no pass.
+    world.dns.add("_dmarc.gamma.example", Record::Cname("_dmarc.gamma.example".to_owned()));
+    world.dns.txt("ed._domainkey.gamma.example", keys.ed_record());
+    let looped = world.check(&sign(&mail("a@gamma.example"), "gamma.example", &keys, "ed")).await;
+    assert_ne!(looped.dmarc.result, DmarcResult::Pass);
+    // A policy behind another name is one.
+    world.dns.add("_dmarc.delta.example", Record::Cname("policy.beta.example".to_owned()));
+    world.dns.txt("policy.beta.example", "v=DMARC1; p=quarantine");
+    assert_eq!(world.check(&mail("a@delta.example")).await.dmarc.policy, Some(Policy::Quarantine));
+}
+
 pub(crate) async fn alignment_goes_by_record_and_organisation() {
     let (world, keys) = (World::new().await, Keys::generate());
     for domain in [
@@ -49,11 +78,17 @@ pub(crate) async fn alignment_goes_by_record_and_organisation() {
         "b.co.uk",
         "strict.example",
         "m.strict.example",
+        "xn--bcher-kva.example",
+        "bucher.example",
+        "a.xn--55qx5d.cn",
+        "b.xn--55qx5d.cn",
     ] {
         world.dns.txt(&format!("ed._domainkey.{domain}"), keys.ed_record());
     }
     world.dns.txt("_dmarc.alpha.example", "v=DMARC1; p=reject; sp=quarantine");
     world.dns.txt("_dmarc.strict.example", "v=DMARC1; p=reject; adkim=s; aspf=s");
+    world.dns.txt("_dmarc.xn--bcher-kva.example", "v=DMARC1; p=reject");
+    world.dns.txt("_dmarc.xn--55qx5d.cn", "v=DMARC1; p=none");
     // A registry that publishes a plain record: its customers are no organisation.
     world.dns.txt("_dmarc.co.uk", "v=DMARC1; p=none");
     for (author, signer, result, policy) in [
@@ -67,11 +102,19 @@ pub(crate) async fn alignment_goes_by_record_and_organisation() {
         ("a.co.uk", "a.co.uk", DmarcResult::Pass, Some(Policy::None)),
         ("a.co.uk", "b.co.uk", DmarcResult::Fail, Some(Policy::None)),
         ("beta.example", "beta.example", DmarcResult::None, None),
+        // Names of other scripts, in either form: signatures have A-labels only.
+        ("bücher.example", "xn--bcher-kva.example", DmarcResult::Pass, Some(Policy::Reject)),
+        ("BÜCHER.example", "xn--bcher-kva.example", DmarcResult::Pass, Some(Policy::Reject)),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example", DmarcResult::Pass, Some(Policy::Reject)),
+        ("bücher.example", "bucher.example", DmarcResult::Fail, Some(Policy::Reject)),
+        ("a.公司.cn", "b.xn--55qx5d.cn", DmarcResult::Fail, Some(Policy::None)),
+        ("a.公司.cn", "a.xn--55qx5d.cn", DmarcResult::Pass, Some(Policy::None)),
     ] {
         let results = world.check(&sign(&mail(&format!("x@{author}")), signer, &keys, "ed")).await;
         assert_eq!((results.dmarc.result, results.dmarc.policy), (result, policy), "{author} by {signer}");
         // Without a record the organisation alone decides.
         let aligned = result == DmarcResult::Pass || (author, signer) == ("beta.example", "beta.example");
-        assert_eq!(results.aligned_domain().map(|d| d.expose()), aligned.then_some(author), "{author} by {signer}");
+        let expected = Domain::parse(author).filter(|_| aligned);
+        assert_eq!(results.aligned_domain(), expected.as_ref(), "{author} by {signer}");
     }
 }

@@ -90,6 +90,7 @@ fn signatures(keys: &Keys, alphas: &Keys) -> Vec<Forgery> {
     let d = |domain: &str| his.replacen("d=beta.example", &format!("d={domain}"), 1);
     let genuine = sign(&plain, "alpha.example", alphas, "ed");
     let replayed = sign(&mail("a@alpha.example"), "alpha.example", alphas, "ed");
+    let cut_in = |line: &str| format!("From: ceo@alpha.example\r\nSubject: Pay\r\n{line}Text: Pay.\r\n{replayed}");
     vec![
         Forgery("his own domain", his.clone(), None),
         Forgery("d= of alpha over his key", d("alpha.example"), None),
@@ -105,11 +106,41 @@ fn signatures(keys: &Keys, alphas: &Keys) -> Vec<Forgery> {
         Forgery("s= with a NUL", his.replacen("s=ed", "s=x.beta.example\0", 1), None),
         Forgery("d= twice", his.replacen("d=beta.example", "d=alpha.example; d=beta.example", 1), None),
         Forgery("i= of alpha", his.replacen("d=beta.example", "d=beta.example; i=a@alpha.example", 1), None),
+        // Names that one reader takes for a signature's and another does not: what is verified of one field is no
+        // result of the next.
+        Forgery("a name with a form feed", renamed("DKIM-Signature\x0c", &d("alpha.example")) + &his, None),
+        Forgery("a name with a vertical tab", renamed("DKIM-Signature\x0b", &d("alpha.example")) + &his, None),
+        Forgery(
+            "a name behind a bare CR",
+            [renamed("\rDKIM-Signature", &his), field(&d("alpha.example")), his.clone()].concat(),
+            None,
+        ),
+        Forgery(
+            "a name behind a space",
+            [renamed(" DKIM-Signature", &his), field(&d("alpha.example")), his.clone()].concat(),
+            None,
+        ),
+        Forgery(
+            "a name with a space in it",
+            [renamed("DKIM- Signature", &his), field(&d("alpha.example")), his.clone()].concat(),
+            None,
+        ),
         Forgery("another body", genuine.replace("Hi.", "Pay."), None),
         Forgery("more body", format!("{genuine}Pay.\r\n"), None),
         Forgery("another subject", genuine.replace("Subject: Hello", "Subject: Pay"), None),
         Forgery("another From on top", format!("From: b@alpha.example\r\n{replayed}"), None),
         Forgery("another From below", genuine.replacen("To:", "From: b@alpha.example\r\nTo:", 1), None),
+        // A line that ends the header to one reader alone: the genuine one would follow in the body that is shown.
+        Forgery("a line of no field", cut_in("nothing\r\n"), None),
+        Forgery("a line of no field with a bare LF", cut_in("nothing\n"), None),
+        Forgery("a line of white space", cut_in(" \r\n"), None),
+        Forgery("a line of white space with a bare LF", cut_in(" \n"), None),
+        Forgery("a line of a bare CR", cut_in("\r\r\n"), None),
+        Forgery("a bare CR", cut_in("\r"), None),
+        Forgery("a line of a colon", cut_in(":\r\n"), None),
+        Forgery("a line of a NUL", cut_in("\0\r\n"), None),
+        Forgery("a line of no field, folded", cut_in("nothing\n more\n"), None),
+        Forgery("a line of no field without its CR, folded", cut_in("nothing\n\tmore\r\n"), None),
         Forgery(
             "a From with a space before its colon",
             format!("From : b@alpha.example\r\n{}", mail("x@beta.example")),
@@ -123,6 +154,16 @@ fn signatures(keys: &Keys, alphas: &Keys) -> Vec<Forgery> {
     ]
 }
 
+/// The first field of a mail.
+fn field(raw: &str) -> String {
+    raw[..raw.find("From:").unwrap()].to_owned()
+}
+
+/// That field under another name.
+fn renamed(name: &str, raw: &str) -> String {
+    field(raw).replacen("DKIM-Signature", name, 1)
+}
+
 /// `From` fields that are read in several ways; each mail is truly signed by beta.
 fn authors(keys: &Keys) -> Vec<Forgery> {
     let by_beta = |what, from: &str| Forgery(what, sign(&mail(from), "beta.example", keys, "ed"), None);
@@ -134,6 +175,17 @@ fn authors(keys: &Keys) -> Vec<Forgery> {
         by_beta("a comment with an address", "a@alpha.example (x@beta.example)"),
         by_beta("a name that is an address", "a@alpha.example <x@beta.example>"),
         by_beta("a route", "<@alpha.example,@b.example:x@beta.example>"),
+        by_beta("a group named like an address", "a@alpha.example: x@beta.example;"),
+        by_beta("a group behind", "x@beta.example, alpha: a@alpha.example;"),
+        by_beta("a group of nobody", "a@alpha.example:;"),
+        by_beta("a name of another form", "x@ａlpha.example, x@beta.example"),
+        by_beta("a percent sign", "a%alpha.example@beta.example <a@alpha.example>"),
+        by_beta("a bang path", "alpha.example!a <a@alpha.example>"),
+        by_beta("a literal", "a@[192.0.2.10]"),
+        by_beta("a second one far behind", &format!("x@beta.example{}<a@alpha.example>", " ".repeat(9_000))),
+        by_beta("a second From of an odd name", "x@beta.example\r\nFrom\x0c: a@alpha.example"),
+        by_beta("a second From of a folded name", "x@beta.example\r\nFr om: a@alpha.example"),
+        by_beta("a second From behind a bare CR", "x@beta.example\r\n\rFrom: a@alpha.example"),
         by_beta("two at signs", "a@alpha.example@beta.example"),
         by_beta("a quoted local part", "\"a@alpha.example\"@beta.example"),
         by_beta("a group", "alpha: a@alpha.example, x@beta.example;"),
@@ -197,6 +249,15 @@ pub(crate) async fn a_header_that_claims_to_be_ours_is_renamed() {
         ("(a comment) mailtri (another); dmarc=pass", true),
         ("\"mailtri\"; dmarc=pass", true),
         ("(open mailtri; dmarc=pass", true),
+        ("\"mailtr\\i\"; dmarc=pass", true),
+        ("\"mail\\tri\" 1; dmarc=pass", true),
+        ("(a;b) mailtri; dmarc=pass", true),
+        ("(a (nested) one) mailtri; dmarc=pass", true),
+        ("(\\)) mailtri; dmarc=pass", true),
+        ("(\") mailtri (\"); dmarc=pass", true),
+        ("mailtri(a comment); dmarc=pass", true),
+        ("mailtri/1; dmarc=pass", true),
+        ("mailtri\t1; dmarc=pass", true),
         ("; dmarc=pass", true),
         ("mailtri", true),
         ("mx.theirs.example; dmarc=pass", false),
@@ -206,6 +267,13 @@ pub(crate) async fn a_header_that_claims_to_be_ours_is_renamed() {
         header::rename_claims(&mut fields, "mailtri");
         assert_eq!(fields[0].name == header::UNTRUSTED, claims, "{value}");
     }
+    // Each of several, and in whatever case its name is.
+    let mut several: Vec<HeaderField> =
+        ["a.example; x", "mailtri; x", "b.example; x", "MAILTRI 1; x"].map(field).into();
+    several.iter_mut().for_each(|field| field.name = "AUTHENTICATION-results".to_owned());
+    header::rename_claims(&mut several, "mailtri");
+    let renamed: Vec<bool> = several.iter().map(|field| field.name == header::UNTRUSTED).collect();
+    assert_eq!(renamed, [false, true, false, true]);
     // What we say ourselves holds nothing but our words and names of one form.
     let (world, keys) = World::with_alpha().await;
     let said = |results: &Authentication| header::value(results);

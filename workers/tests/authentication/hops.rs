@@ -39,6 +39,38 @@ pub(crate) async fn the_client_is_the_one_that_a_trusted_server_saw() {
             ours("from m.x ([192.0.2.10] helo=[10.0.0.1]) by mx.ours.example with esmtp id 1; date"),
             SpfResult::Pass,
         ),
+        (
+            "Exim, no name",
+            ours("from [192.0.2.10] (helo=m.y)\r\n\tby mx.ours.example with esmtp (Exim 4.98) id 1; date"),
+            SpfResult::Pass,
+        ),
+        (
+            "Exim, no name and a port",
+            ours(
+                "from [192.0.2.10] (port=99 helo=[10.0.0.1])\r\n\tby mx.ours.example with esmtp (Exim 4.98)\r\n\tid 1; date",
+            ),
+            SpfResult::Pass,
+        ),
+        (
+            "Exim, its address as HELO",
+            ours("from [192.0.2.10]\r\n\tby mx.ours.example with smtp (Exim 4.98)\r\n\tid 1; date"),
+            SpfResult::Pass,
+        ),
+        (
+            "an address that may be anybody's HELO",
+            ours("from [192.0.2.10] by mx.ours.example with SMTP id 1; date"),
+            SpfResult::None,
+        ),
+        (
+            "an address as HELO in front of Exim's words",
+            ours("from [192.0.2.10] (helo=x) by mx.ours.example with SMTP id 1; date"),
+            SpfResult::None,
+        ),
+        (
+            "Exim, a false address as HELO",
+            ours("from m.x ([198.51.100.66] helo=[192.0.2.10]) by mx.ours.example with esmtp (Exim 4.98) id 1; date"),
+            SpfResult::Fail,
+        ),
         ("IPv6", ours("from m.x (m.x [IPv6:2001:db8::1]) by mx.ours.example with ESMTP id 1; date"), SpfResult::Pass),
         (
             "a stranger",
@@ -117,6 +149,14 @@ pub(crate) async fn results_of_others_are_reported_only_where_they_are_theirs() 
     // A run about another client than the one that connected is not SES's.
     let other = by_ses.replace("client-ip=192.0.2.10", "client-ip=192.0.2.77");
     assert_eq!(world.check(&other).await.reported, None);
+    // What SES leaves out, the sender cannot add beneath.
+    let fewer = by_ses
+        .replace("X-SES-Spam-Verdict: PASS\r\n", "")
+        .replace(&body, &format!("X-SES-Spam-Verdict: PASS\r\n{body}"));
+    assert_eq!(world.check(&fewer).await.reported.unwrap().spam, None);
+    let silent = by_ses.replace("Authentication-Results", "X-Other").replace("X-Other", "X-SES-Virus-Verdict");
+    let silent = silent.replace(&body, &format!("{claim}{body}"));
+    assert_eq!(world.check(&silent).await.reported.and_then(|reported| reported.dmarc), None);
     // Without SES's line, or without its receipt, there is no run.
     assert_eq!(world.check(&format!("{claim}X-SES-RECEIPT: A\r\n{body}")).await.reported, None);
     assert_eq!(world.check(&by_ses.replace("X-SES-RECEIPT", "X-Other")).await.reported, None);

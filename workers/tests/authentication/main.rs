@@ -9,6 +9,7 @@ mod dmarc;
 mod failures;
 mod forged;
 mod hops;
+mod iprev;
 mod spf;
 mod suites;
 mod world;
@@ -26,18 +27,24 @@ macro_rules! case {
     };
 }
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 24] = [
     case!(spf::spf_has_each_of_its_results),
     case!(spf::spf_asks_about_the_right_identity),
+    case!(spf::spf_tells_of_helo_beside_mail_from),
+    case!(iprev::iprev_has_each_of_its_results),
+    case!(iprev::a_silent_name_server_of_the_clients_costs_nobody_his_pass),
     case!(hops::the_client_is_the_one_that_a_trusted_server_saw),
     case!(hops::results_of_others_are_reported_only_where_they_are_theirs),
     case!(dkim::dkim_has_each_of_its_results),
     case!(dkim::dkim_keys_that_do_not_count),
+    case!(dkim::dkim_keys_that_are_too_short_do_not_count),
     case!(dkim::dkim_signatures_are_told_apart_and_bounded),
     case!(arc::arc_has_each_of_its_results),
     case!(dmarc::dmarc_has_each_of_its_results),
+    case!(dmarc::two_policies_are_none),
     case!(dmarc::alignment_goes_by_record_and_organisation),
     case!(forged::no_forgery_is_an_aligned_pass),
+    case!(arc::a_chain_of_seals_makes_nobody_an_author),
     case!(forged::a_header_that_claims_to_be_ours_is_renamed),
     case!(failures::answers_are_remembered_and_asked_once),
     case!(failures::dns_that_is_down_is_no_pass_and_no_long_wait),

@@ -1,6 +1,9 @@
 //! SPF through a child and the stub.
 
-use mailtri::auth::results::{SpfIdentity, SpfResult, Why};
+use mailtri::auth::{
+    header,
+    results::{DmarcResult, SpfIdentity, SpfResult, Why},
+};
 use shared::testing::dns::{Fault, Record};
 
 use crate::world::{CLIENT, World, mail, ses};
@@ -31,7 +34,29 @@ pub(crate) async fn spf_has_each_of_its_results() {
         world.dns.add(&format!("list{list}.alpha.example"), Record::Mx(10, host.clone()));
         world.dns.add(&host, Record::A("203.0.113.1".parse().unwrap()));
     }
+    // Two policies are none; a text that begins like one is none either.
+    world.dns.txt("two.alpha.example", "v=spf1 ip4:192.0.2.0/24 -all");
+    world.dns.txt("two.alpha.example", "V=SPF1 +all");
+    world.dns.txt("near.alpha.example", "v=spf10 +all");
+    world.dns.txt("near.alpha.example", "v=spf1 ip4:192.0.2.0/24 -all");
+    // Policies elsewhere, in a circle, and of all lengths.
+    world.dns.add("cname.alpha.example", Record::Cname("pass.alpha.example".to_owned()));
+    world.dns.add("loop.alpha.example", Record::Cname("pool.alpha.example".to_owned()));
+    world.dns.add("pool.alpha.example", Record::Cname("loop.alpha.example".to_owned()));
+    world.dns.txt("around.alpha.example", "v=spf1 include:around.alpha.example -all");
+    world.dns.txt("back.alpha.example", "v=spf1 redirect=back.alpha.example");
+    let networks = (0..2_000).map(|i| format!("ip4:203.0.{}.{} ", i / 250, i % 250)).collect::<String>();
+    world.dns.txt("huge.alpha.example", format!("v=spf1 {networks}ip4:192.0.2.0/24 -all"));
+    let void = (0..10).map(|i| format!("a:void{i}.alpha.example ")).collect::<String>();
+    world.dns.txt("void.alpha.example", format!("v=spf1 {void}-all"));
     for (domain, result, why) in [
+        ("two.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("near.alpha.example", SpfResult::Pass, None),
+        ("cname.alpha.example", SpfResult::Pass, None),
+        ("around.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("back.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("huge.alpha.example", SpfResult::Pass, None),
+        ("void.alpha.example", SpfResult::Fail, None),
         ("pass.alpha.example", SpfResult::Pass, None),
         ("included.alpha.example", SpfResult::Pass, None),
         ("mx.alpha.example", SpfResult::Pass, None),
@@ -52,6 +77,8 @@ pub(crate) async fn spf_has_each_of_its_results() {
         assert_eq!((spf.result, spf.why), (result, why), "{domain}");
         assert_eq!(spf.domain.unwrap().expose(), domain);
     }
+    let looped = world.check(&ses(CLIENT, "m.x", "a@loop.alpha.example", &mail("a@alpha.example"))).await.spf;
+    assert!(matches!(looped.result, SpfResult::None | SpfResult::TempError), "{looped:?}");
 }
 
 pub(crate) async fn spf_asks_about_the_right_identity() {
@@ -74,4 +101,58 @@ pub(crate) async fn spf_asks_about_the_right_identity() {
     // Without a client there is nothing to ask about, whatever the envelope says.
     let file = world.check_from(&mail("a@mail.alpha.example"), Some("a@mail.alpha.example")).await.spf;
     assert_eq!((file.result, file.why), (SpfResult::None, Some(Why::NoTrustedHop)));
+}
+
+pub(crate) async fn spf_tells_of_helo_beside_mail_from() {
+    let world = World::new().await;
+    world.dns.txt("alpha.example", "v=spf1 -all");
+    world.dns.txt("pass.beta.example", "v=spf1 ip4:192.0.2.0/24 -all");
+    world.dns.txt("fail.beta.example", "v=spf1 -all");
+    world.dns.txt("broken.beta.example", "v=spf1 all/32");
+    world.dns.fault("servfail.beta.example", Fault::Fails);
+    // Whoever it is that sends, the postmaster of the client is asked about.
+    world.dns.txt("macro.beta.example", "v=spf1 exists:%{l}.%{o}.%{h}.beta.example -all");
+    let name = "postmaster.macro.beta.example.macro.beta.example.beta.example";
+    world.dns.host(name, "127.0.0.2".parse().unwrap());
+    for (helo, result, why) in [
+        ("pass.beta.example", SpfResult::Pass, None),
+        ("macro.beta.example", SpfResult::Pass, None),
+        ("fail.beta.example", SpfResult::Fail, None),
+        ("servfail.beta.example", SpfResult::TempError, Some(Why::DnsFailed)),
+        ("broken.beta.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("none.beta.example", SpfResult::None, Some(Why::NoRecord)),
+    ] {
+        let raw = |mail_from: &str| ses(CLIENT, helo, mail_from, &mail("a@alpha.example"));
+        let results = world.check(&raw("a@alpha.example")).await;
+        let beside = results.spf_helo.as_ref().unwrap();
+        assert_eq!((beside.result, beside.why, beside.identity), (result, why, Some(SpfIdentity::Helo)), "{helo}");
+        assert_eq!((results.spf.result, results.spf.identity), (SpfResult::Fail, Some(SpfIdentity::MailFrom)));
+        let reason = why.map_or(String::new(), |why| format!(" reason={}", why.name()));
+        let said = format!("; spf=fail smtp.mailfrom=alpha.example; spf={}{reason} smtp.helo={helo}; ", result.name());
+        assert!(header::value(&results).contains(&said), "{}", header::value(&results));
+        // Of a bounce it is told once, and DMARC goes by it.
+        let bounce = world.check(&raw("")).await;
+        assert_eq!((bounce.spf.result, bounce.spf.identity), (result, Some(SpfIdentity::Helo)), "{helo}");
+        assert!(bounce.spf_helo.is_none() && header::value(&bounce).matches("spf=").count() == 1);
+    }
+    // A name that nobody can have asked about.
+    for helo in ["[192.0.2.10]", "localhost", "pass.beta.example@x", "a..example"] {
+        let results = world.check(&ses(CLIENT, helo, "a@alpha.example", &mail("a@alpha.example"))).await;
+        let beside = results.spf_helo.as_ref().unwrap();
+        assert_eq!((beside.result, beside.why), (SpfResult::None, Some(Why::Malformed)), "{helo}");
+        assert_eq!(header::value(&results).matches("spf=").count(), 1);
+    }
+    // A HELO of the author's own domain is no pass for DMARC, except where it stands in for an empty sender.
+    world.dns.txt("_dmarc.gamma.example", "v=DMARC1; p=reject");
+    world.dns.txt("gamma.example", "v=spf1 ip4:192.0.2.0/24 -all");
+    let from = |mail_from: &str| ses(CLIENT, "gamma.example", mail_from, &mail("a@gamma.example"));
+    let beside = world.check(&from("x@alpha.example")).await;
+    assert_eq!((beside.spf_helo.as_ref().unwrap().result, beside.dmarc.result), (SpfResult::Pass, DmarcResult::Fail));
+    assert_eq!(beside.aligned_domain(), None);
+    assert_eq!(world.check(&from("")).await.dmarc.result, DmarcResult::Pass);
+    // Where no sender was written down, there is still a client.
+    let line = format!("Received: from pass.beta.example (x [{CLIENT}]) by mx.ours.example; date\r\n");
+    let results = world.check(&format!("{line}{}", mail("a@alpha.example"))).await;
+    assert_eq!((results.spf.result, results.spf.why), (SpfResult::None, Some(Why::NoTrustedHop)));
+    assert_eq!(results.spf_helo.unwrap().result, SpfResult::Pass);
 }

@@ -94,24 +94,8 @@ fn record(dns: &DnsStub, kind: &str, name: &str, rest: &str) {
             dns.host(&host, item.parse().unwrap());
             dns.add(name, Record::Mx(i, host));
         }),
-        "ptr" => {
-            let reverse = reverse(name.parse().unwrap());
-            items().for_each(|item| dns.add(&reverse, Record::Ptr(item.to_owned())));
-        }
+        "ptr" => items().for_each(|item| dns.ptr(name.parse().unwrap(), item)),
         _ => panic!("a record of kind {kind}"),
-    }
-}
-
-fn reverse(address: std::net::IpAddr) -> String {
-    match address {
-        std::net::IpAddr::V4(v4) => {
-            let [a, b, c, d] = v4.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-        }
-        std::net::IpAddr::V6(v6) => {
-            let nibbles = v6.octets().into_iter().rev().flat_map(|b| [b & 15, b >> 4]);
-            nibbles.map(|n| format!("{n:x}.")).collect::<String>() + "ip6.arpa"
-        }
     }
 }
 

@@ -53,6 +53,14 @@ pub(super) async fn follow(
     }
 }
 
+/// Every address that the endpoints stand for now, and why a name has none.
+pub(in crate::clamav) async fn all(
+    endpoints: &[Endpoint],
+    resolver: &Arc<dyn Resolve>,
+) -> (BTreeSet<Endpoint>, Option<String>) {
+    Names { resolver: Arc::clone(resolver), known: BTreeMap::new() }.expand(endpoints).await
+}
+
 /// What names stood for when they last had an answer.
 struct Names {
     resolver: Arc<dyn Resolve>,

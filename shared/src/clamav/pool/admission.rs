@@ -15,7 +15,7 @@ use crate::clamav::{
 };
 
 /// How often an endpoint that nobody uses is looked at.
-const IDLE: Duration = Duration::from_secs(15);
+pub const IDLE: Duration = Duration::from_secs(15);
 
 impl Terms {
     /// The version, if its signatures are not too old.
@@ -64,7 +64,12 @@ pub(super) async fn keep(member: Arc<Member>, shared: Arc<Shared>) {
     }
 }
 
-async fn admission(clamd: &Clamd, terms: &Terms, probed: &mut Option<String>) -> Result<EngineVersion, ScanError> {
+/// The version, if the clamd is fit for use in it. `probed` is the engine whose configuration was found right.
+pub(in crate::clamav) async fn admission(
+    clamd: &Clamd,
+    terms: &Terms,
+    probed: &mut Option<String>,
+) -> Result<EngineVersion, ScanError> {
     let engine = terms.recent(clamd.version().await?)?;
     self_test(clamd).await?;
     if probed.as_ref() != Some(&engine.engine) {

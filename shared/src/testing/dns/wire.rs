@@ -21,9 +21,10 @@ pub(super) enum Answer<'a> {
 }
 
 /// The number of a record's type.
-pub(super) fn kind(record: &Record) -> u16 {
+fn kind(record: &Record) -> u16 {
     match record {
         Record::A(_) => 1,
+        Record::Cname(_) => 5,
         Record::Ptr(_) => 12,
         Record::Mx(..) => 15,
         Record::Txt(_) => 16,
@@ -47,6 +48,11 @@ impl<'a> Question<'a> {
         }
         let kind = u16::from_be_bytes(body.get(at..at + 2)?.try_into().ok()?);
         Some(Self { id, section: body.get(..at + 4)?, name: canonical(&labels.join(".")), kind })
+    }
+
+    /// Whether a record of its name answers it.
+    pub(super) fn is_for(&self, record: &Record) -> bool {
+        kind(record) == self.kind || matches!(record, Record::Cname(_))
     }
 
     /// The whole answer.
@@ -108,7 +114,7 @@ fn data(record: &Record) -> Vec<u8> {
         Record::Txt(text) if text.is_empty() => vec![0],
         Record::Txt(text) => text.as_bytes().chunks(255).flat_map(string).collect(),
         Record::Mx(preference, host) => [preference.to_be_bytes().to_vec(), name(host)].concat(),
-        Record::Ptr(host) => name(host),
+        Record::Ptr(host) | Record::Cname(host) => name(host),
     }
 }
 

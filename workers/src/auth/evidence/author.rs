@@ -2,20 +2,28 @@
 
 use mail_parser::AddressList;
 
-use super::{Field, bare, unfolded};
+use super::{Field, MAX_READ, bare, unfolded};
 use crate::auth::Domain;
 
 /// The author's domain. `None` for no or several `From`, no or several mailboxes, and for a field in which another
 /// address stands than the one that is read: some reader shows that one.
 pub(super) fn domain(fields: &[Field<'_>], from: Option<AddressList<'_>>) -> Option<Domain> {
-    let mut all = fields.iter().filter(|field| field.is("From"));
+    let mut all = fields.iter().filter(|field| may_be_from(field.name));
     let (field, None) = (all.next()?, all.next()) else { return None };
     let from = from?;
     let mut mailboxes = from.mailboxes().filter_map(|mailbox| mailbox.address());
     let (address, None) = (mailboxes.next()?, mailboxes.next()) else { return None };
     let domain = Domain::of_address(address)?;
     let is_plain = |b: &u8| !b.is_ascii_control() || matches!(b, b'\r' | b'\n' | b'\t');
-    (field.value.iter().all(is_plain) && is_alone(&unfolded(field.value), address, &domain)).then_some(domain)
+    let is_whole = field.value.len() <= MAX_READ;
+    (is_whole && field.value.iter().all(is_plain) && is_alone(&unfolded(field.value), address, &domain))
+        .then_some(domain)
+}
+
+/// Whether any reader could take a field of this name for `From`.
+fn may_be_from(name: &str) -> bool {
+    let ours = ['f', 'r', 'o', 'm'].into_iter();
+    name.chars().filter(|c| !c.is_whitespace() && !c.is_control()).map(|c| c.to_ascii_lowercase()).eq(ours)
 }
 
 /// Whether no address but this one stands outside quotation marks and comments, and that one does.

@@ -38,7 +38,8 @@ pub(in crate::auth) fn key_name(selector: &str, domain: &str) -> Option<Domain> 
     Domain::parse(&format!("{selector}._domainkey.{}", ascii_domain(domain)?.expose()))
 }
 
-/// The domain of a signature. DKIM knows A-labels only (RFC 6376 §3.5, `d=`), so anything else is none.
+/// The domain of a signature. DKIM knows A-labels only, without a dot at the end (RFC 6376 §3.5, `d=`), so anything else is
+/// none.
 pub(in crate::auth) fn ascii_domain(domain: &str) -> Option<Domain> {
-    if domain.is_ascii() { Domain::parse(domain) } else { None }
+    if domain.is_ascii() && !domain.ends_with('.') { Domain::parse(domain) } else { None }
 }

@@ -91,8 +91,15 @@ struct Field<'a> {
 
 impl Field<'_> {
     fn is(&self, name: &str) -> bool {
-        self.name.trim_end().eq_ignore_ascii_case(name)
+        is_named(self.name.as_bytes(), name)
     }
+}
+
+/// Whether a field has a name. White space in front of the colon is an older form of it (RFC 5322 §4.5); anything else
+/// makes another name.
+pub(in crate::auth) fn is_named(raw: &[u8], name: &str) -> bool {
+    let end = raw.iter().rposition(|b| !matches!(b, b' ' | b'\t')).map_or(0, |last| last + 1);
+    raw.get(..end).is_some_and(|raw| raw.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// What trusted servers say. Only the topmost `Received` can be theirs: whoever wrote one further down wrote it
@@ -126,9 +133,12 @@ fn matches_any(patterns: &[String], text: &str) -> bool {
     patterns.iter().any(|pattern| WildMatch::new_case_insensitive(pattern).matches(text))
 }
 
+/// How much of a field is read, in bytes.
+const MAX_READ: usize = 8 * 1024;
+
 /// A value without folds, as text, cut at what is worth reading.
 fn unfolded(value: &[u8]) -> String {
-    let value = value.get(..8 * 1024).unwrap_or(value);
+    let value = value.get(..MAX_READ).unwrap_or(value);
     String::from_utf8_lossy(value).replace(['\r', '\n'], "").replace('\t', " ").trim().to_owned()
 }
 

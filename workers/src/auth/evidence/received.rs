@@ -16,15 +16,17 @@ pub(super) struct Received {
     pub(super) helo: Option<String>,
 }
 
-/// Reads `from HELO (NAME [IP]) by SERVER …`, and `from NAME ([IP] helo=HELO) by SERVER …` (Exim).
+/// Reads `from HELO (NAME [IP]) by SERVER …`, and Exim's `from NAME ([IP] helo=HELO) by SERVER …`, where an address without
+/// a name is `from [IP] (helo=HELO)`, or `from [IP]` alone if that is its HELO as well.
 pub(super) fn read(value: &[u8]) -> Option<Received> {
     let text = unfolded(value);
     let rest = text.strip_prefix("from ")?;
     let mut clauses = top_level(rest, " by ")?.into_iter();
     let (from, by, None) = (clauses.next()?, clauses.next()?, clauses.next()) else { return None };
+    let is_exim = by.contains("(Exim ");
     let by = by.split([' ', ';', '(']).find(|word| !word.is_empty())?.to_owned();
     let first = from.split_whitespace().next()?;
-    let client_ip = client_ip(from, first);
+    let client_ip = client_ip(from, first, is_exim);
     let helo = after_helo(from).unwrap_or(first);
     let helo = (!helo.is_empty() && helo.len() <= MAX_NAME).then(|| helo.to_owned());
     Some(Received { by: by.trim_end_matches('.').to_owned(), client_ip, helo })
@@ -71,20 +73,24 @@ fn top_level<'a>(text: &'a str, separator: &str) -> Option<Vec<&'a str>> {
     Some(parts)
 }
 
-/// The only address in brackets that is not what the client called itself.
-fn client_ip(from: &str, first: &str) -> Option<IpAddr> {
+/// The only address in brackets that is not what the client called itself. An address at the start is its HELO, except
+/// where Exim knows no name for it and writes no other.
+fn client_ip(from: &str, first: &str, is_exim: bool) -> Option<IpAddr> {
     let mut found = Vec::new();
     let mut pieces = from.split('[');
     let mut before = pieces.next()?;
-    // An address literal as HELO stands where a name would; without a comment behind it, it is all there is.
-    let is_literal = first.starts_with('[') && from.contains('(');
+    let mut literal = None;
     for (nth, piece) in pieces.enumerate() {
         let (inside, after) = piece.split_once(']')?;
-        let is_helo = before.ends_with('=') || (nth == 0 && is_literal);
-        if !is_helo {
+        if nth == 0 && first.starts_with('[') {
+            literal = Some(inside);
+        } else if !before.ends_with('=') {
             found.push(address(inside)?);
         }
         before = after;
+    }
+    if let (Some(literal), [], true) = (literal, found.as_slice(), is_exim) {
+        return address(literal);
     }
     found.dedup();
     match found.as_slice() {

@@ -9,15 +9,10 @@ use crate::{
     auth::results::{DkimResult, DmarcResult, Reported, SpfResult},
 };
 
-/// The fields that SES writes directly beneath its `Received`, in any order; `X-SES-RECEIPT` is always there.
-const RUN: [&str; 6] = [
-    "X-SES-Spam-Verdict",
-    "X-SES-Virus-Verdict",
-    "Received-SPF",
-    "Authentication-Results",
-    "X-SES-RECEIPT",
-    "X-SES-DKIM-SIGNATURE",
-];
+/// The fields that SES writes directly beneath its `Received`; `RECEIPT` is always there.
+const RUN: [&str; 5] = ["X-SES-Spam-Verdict", "X-SES-Virus-Verdict", "Received-SPF", "Authentication-Results", RECEIPT];
+/// The last of them but one: of what stands beneath it the sender can have written everything but a signature of SES's.
+const RECEIPT: &str = "X-SES-RECEIPT";
 
 /// What SES's run says.
 #[derive(Default)]
@@ -27,8 +22,9 @@ pub(super) struct Run {
     pub(super) helo: Option<String>,
 }
 
-/// Reads SES's run. Each field stands once in it, so that one which the sender adds beneath is not reached; a run
-/// without a receipt, or about another client than the one that connected, is none of SES's.
+/// Reads SES's run. It ends with the receipt and each field stands once in it, so that one which the sender adds beneath is
+/// not reached, also where SES has left it out; a run without a receipt, or about another client than the one that
+/// connected, is none of SES's.
 pub(super) fn ses(above: &[Field<'_>], beneath: &[Field<'_>], client_ip: Option<IpAddr>) -> Run {
     let mut run: Vec<Field<'_>> = Vec::new();
     for field in above.iter().filter(|field| in_run(field)).chain(beneath.iter().take_while(|field| in_run(field))) {
@@ -36,9 +32,12 @@ pub(super) fn ses(above: &[Field<'_>], beneath: &[Field<'_>], client_ip: Option<
             break;
         }
         run.push(*field);
+        if field.is(RECEIPT) {
+            break;
+        }
     }
     let find = |name: &str| run.iter().find(|field| field.is(name)).map(|field| unfolded(field.value));
-    let Some(ip) = client_ip.filter(|_| find("X-SES-RECEIPT").is_some()) else { return Run::default() };
+    let Some(ip) = client_ip.filter(|_| find(RECEIPT).is_some()) else { return Run::default() };
     let results = find("Authentication-Results").filter(|text| authserv_id(text).is_some_and(|id| id == SES));
     let spf = find("Received-SPF");
     let told: Vec<String> = [&spf, &results].into_iter().flatten().filter_map(|text| bare(text)).collect();
@@ -62,11 +61,14 @@ pub(super) fn by_configured(above: &[Field<'_>], ids: &[String]) -> Option<Repor
     })
 }
 
-/// The name at the start of `Authentication-Results` (RFC 8601 §2.2), in lower case.
+/// The name at the start of `Authentication-Results` (RFC 8601 §2.2), in lower case: a token, or a quoted string. `None`
+/// where it cannot be read.
 pub(in crate::auth) fn authserv_id(text: &str) -> Option<String> {
-    let text = text.replace('"', " ");
-    let id = bare(text.split(';').next()?)?;
-    id.split_whitespace().next().map(str::to_ascii_lowercase)
+    // Quotation marks and backslashes have no part in a name, so that a quoted one is the same without them.
+    let text = bare(&text.replace(['"', '\\'], ""))?;
+    let is_end = |c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    let id = text.split(';').next()?.trim_start().split(is_end).next()?;
+    (!id.is_empty()).then(|| id.to_lowercase())
 }
 
 fn in_run(field: &Field<'_>) -> bool {

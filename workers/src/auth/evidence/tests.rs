@@ -67,6 +67,39 @@ fn evidence(raw: &str, trust: &Trust) -> Option<Evidence> {
     Some(Evidence::collect(&message.headers(), message.headers().from(), trust))
 }
 
+#[test]
+fn an_author_is_one_that_every_reader_sees() {
+    let far = format!("x@beta.example{}<a@alpha.example>", " ".repeat(9_000));
+    for (from, author) in [
+        ("a@alpha.example", Some("alpha.example")),
+        ("Ann <a@ALPHA.example>", Some("alpha.example")),
+        ("\"Ann, of Alpha\" (accounts) <a@alpha.example>", Some("alpha.example")),
+        ("Ann\r\n <a@alpha.example>", Some("alpha.example")),
+        ("Alpha: a@alpha.example;", Some("alpha.example")),
+        ("a@bücher.example", Some("xn--bcher-kva.example")),
+        ("a@alpha.example, b@alpha.example", None),
+        ("a@alpha.example, x@beta.example", None),
+        ("alpha: a@alpha.example, b@alpha.example;", None),
+        ("a@alpha.example: x@beta.example;", None),
+        ("x@beta.example, alpha: a@alpha.example;", None),
+        ("a@alpha.example:;", None),
+        ("a@alpha.example <x@beta.example>", None),
+        ("a@[192.0.2.10]", None),
+        ("<>", None),
+        ("", None),
+        (&far, None),
+        ("x@beta.example\r\nFrom: x@beta.example", None),
+        ("x@beta.example\r\nfrom : a@alpha.example", None),
+        ("x@beta.example\r\nFrom\x0c: a@alpha.example", None),
+        ("x@beta.example\r\nFr om: a@alpha.example", None),
+        ("x@beta.example\r\n\rFrom: a@alpha.example", None),
+        ("x@beta.example\r\nFrom\0: a@alpha.example", None),
+    ] {
+        let found = evidence(&format!("From: {from}\r\nTo: b@b.example\r\n\r\nx\r\n"), &Trust::default()).unwrap();
+        assert_eq!(found.author.as_ref().map(Domain::expose), author, "{from:?}");
+    }
+}
+
 proptest! {
     /// Whatever a header holds, what is read of it is bounded, and tells of no client that stands below a stranger's line.
     #[test]

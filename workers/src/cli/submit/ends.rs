@@ -8,7 +8,7 @@ use shared::{
     ids::WorkId,
     settle::{EndRecord, REQUEUED, ends_prefix},
 };
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 
 use super::super::{error::CommandError, table::Table};
 use crate::pipeline::DELIVER;
@@ -19,7 +19,7 @@ const ASK: Duration = Duration::from_millis(100);
 const LONGEST: u64 = 4 << 20;
 
 /// The ends of one mail's branches so far.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub(super) struct Ended {
     pub(super) records: Vec<EndRecord>,
 }
@@ -37,21 +37,24 @@ impl Ended {
     }
 }
 
-/// Waits until every mail has ended or patience does.
+/// Waits until every mail has ended or patience does. Asks for one after the other: thousands that wait for their turns
+/// would keep the store busy.
 pub(super) async fn wait(blobs: &dyn Blobs, mails: &[&WorkId], patience: Duration) -> Result<Vec<Ended>, CommandError> {
     let until = Instant::now() + patience;
-    let mut ended = vec![Ended::default(); mails.len()];
-    let mut ticks = interval(ASK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        for (mail, ended) in mails.iter().zip(&mut ended).filter(|(_, ended)| !ended.is_closed()) {
-            ended.records = records(blobs, mail).await.map_err(CommandError::failed)?;
+    let mut all = Vec::with_capacity(mails.len());
+    for mail in mails {
+        let mut ended = look(blobs, mail).await?;
+        while !ended.is_closed() && Instant::now() < until {
+            sleep_until(until.min(Instant::now() + ASK)).await;
+            ended = look(blobs, mail).await?;
         }
-        if Instant::now() >= until || ended.iter().all(Ended::is_closed) {
-            return Ok(ended);
-        }
+        all.push(ended);
     }
+    Ok(all)
+}
+
+async fn look(blobs: &dyn Blobs, mail: &WorkId) -> Result<Ended, CommandError> {
+    Ok(Ended { records: records(blobs, mail).await.map_err(CommandError::failed)? })
 }
 
 async fn records(blobs: &dyn Blobs, mail: &WorkId) -> Result<Vec<EndRecord>, BlobError> {

@@ -3,6 +3,7 @@
 mod documents;
 mod forge;
 mod limits;
+mod mails;
 mod mutations;
 mod ordinary;
 mod zips;

@@ -48,12 +48,12 @@ fn subject(value: &str) -> Example {
     with("Subject", &format!("Subject: {value}"))
 }
 
-fn parts(parts: &[&str]) -> Example {
+pub(super) fn parts(parts: &[&str]) -> Example {
     let parts: String = parts.iter().map(|part| format!("--b1\n{part}\n")).collect();
     mail(&format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b1\n\n{parts}--b1--\n"))
 }
 
-fn attachment(disposition: &str) -> String {
+pub(super) fn attachment(disposition: &str) -> String {
     format!("Content-Type: text/plain\nContent-Disposition: attachment; {disposition}\n\nx")
 }
 
@@ -124,6 +124,7 @@ pub(super) fn examples(code: FindingCode) -> (Example, Example) {
         FindingCode::TextTruncated => (mail(&format!("\n{}", "some words\n".repeat(110_000))), mail(&format!("\n{}", "some words\n".repeat(50_000)))),
         FindingCode::ExecutableAttachment => (parts(&[&attachment("filename=setup.EXE")]), parts(&[&attachment("filename=exe.txt")])),
         FindingCode::ScriptAttachment => (parts(&[&attachment("filename=a.js")]), parts(&[&attachment("filename=a.js.txt")])),
+        FindingCode::SourceAttachment => (parts(&[&attachment("filename=a.py")]), parts(&[&attachment("filename=a.js")])),
         FindingCode::ShortcutAttachment => (parts(&[&attachment("filename=a.lnk")]), parts(&[&attachment("filename=lnk")])),
         FindingCode::MacroAttachment => (parts(&[&attachment("filename=a.docm")]), parts(&[&attachment("filename=a.docx")])),
         FindingCode::DiskImageAttachment => (parts(&[&attachment("filename=a.iso")]), parts(&[&attachment("filename=iso.txt")])),

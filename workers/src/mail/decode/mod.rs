@@ -169,7 +169,22 @@ mod tests {
 
     fn input() -> impl Strategy<Value = Vec<u8>> {
         let nasty = proptest::sample::select(b"=AZaz09+/-_ \t\r\n\r\n\r\n==  4g\xc3\0".to_vec());
-        prop_oneof![proptest::collection::vec(nasty, 0..200), proptest::collection::vec(any::<u8>(), 0..200),]
+        let lines = [
+            "QUJDREVG\r\n",
+            "QUJDREVGR0hJSktM\n",
+            "QUJ\r\nD",
+            "QUI=\r\n",
+            "QU JD\r\n",
+            "QQ\r\nUI\r\n",
+            "\x0bQUJD\r\n",
+            "QUJD!\n",
+        ];
+        let lines = proptest::collection::vec(proptest::sample::select(lines.to_vec()), 0..20);
+        prop_oneof![
+            proptest::collection::vec(nasty, 0..200),
+            proptest::collection::vec(any::<u8>(), 0..200),
+            lines.prop_map(|lines| lines.concat().into_bytes()),
+        ]
     }
 
     fn any_encoding() -> impl Strategy<Value = Encoding> {

@@ -13,6 +13,8 @@ use super::{escape, style};
 /// The longest attribute value that stays, in bytes; addresses and styles have bounds of their own.
 pub(super) const MAX_VALUE: usize = 2 * 1024;
 pub(super) const MAX_STYLE: usize = 8 * 1024;
+/// The longest value as written, in bytes: what stays is no longer than this however it is escaped.
+const MAX_WRITTEN: usize = 64 * 1024;
 /// What every link says about itself.
 pub(super) const REL: &str = "noopener noreferrer nofollow";
 /// The most parts that the HTML refers to.
@@ -75,6 +77,9 @@ impl<'l> Cleaner<'l> {
     }
 
     fn attribute(&mut self, name: &'static str, written: &str, out: &mut String) {
+        if written.len() > MAX_WRITTEN {
+            return self.too_long(name);
+        }
         let value = resolve(written, Place::Attribute);
         match name {
             "style" => self.style(&value, out),
@@ -93,6 +98,14 @@ impl<'l> Cleaner<'l> {
                 push(out, name, &address);
             }
             _ if value.len() <= MAX_VALUE => push(out, name, &value),
+            _ => {}
+        }
+    }
+
+    fn too_long(&mut self, name: &str) {
+        match name {
+            "style" => self.removed.styles += 1,
+            "href" | "src" => self.removed.links += 1,
             _ => {}
         }
     }

@@ -23,8 +23,6 @@ const MAX_REOPENED: usize = 8;
 const MAX_REOPENED_BYTES: usize = 2 * 1024;
 /// How much may be written again in all.
 const MAX_REOPENED_TOTAL: usize = 64 * 1024;
-/// After how many tokens the budget is looked at.
-const TOKENS_PER_CHECK: usize = 128;
 
 const BODY: Element = Element { name: "tbody", kind: Kind::Section };
 const ROW: Element = Element { name: "tr", kind: Kind::Row };
@@ -41,9 +39,8 @@ pub(super) struct Balanced<'l> {
 
 /// Writes `html`, whose newlines are normalised, anew.
 pub(super) fn balance<'l>(html: &str, limits: &'l Limits, budget: Budget) -> Result<Balanced<'l>, HtmlRefused> {
-    let mut tokens = Tokens::new(html);
+    let mut tokens = Tokens::new(html, budget);
     let mut balancer = Balancer::new(html.len(), limits);
-    let mut until_check = TOKENS_PER_CHECK;
     while let Some(token) = tokens.next() {
         match token {
             Token::Text(text) => balancer.text(text)?,
@@ -60,14 +57,10 @@ pub(super) fn balance<'l>(html: &str, limits: &'l Limits, budget: Budget) -> Res
                 }
             }
         }
-        until_check -= 1;
-        if until_check == 0 {
-            until_check = TOKENS_PER_CHECK;
-            budget.check()?;
-        }
     }
-    balancer.close_down_to(0);
+    // It may have been what ended the tokens.
     budget.check()?;
+    balancer.close_down_to(0);
     let is_suspect = balancer.is_suspect || balancer.cleaner.removed.is_active();
     Ok(Balanced { html: balancer.out, cleaner: balancer.cleaner, is_suspect })
 }
@@ -111,6 +104,8 @@ impl<'l> Balancer<'l> {
     fn text(&mut self, written: &str) -> Result<(), HtmlRefused> {
         let text = resolve(written, Place::Text);
         let text = if self.after_pre { text.trim_start_matches(['\n', '\r']) } else { &text };
+        // At the very beginning it is a byte order mark, which readers skip.
+        let text = if self.out.is_empty() { text.trim_start_matches('\u{feff}') } else { text };
         if text.is_empty() {
             return Ok(());
         }

@@ -8,16 +8,36 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::HtmlRefused;
 
+/// The share of a budget that is kept back for what is under way when it is asked, and for taking down what was made.
+const RESERVE: u32 = 8;
+
 /// Processor time that runs out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
+    start: Duration,
     end: Duration,
 }
 
 impl Budget {
     /// Begins now.
     pub(super) fn start(limit: Duration) -> Self {
-        Self { end: used().saturating_add(limit) }
+        let start = used();
+        Self { start, end: start.saturating_add(limit - limit / RESERVE) }
+    }
+
+    /// Never runs out.
+    #[cfg(test)]
+    pub(super) fn unlimited() -> Self {
+        Self { start: Duration::ZERO, end: Duration::MAX }
+    }
+
+    /// As much of what is left as may be used now when what follows costs what was used so far, and `times` what is used
+    /// now.
+    pub(super) fn ahead_of(self, times: u32) -> Self {
+        let now = used();
+        let so_far = now.saturating_sub(self.start);
+        let left = self.end.saturating_sub(now).saturating_sub(so_far);
+        Self { start: now, end: now + left / (1 + times) }
     }
 
     /// Whether nothing is left.

@@ -3,8 +3,11 @@
 //! One pass over our own markup, whose tokens are as simple as they are well nested; it costs less than writing it did.
 //! Quoted mail keeps its marks (`> `), so that a reply can be told from it.
 
+use std::time::Duration;
+
 use memchr::memchr3;
 
+use super::budget::Budget;
 use super::elements::{Fate, Kind, fate};
 use super::references::{Place, resolve};
 use super::tokens::{Token, Tokens};
@@ -12,9 +15,11 @@ use super::tokens::{Token, Tokens};
 /// How many marks a quoted line has at most.
 const MAX_MARKS: usize = 8;
 
-/// The text of HTML that was sanitised; a little more than `max` bytes of it at most.
-pub(in crate::mail) fn text_of(html: &str, max: usize) -> String {
-    let mut tokens = Tokens::new(html);
+/// The text of HTML that was sanitised, and whether that is all of it: a little more than `max` bytes at most, within so
+/// much processor time.
+pub(in crate::mail) fn text_of(html: &str, max: usize, limit: Duration) -> (String, bool) {
+    let budget = Budget::start(limit);
+    let mut tokens = Tokens::new(html, budget);
     let mut text = Text::default();
     while let Some(token) = tokens.next() {
         match token {
@@ -31,10 +36,10 @@ pub(in crate::mail) fn text_of(html: &str, max: usize) -> String {
             Token::End(name) => text.end(name),
         }
         if text.out.len() > max {
-            break;
+            return (text.out, false);
         }
     }
-    text.out
+    (text.out, !budget.is_spent())
 }
 
 #[derive(Default)]
@@ -181,6 +186,8 @@ fn breaks_around(name: &str) -> usize {
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(600);
+
     #[test]
     fn text_keeps_the_shape_of_the_page() {
         for (html, text) in [
@@ -201,13 +208,16 @@ mod tests {
             ("<p></p><div> </div>a", "a"),
             ("", ""),
         ] {
-            assert_eq!(text_of(html, 1 << 20), text, "{html}");
+            assert_eq!(text_of(html, 1 << 20, LONG), (text.to_owned(), true), "{html}");
         }
     }
 
     #[test]
     fn text_is_bounded() {
         let html = format!("{}{}", "<blockquote>".repeat(500), "x<br>".repeat(100_000));
-        assert!(text_of(&html, 10_000).len() < 10_100);
+        let (text, is_whole) = text_of(&html, 10_000, LONG);
+        assert!(text.len() < 10_100 && !is_whole);
+        let (text, is_whole) = text_of(&html, 10_000, Duration::ZERO);
+        assert!(text.len() < 10_000 && !is_whole);
     }
 }

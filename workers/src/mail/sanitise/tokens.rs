@@ -2,13 +2,17 @@
 //!
 //! Comments, doctypes, processing instructions and unfinished tags give nothing. Text elements such as `script`
 //! are the caller's concern: it skips them with [`Tokens::skip_element`], so that the data state is the only one.
+//!
+//! Each step costs a bounded time, and the budget is asked every few of them: when it is spent there are no more tokens.
 
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr, memchr_iter, memmem, memrchr};
+
+use super::budget::Budget;
 
 /// A token.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Token<'a> {
-    /// Text, character references as written. A `<` in it begins no tag.
+    /// Text, character references as written. A `<` in it begins no tag. A long text comes in pieces.
     Text(&'a str),
     /// A start tag and its name as written; [`Tokens::attributes`] has the rest.
     Start(&'a str),
@@ -37,14 +41,36 @@ pub(super) struct Tokens<'a> {
     attributes: Vec<Attribute<'a>>,
     /// There were more than [`MAX_ATTRIBUTES`].
     has_more: bool,
+    budget: Budget,
+    /// Since the budget was asked.
+    steps: u32,
 }
 
 /// How many attributes of a tag are looked at.
 pub(super) const MAX_ATTRIBUTES: usize = 64;
+/// After how many steps the budget is asked, and how many of them a token is.
+const STEPS: u32 = 1024;
+const STEPS_OF_TOKEN: u32 = 8;
+/// The most text that a token has, in bytes, and how much of its end is looked at for a reference that must stay whole.
+const MAX_TEXT: usize = 4 * 1024;
+const MAX_REFERENCE: usize = 40;
 
 impl<'a> Tokens<'a> {
-    pub(super) fn new(html: &'a str) -> Self {
-        Self { html, at: 0, attributes: Vec::new(), has_more: false }
+    pub(super) fn new(html: &'a str, budget: Budget) -> Self {
+        Self { html, at: 0, attributes: Vec::new(), has_more: false, budget, steps: 0 }
+    }
+
+    /// Whether there is budget for more steps. If not, nothing is left to read.
+    fn take(&mut self, steps: u32) -> bool {
+        self.steps += steps;
+        if self.steps >= STEPS {
+            self.steps = 0;
+            if self.budget.is_spent() {
+                self.skip_rest();
+                return false;
+            }
+        }
+        true
     }
 
     /// The attributes of the tag that was read last.
@@ -61,15 +87,18 @@ impl<'a> Tokens<'a> {
     /// whether there is one; if not, nothing is skipped.
     pub(super) fn skip_element(&mut self, name: &str) -> bool {
         let bytes = self.html.as_bytes();
-        for found in memchr_iter(b'<', bytes.get(self.at..).unwrap_or_default()) {
-            let open = self.at + found;
+        let from = self.at;
+        for found in memchr_iter(b'<', bytes.get(from..).unwrap_or_default()) {
+            let open = from + found;
+            if !self.take(1) {
+                return false;
+            }
             let is_end = bytes.get(open + 1) == Some(&b'/')
                 && bytes.get(open + 2..open + 2 + name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name.as_bytes()))
                 && bytes.get(open + 2 + name.len()).is_none_or(|b| is_space(*b) || matches!(b, b'/' | b'>'));
             if is_end {
                 self.at = open;
-                self.tag(open + 2);
-                return true;
+                return self.tag(open + 2).is_some();
             }
         }
         false
@@ -100,6 +129,9 @@ impl<'a> Tokens<'a> {
         let bytes = self.html.as_bytes();
         loop {
             at += run(bytes, at, |b| is_space(b) || b == b'/');
+            if !self.take(1) {
+                return None;
+            }
             if *bytes.get(at)? == b'>' {
                 return Some(at + 1);
             }
@@ -159,7 +191,7 @@ impl<'a> Tokens<'a> {
     /// The next token.
     pub(super) fn next(&mut self) -> Option<Token<'a>> {
         let bytes = self.html.as_bytes();
-        while self.at < bytes.len() {
+        while self.at < bytes.len() && self.take(STEPS_OF_TOKEN) {
             let start = self.at;
             match bytes.get(start..).unwrap_or_default() {
                 [b'<', b'/', b'a'..=b'z' | b'A'..=b'Z', ..] => {
@@ -175,12 +207,27 @@ impl<'a> Tokens<'a> {
                 [b'<', b'/', _, ..] | [b'<', b'!' | b'?', ..] => self.skip_markup(start),
                 rest => {
                     let len = memchr(b'<', rest.get(1..).unwrap_or_default()).map_or(rest.len(), |end| end + 1);
-                    self.at = start + len;
+                    self.at = start + piece(self.html.get(start..start + len).unwrap_or_default());
                     return Some(Token::Text(self.slice(start, self.at)));
                 }
             }
         }
         None
+    }
+}
+
+/// How much of a text a token takes. It does not end within a reference, unless that is absurdly long.
+fn piece(text: &str) -> usize {
+    if text.len() <= MAX_TEXT {
+        return text.len();
+    }
+    let end = text.floor_char_boundary(MAX_TEXT);
+    let tail = text.as_bytes().get(end - MAX_REFERENCE..end).unwrap_or_default();
+    match memrchr(b'&', tail) {
+        Some(reference) if memchr(b';', tail.get(reference..).unwrap_or_default()).is_none() => {
+            end - MAX_REFERENCE + reference
+        }
+        _ => end,
     }
 }
 
@@ -213,7 +260,7 @@ mod tests {
     use super::*;
 
     fn shown(html: &str) -> Vec<String> {
-        let mut tokens = Tokens::new(html);
+        let mut tokens = Tokens::new(html, Budget::unlimited());
         let mut shown = Vec::new();
         while let Some(token) = tokens.next() {
             shown.push(match token {
@@ -247,8 +294,30 @@ mod tests {
     }
 
     #[test]
+    fn a_long_text_comes_in_pieces_that_leave_references_whole() {
+        for reference in ["&amp;", "&CounterClockwiseContourIntegral;", "&#x0000000000000041;", "\u{e9}", "&&&&"] {
+            for before in MAX_TEXT - 45..=MAX_TEXT {
+                let html = format!("{}{reference}{}", "x".repeat(before), "y".repeat(2 * MAX_TEXT));
+                let pieces = shown(&html);
+                assert_eq!(pieces.concat(), html);
+                assert!(pieces.iter().all(|piece| piece.len() <= MAX_TEXT));
+                assert!(reference == "&&&&" || pieces.iter().any(|piece| piece.contains(reference)), "{reference}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_budget_there_are_no_more_tokens() {
+        for html in ["x<b>".repeat(10_000), format!("<p{}>", " a".repeat(10_000)), "<".repeat(10_000)] {
+            let mut tokens = Tokens::new(&html, Budget::start(std::time::Duration::ZERO));
+            let count = std::iter::from_fn(|| tokens.next().map(|_| ())).count();
+            assert!(count < 1_000, "{count}");
+        }
+    }
+
+    #[test]
     fn an_element_is_skipped_to_its_own_end_tag() {
-        let mut tokens = Tokens::new("a</scripty></SCRIPT x='>'>b");
+        let mut tokens = Tokens::new("a</scripty></SCRIPT x='>'>b", Budget::unlimited());
         assert!(tokens.skip_element("script"));
         assert_eq!(tokens.next(), Some(Token::Text("b")));
         assert!(!tokens.skip_element("script"));

@@ -46,16 +46,24 @@ pub(super) fn image<'a>(value: &'a str, remote: &RemoteImages) -> Address<'a> {
         other => return other,
     };
     if let Some(id) = strip_scheme(&address, "cid:") {
-        return Address::Keep(Cow::Owned(format!("cid:{}", utf8_percent_encode(&content_id(id), CID))));
+        return kept(format!("cid:{}", utf8_percent_encode(&content_id(id), CID)));
     }
     match remote {
         RemoteImages::Keep => Address::Keep(address),
         RemoteImages::Block => Address::Remote,
         RemoteImages::ProxyUrl(proxy) => match proxy.original(&address) {
             Some(_) => Address::Keep(address),
-            None => Address::Proxied(proxy.of(&address)),
+            None => match proxy.of(&address) {
+                proxied if proxied.len() <= MAX_URL => Address::Proxied(proxied),
+                _ => Address::Remote,
+            },
         },
     }
+}
+
+/// Our own form of an address, which may be longer than it was: too long when it is read again would be too long then.
+fn kept<'a>(address: String) -> Address<'a> {
+    if address.len() <= MAX_URL { Address::Keep(Cow::Owned(address)) } else { Address::Refused }
 }
 
 /// The `Content-ID` that the rest of a `cid:` address refers to.
@@ -76,6 +84,12 @@ fn read<'a>(value: &'a str, schemes: &[&str]) -> Address<'a> {
     let scheme = address.find([':', '/', '?', '#', '\\']).filter(|at| address.as_bytes().get(*at) == Some(&b':'));
     let Some(scheme) = scheme.and_then(|end| address.get(..end)) else { return Address::Relative };
     let is_allowed = schemes.iter().any(|allowed| scheme.eq_ignore_ascii_case(allowed));
+    // On a page with that scheme a browser reads `https:a` and `https:/a` as addresses of the page's own host (URL
+    // standard, special relative or authority state).
+    let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+    if is_web && !address.get(scheme.len() + 1..).is_some_and(|rest| rest.starts_with("//")) {
+        return Address::Relative;
+    }
     if is_allowed && address.len() <= MAX_URL && Url::parse(&address).is_ok() {
         Address::Keep(address)
     } else {
@@ -108,6 +122,7 @@ pub(super) fn decoded(part: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::images::ProxyUrl;
     use super::*;
 
     fn kept(address: Address<'_>) -> Option<String> {
@@ -133,6 +148,14 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_grows_beyond_the_limit_is_refused_at_once() {
+        let cid = format!("cid:{}", "\u{e9}".repeat(3_000));
+        assert_eq!(image(&cid, &RemoteImages::Block), Address::Refused);
+        let proxy = RemoteImages::ProxyUrl(ProxyUrl::parse("https://proxy.example/?u={url}").unwrap());
+        assert_eq!(image(&format!("http://a.example/{}", "/".repeat(4_000)), &proxy), Address::Remote);
+    }
+
+    #[test]
     fn addresses_are_told_apart() {
         for (written, address) in [
             ("#top", Address::Relative),
@@ -140,6 +163,10 @@ mod tests {
             ("//x.example/a", Address::Relative),
             ("java\u{200b}script:x", Address::Refused),
             ("http://[", Address::Refused),
+            ("http:a", Address::Relative),
+            ("HTTPS:/a", Address::Relative),
+            ("https:\\\\a", Address::Relative),
+            ("http:", Address::Relative),
             ("", Address::Relative),
             (":", Address::Refused),
         ] {

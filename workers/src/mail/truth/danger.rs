@@ -9,11 +9,13 @@ use crate::mail::model::FindingCode;
 pub(super) enum Danger {
     /// A program, a library or an installer.
     Executable,
-    /// A script, or a document that runs one.
+    /// A script that a desktop runs.
     Script,
+    /// The source of a program, which is read rather than run.
+    Source,
     /// A shortcut to elsewhere.
     Shortcut,
-    /// An Office document with macros, or an add-in.
+    /// An Office document with macros or other active content, or an add-in.
     Macro,
     /// A disk image, which is mounted without the mark of the web.
     DiskImage,
@@ -21,6 +23,7 @@ pub(super) enum Danger {
     Html,
 }
 
+/// Programs, libraries, installers and packages of every system.
 const EXECUTABLE: &[&str] = &[
     "exe",
     "com",
@@ -59,75 +62,20 @@ const EXECUTABLE: &[&str] = &[
     "xbap",
     "xll",
     "wasm",
-];
-const SCRIPT: &[&str] = &[
-    "bat",
-    "cmd",
-    "ps1",
-    "ps1xml",
-    "ps2",
-    "psm1",
-    "psd1",
-    "psc1",
-    "vb",
-    "vbs",
-    "vbe",
-    "js",
-    "jse",
-    "mjs",
-    "ws",
-    "wsf",
-    "wsc",
-    "wsh",
-    "sct",
-    "hta",
-    "chm",
-    "hlp",
-    "inf",
-    "ins",
-    "isp",
-    "reg",
-    "msc",
-    "msh",
-    "sh",
-    "bash",
-    "zsh",
-    "csh",
-    "ksh",
-    "command",
-    "py",
     "pyc",
-    "pyw",
     "pyz",
-    "pl",
-    "rb",
-    "php",
-    "ahk",
-    "au3",
-    "a3x",
-    "applescript",
-    "scpt",
-    "shb",
-    "shs",
-    "one",
-    "onepkg",
-    "vsto",
-    "ade",
-    "adp",
-    "mda",
-    "mdb",
-    "mde",
-    "accdb",
-    "accde",
-    "iqy",
-    "oqy",
-    "rqy",
-    "dqy",
-    "slk",
-    "bgi",
-    "diagcab",
-    "theme",
+    "pyzw",
 ];
+/// What a desktop runs or installs as it is at a double click: Windows Script Host, the command prompt, PowerShell, HTML
+/// applications, compiled help, settings, database applications and web queries of Office, Terminal.
+const SCRIPT: &[&str] = &[
+    "bat", "cmd", "ps1", "ps1xml", "ps2", "ps2xml", "psm1", "psd1", "psc1", "vb", "vbs", "vbe", "js", "jse", "mjs",
+    "ws", "wsf", "wsc", "wsh", "sct", "hta", "chm", "hlp", "inf", "ins", "isp", "reg", "msc", "msh", "command", "pyw",
+    "ahk", "au3", "a3x", "shb", "shs", "vsto", "ade", "adp", "mda", "mde", "accde", "iqy", "oqy", "rqy", "dqy", "slk",
+    "bgi", "diagcab", "diagcfg", "diagpkg", "theme",
+];
+/// Source that an editor shows, unless somebody has set up its interpreter: people mail it to each other.
+const SOURCE: &[&str] = &["sh", "bash", "zsh", "csh", "ksh", "py", "pl", "rb", "php", "applescript", "scpt"];
 const SHORTCUT: &[&str] = &[
     "lnk",
     "url",
@@ -145,14 +93,18 @@ const SHORTCUT: &[&str] = &[
     "deskthemepack",
     "themepack",
 ];
-const MACRO: &[&str] =
-    &["docm", "dotm", "xlsm", "xltm", "xlsb", "xlam", "xla", "pptm", "potm", "ppam", "ppsm", "sldm", "wbk", "wll"];
-const DISK_IMAGE: &[&str] = &["iso", "img", "vhd", "vhdx", "vmdk", "udf", "nrg", "cue", "toast", "wim", "esd", "vdi"];
+/// Office opens these from elsewhere without what is active in them, until somebody allows it.
+const MACRO: &[&str] = &[
+    "docm", "dotm", "xlsm", "xltm", "xlsb", "xlam", "xla", "pptm", "potm", "ppam", "ppsm", "sldm", "wbk", "wll", "mdb",
+    "accdb", "one", "onepkg",
+];
+const DISK_IMAGE: &[&str] = &["iso", "img", "vhd", "vhdx", "vmdk", "udf", "nrg", "toast", "wim", "esd", "vdi"];
 const HTML: &[&str] = &["html", "htm", "shtml", "xhtml", "xht", "mht", "mhtml", "svg", "svgz", "hxt", "webarchive"];
 
-const ALL: [(Danger, &[&str]); 6] = [
+const ALL: [(Danger, &[&str]); 7] = [
     (Danger::Executable, EXECUTABLE),
     (Danger::Script, SCRIPT),
+    (Danger::Source, SOURCE),
     (Danger::Shortcut, SHORTCUT),
     (Danger::Macro, MACRO),
     (Danger::DiskImage, DISK_IMAGE),
@@ -181,10 +133,11 @@ impl Danger {
             "text/javascript" | "application/javascript" | "application/x-javascript" | "text/vbscript" => {
                 Some(Self::Script)
             }
-            "application/hta" | "application/x-sh" | "text/x-sh" | "application/x-bat" | "application/x-powershell" => {
+            "application/hta" | "application/x-bat" | "application/x-powershell" | "application/vnd.ms-htmlhelp" => {
                 Some(Self::Script)
             }
-            "application/onenote" | "application/vnd.ms-htmlhelp" | "text/x-python" => Some(Self::Script),
+            "application/x-sh" | "text/x-sh" | "text/x-python" => Some(Self::Source),
+            "application/onenote" => Some(Self::Macro),
             "application/x-ms-shortcut" | "application/internet-shortcut" | "application/x-mswinurl" => {
                 Some(Self::Shortcut)
             }
@@ -209,7 +162,9 @@ impl Danger {
             () if is_any(&[b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"]) => {
                 Some(Self::Executable)
             }
-            () if is_any(&[b"#!/", b"#! /", b"#@~^", b"ITSF\x03\0\0\0", b"<?php", ONENOTE]) => Some(Self::Script),
+            () if is_any(&[b"#@~^", b"ITSF\x03\0\0\0"]) => Some(Self::Script),
+            () if is_any(&[b"#!/", b"#! /", b"<?php"]) => Some(Self::Source),
+            () if at(0, ONENOTE) => Some(Self::Macro),
             () if is_any(&[b"L\0\0\0\x01\x14\x02\0", b"[InternetShortcut]", b"[Desktop Entry]"]) => {
                 Some(Self::Shortcut)
             }
@@ -226,6 +181,7 @@ impl Danger {
         match self {
             Self::Executable => FindingCode::ExecutableAttachment,
             Self::Script => FindingCode::ScriptAttachment,
+            Self::Source => FindingCode::SourceAttachment,
             Self::Shortcut => FindingCode::ShortcutAttachment,
             Self::Macro => FindingCode::MacroAttachment,
             Self::DiskImage => FindingCode::DiskImageAttachment,

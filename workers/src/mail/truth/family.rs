@@ -79,8 +79,8 @@ fn of_bytes(head: &[u8]) -> Option<Family> {
         Some(Kind::Zip) => return Some(Zip),
         Some(Kind::Ole) => return Some(Ole),
         Some(Kind::Gzip) => return Some(Gzip),
+        Some(Kind::Mail) | None => {}
         Some(_) => return Some(Other),
-        None => {}
     }
     if head.starts_with(b"{\\rt") {
         return Some(Rtf);

@@ -5,9 +5,10 @@ use crate::mail::limits::Limits;
 use crate::mail::model::{FindingCode as Code, ParsedMail, Severity};
 use crate::mail::parse::parse;
 
-const TYPES: [Code; 9] = [
+const TYPES: [Code; 10] = [
     Code::ExecutableAttachment,
     Code::ScriptAttachment,
+    Code::SourceAttachment,
     Code::ShortcutAttachment,
     Code::MacroAttachment,
     Code::DiskImageAttachment,
@@ -67,8 +68,10 @@ fn dangerous_types_are_named_by_extension_type_or_bytes() {
         ("a.exe...", b"x", Code::ExecutableAttachment),
         ("a.ps1", b"x", Code::ScriptAttachment),
         ("a.\u{ff4a}\u{ff53}", b"x", Code::ScriptAttachment),
-        ("run", b"#!/bin/sh", Code::ScriptAttachment),
-        ("a.one", b"x", Code::ScriptAttachment),
+        ("a", b"#@~^encoded", Code::ScriptAttachment),
+        ("a.py", b"print()", Code::SourceAttachment),
+        ("run", b"#!/bin/sh", Code::SourceAttachment),
+        ("a.one", b"x", Code::MacroAttachment),
         ("a.lnk", b"x", Code::ShortcutAttachment),
         ("a", b"L\0\0\0\x01\x14\x02\0", Code::ShortcutAttachment),
         ("a.docm", b"PK\x03\x04", Code::MacroAttachment),

@@ -34,6 +34,12 @@ cost = "bytes"
 on_error = "allow"
 enforce = false
 expired = "reject"
+[limit.clients]
+by = "api-client"
+rate = "10/sec"
+[[limit.clients.override]]
+match = "erp-*"
+rate = "1/sec"
 [limit.jobs]
 by = "destination"
 concurrency = 8
@@ -64,6 +70,11 @@ rate = "7/sec"
     assert_eq!((rate.count.get(), rate.per, rate.burst.get()), (1024, Duration::from_secs(1), 2048));
     assert_eq!((volume.enforce, volume.on_error, volume.expired), (false, OnError::Allow, Expired::Reject));
 
+    let clients = named("clients");
+    let Kind::Rate { bounds, .. } = &clients.kind else { panic!("{clients:?}") };
+    assert_eq!((clients.scope, bounds.of("any", "erp-2")), (Scope::ApiClient, Some(minute("1/sec"))));
+    assert_eq!(bounds.of("any", "erp"), Some(minute("10/sec")));
+
     let jobs = named("jobs");
     let Kind::Slots(bounds) = &jobs.kind else { panic!("{jobs:?}") };
     assert_eq!((bounds.of("default", "erp"), bounds.of("acme", "erp")), (NonZeroU32::new(8), NonZeroU32::new(2)));
@@ -83,7 +94,7 @@ rate = "1/min"
 [limit.empty]
 [limit.api]
 by = "api-client"
-rate = "1/min"
+concurrency = 2
 [limit.both]
 by = "tenant"
 rate = "1/min"
@@ -107,14 +118,14 @@ unlimited = true
 [[limit.bytes.override]]
 concurrency = 1
 "#;
-    let scopes = r#""sender", "sender-domain", "client-ip", "recipient", "tenant", "route", "destination", "ingress""#;
+    let scopes = r#""sender", "sender-domain", "client-ip", "recipient", "tenant", "route", "destination", "ingress", "api-client""#;
     let rate = r#"a rate, "COUNT/sec|min|hour|day", perhaps with "burst COUNT" after it, such as "100/min burst 200""#;
     let expected = format!(
         r#"15 errors in the configuration:
   mailtri.toml:2: limit.Wrong: expected a name of lower-case letters, digits and "-", at most 40 long
   mailtri.toml:5: limit.empty.by: not set; expected one of {scopes}
   mailtri.toml:5: limit.empty.rate: not set; expected {rate}; or concurrency, a whole number of jobs at once, such as 4
-  mailtri.toml:7: limit.api.by = "api-client": there is no HTTP API yet; "ingress" counts what comes by submit and by incoming/
+  mailtri.toml:8: limit.api.concurrency = 2: only by "tenant" or "destination"
   mailtri.toml:12: limit.both.concurrency = 2: not beside rate: declare two limits
 "#
     );
