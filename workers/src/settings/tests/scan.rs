@@ -3,7 +3,7 @@
 use shared::ids::TenantId;
 
 use super::*;
-use crate::scanning::{Action, ScanRaw, VerdictPolicy};
+use crate::scanning::{Action, ScanRaw};
 
 #[test]
 fn what_becomes_of_what_is_not_clean_is_read_for_all_tenants_and_rules() {
