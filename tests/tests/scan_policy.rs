@@ -83,7 +83,7 @@ async fn a_policy_says_for_each_verdict_tenant_and_rule_what_becomes_of_a_mail()
         assert!(why.starts_with("infected: Eicar-Test") && !why.contains("x.com"), "{why}");
 
         let data_without = data(&receiver, "/hook", &without);
-        assert_eq!((&data_without["verdict"], &data_without["scan"]["withheld"]), (&json!("encrypted"), &json!([2])));
+        assert_eq!((&data_without["verdict"], &data_without["scan"]["withheld"]), (&json!("encrypted"), &json!([4])));
         assert!(data_without["raw"]["key"].is_null(), "the raw mail has the part in it");
         assert_eq!(data_without["attachments"][0]["verdict"], "clean");
         assert_eq!(data_without["attachments"][1]["verdict"], "encrypted");
@@ -128,7 +128,7 @@ async fn a_tenant_s_policy_goes_by_the_envelope_and_a_body_is_left_out_with_its_
         assert!(ran.stdout.contains("delivered"), "{ran:?}");
         let data = data(&receiver, "/hook", &body);
         assert_eq!((&data["text"], &data["html"]), (&Value::Null, &Value::Null), "{data:#}");
-        assert_eq!(data["scan"]["withheld"], json!([0]));
+        assert_eq!(data["scan"]["withheld"], json!([1]));
         let ran = fleet.run(&["submit", "--json", &wait, "--to", "desk@strict.example", path]).await;
         assert!(ran.stdout.contains("quarantined"), "{ran:?}");
         receiver.report().assert_sound();

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use shared::pii::Pii;
 
 use crate::{
     announce::SesVerdicts,
@@ -12,6 +13,7 @@ use crate::{
     findings::{Action, Policy},
     jobs::SmtpEnvelope,
     mail::{
+        addr_spec::canonical,
         model::{Finding, FindingCode, Mailbox, ParsedMail, Severity},
         parse::Refusal,
     },
@@ -100,6 +102,10 @@ impl Admission {
     /// Looks at the envelope. Only its recipients count, never those in the header, which a hidden one is not among.
     #[must_use]
     pub fn arrive(&self, tenant: &str, mut envelope: SmtpEnvelope, receipt: Option<SesVerdicts>) -> Arrival {
+        // In one form, so that whatever goes by an address goes by who it is, not by how it was written.
+        for address in envelope.from.iter_mut().chain(&mut envelope.to) {
+            *address = Pii::new(canonical(address.expose()).into_owned());
+        }
         let mut findings = Vec::new();
         let mut note = |code, severity| findings.push(Finding { code, severity, place: ENVELOPE.to_owned() });
         if envelope.from.as_ref().is_some_and(|from| self.senders.block(tenant, from.expose())) {

@@ -14,7 +14,7 @@ use crate::{
         model::{Digest, Disposition, Finding, FindingCode, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
         sanitise::Removed,
     },
-    scanning::Item,
+    scanning::Noted,
 };
 
 /// A processed mail.
@@ -38,7 +38,7 @@ pub struct MailProcessed<'a> {
     attachments: Vec<Attachment<'a>>,
     raw: Raw<'a>,
     verdict: &'static str,
-    scan: Scan,
+    scan: Scan<'a>,
     findings: &'a [Finding],
     tags: &'a [FindingCode],
     intent: Option<&'a Intent>,
@@ -54,10 +54,14 @@ struct Envelope<'a> {
 
 #[derive(Debug, Serialize)]
 struct Attachment<'a> {
+    /// Its number among all parts, from 1: what `scan` and `findings` call it.
+    part: usize,
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     raw_name: Option<&'a str>,
     content_type: &'a str,
+    /// The type that its first bytes are of, where they are known.
+    detected_type: Option<&'a str>,
     content_id: Option<&'a str>,
     disposition: Option<Disposition>,
     /// The HTML shows it, as `cid:` and its `content_id`.
@@ -75,12 +79,12 @@ struct Attachment<'a> {
 
 /// What the scan said, place by place.
 #[derive(Debug, Serialize)]
-struct Scan {
-    engine: String,
-    database: Option<String>,
+struct Scan<'a> {
+    engine: &'a str,
+    database: Option<&'a str>,
     /// Everything that is not clean.
-    items: Vec<Item>,
-    /// Positions of the parts whose content a policy left out, as the items have them.
+    items: Vec<Noted>,
+    /// The numbers of the parts whose content a policy left out.
     withheld: Vec<usize>,
 }
 
@@ -137,10 +141,10 @@ impl<'a> MailProcessed<'a> {
             raw: raw(job, mail.raw),
             verdict: scan.verdict().name(),
             scan: Scan {
-                engine: scan.engine.engine.clone(),
-                database: scan.engine.database.clone(),
-                items: scan.items(),
-                withheld: job.withheld.iter().copied().collect(),
+                engine: &scan.engine.engine,
+                database: scan.engine.database.as_deref(),
+                items: scan.items().into_iter().map(|item| item.noted(mail)).collect(),
+                withheld: job.withheld.iter().map(|part| mail.number(*part)).collect(),
             },
             findings: &mail.findings,
             tags: &mail.tags,
@@ -154,16 +158,18 @@ impl<'a> MailProcessed<'a> {
 /// Every attachment and inline part, those too whose content is left out.
 fn attachments<'a>(job: &'a DeliverJob, mail: &'a ParsedMail) -> Vec<Attachment<'a>> {
     let listed = mail.parts.iter().enumerate().filter(|(_, part)| part.role != PartRole::Body);
-    listed.map(|(i, part)| attachment(i, part, job)).collect()
+    listed.map(|(i, part)| attachment(mail.number(i), i, part, job)).collect()
 }
 
-fn attachment<'a>(i: usize, part: &'a Part, job: &'a DeliverJob) -> Attachment<'a> {
+fn attachment<'a>(number: usize, i: usize, part: &'a Part, job: &'a DeliverJob) -> Attachment<'a> {
     let is_given = !job.withheld.contains(&i);
     let stored = job.mail.scan.stored.iter().filter(|stored| stored.part == i && is_given);
     Attachment {
+        part: number,
         name: part.name.as_ref().map(|name| name.expose().as_str()),
         raw_name: part.raw_name.as_ref().map(|name| name.expose().as_str()),
         content_type: &part.content_type,
+        detected_type: part.detected_type.as_deref(),
         content_id: part.content_id.as_ref().map(|id| id.expose().as_str()),
         disposition: part.disposition,
         shown_in_html: part.is_shown,
@@ -181,61 +187,4 @@ fn raw(job: &DeliverJob, digest: Digest) -> Raw<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-    use shared::{
-        blobs::ETag,
-        claim::Claim,
-        clamav::{EngineVersion, Verdict},
-    };
-
-    use super::*;
-    use crate::{
-        jobs::{RouteJob, SmtpEnvelope, Source},
-        mail::{limits::Limits, parse::parse},
-        scanning::{Place, ScanReport, StoredPart},
-    };
-
-    const INVITED: &[u8] = b"From: a@b.example\r\nTo: c@d.example\r\nMIME-Version: 1.0\r\n\
-        Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n\
-        --b\r\nContent-Type: text/calendar; name=a.ics\r\nContent-Disposition: attachment; filename=a.ics\r\n\r\n\
-        BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:a secret\r\n\
-        DTSTART:20261124T090000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n--b--\r\n";
-
-    /// The payload of a mail whose second part is infected, without the content of these parts.
-    fn payload(withheld: &[usize]) -> Value {
-        let mail = parse(INVITED, &Limits::default(), &[]).unwrap();
-        let verdict = Verdict::Infected { signature: "Eicar".to_owned() };
-        let engine = EngineVersion { engine: "ClamAV 1".to_owned(), database: None, built: None };
-        let mut scan = ScanReport::new(engine, vec![Item { place: Place::Part { part: 1 }, verdict }]);
-        scan.stored = vec![StoredPart { part: 1, key: "attachments/1/2".to_owned() }];
-        let (bucket, key, etag) = ("local".to_owned(), "raw/1".to_owned(), ETag("1".to_owned()));
-        let source = Source { bucket, key, etag, version: None, size: mail.raw.len };
-        let envelope = SmtpEnvelope { from: None, to: Vec::new() };
-        let parsed = Claim::inline(b"");
-        let job = DeliverJob {
-            mail: RouteJob { source, envelope, parsed, scan },
-            destination: "hook".to_owned(),
-            rules: Vec::new(),
-            rules_version: String::new(),
-            withheld: withheld.iter().copied().collect(),
-        };
-        let (work, tenant) = (WorkId::new("1").unwrap(), TenantId::default_tenant());
-        serde_json::to_value(MailProcessed::of(&work, &tenant, &job, &mail)).unwrap()
-    }
-
-    #[test]
-    fn nothing_of_a_withheld_part_is_handed_on() {
-        let all = payload(&[]);
-        assert_eq!(all["raw"]["key"], "raw/1");
-        assert_eq!(all["attachments"][0]["key"], "attachments/1/2");
-        assert_eq!(all["attachments"][0]["invitation"]["summary"], "a secret");
-        let without = payload(&[1]);
-        assert_eq!((&without["scan"]["withheld"], &without["text"]), (&json!([1]), &json!("hello")));
-        assert_eq!((&without["raw"]["key"], &without["raw"]["size"]), (&Value::Null, &json!(INVITED.len())));
-        let attached = &without["attachments"][0];
-        assert_eq!((&attached["name"], &attached["verdict"]), (&json!("a.ics"), &json!("infected")));
-        assert!(attached["key"].is_null() && attached.get("invitation").is_none(), "{attached:#}");
-        assert!(!without.to_string().contains("secret"));
-    }
-}
+mod tests;

@@ -111,10 +111,10 @@ pub enum ScanError {
 }
 
 impl ScanError {
-    /// The same as an outage, which says nothing about any content.
-    fn outage(self) -> Self {
+    /// The same as a connection that there is not: no content's doing, whatever it was.
+    pub(crate) fn as_unreachable(&self) -> Self {
         match self {
-            Self::Unreachable(why) => Self::Unreachable(why),
+            Self::Unreachable(_) => self.clone(),
             other => Self::Unreachable(other.to_string()),
         }
     }

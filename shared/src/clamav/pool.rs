@@ -214,7 +214,7 @@ impl Shared {
         let why = standings.into_iter().find_map(|standing| match standing {
             // It says nothing about the next content.
             Standing::Out(unfit @ ScanError::Unfit(_)) => Some(unfit),
-            Standing::Out(error) => Some(error.outage()),
+            Standing::Out(error) => Some(error.as_unreachable()),
             Standing::Testing | Standing::Admitted(_) => None,
         });
         let unresolved = || members.unresolved.clone().unwrap_or_else(|| "no clamd is configured".to_owned());

@@ -13,6 +13,7 @@ use mailtri::{
     containers::WalkLimits,
     jobs::{DeliverJob, ParseJob, RouteJob, ScanJob},
     mail::{
+        addr_spec::AddrSpec,
         decode::PartReader,
         limits::Limits,
         model::ParsedMail,
@@ -109,6 +110,10 @@ pub fn names(text: &[u8]) {
     if let Some(name) = name {
         assert!(name.len() <= MAX_NAME && !name.is_empty() && !name.chars().any(is_hidden));
         assert_eq!(names::file_name(&name).0.as_deref(), Some(&*name));
+    }
+    if let Some(address) = AddrSpec::parse(&String::from_utf8_lossy(text)) {
+        let again = AddrSpec::parse(&address.to_string()).unwrap();
+        assert!(again == address && !address.domain().contains('@'));
     }
     let line: Vec<u8> = text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
     let disposition = b"\r\nContent-Disposition: attachment; filename";

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 
+use crate::mail::addr_spec::AddrSpec;
+
 /// The longest name, in bytes, without the dot at its end (RFC 1035 §2.3.4).
 const LONGEST: usize = 253;
 /// The longest label, in bytes.
@@ -31,10 +33,13 @@ impl Domain {
         is_name(&ascii).then(|| Self(Pii::new(ascii)))
     }
 
-    /// The domain of an address: what follows its only `@`. An address with several is read in several ways, so it
-    /// has none.
+    /// The domain of an address: what follows its only `@` outside a quoted local part. An address with several is read in
+    /// several ways, so it has none.
     #[must_use]
     pub fn of_address(address: &str) -> Option<Self> {
+        if address.starts_with('"') {
+            return AddrSpec::parse(address).and_then(|address| Self::parse(address.domain()));
+        }
         let (local, domain) = address.split_once('@')?;
         if local.is_empty() || domain.contains('@') { None } else { Self::parse(domain) }
     }
@@ -132,7 +137,17 @@ mod tests {
     #[test]
     fn an_address_has_one_at_sign() {
         assert!(Domain::of_address("a@b.example").is_some());
-        for address in ["a@b.example@c.example", "@b.example", "b.example", "a@", "a@b.example\0@c.example"] {
+        let quoted = Domain::of_address("\"a@trusted.example\"@evil.example");
+        assert_eq!(quoted.as_ref().map(Domain::expose), Some("evil.example"));
+        for address in [
+            "\"a\"@b.example\"@c.example",
+            "\"a@b.example",
+            "a@b.example@c.example",
+            "@b.example",
+            "b.example",
+            "a@",
+            "a@b.example\0@c.example",
+        ] {
             assert!(Domain::of_address(address).is_none(), "{address:?}");
         }
     }

@@ -16,12 +16,12 @@ use std::{
 use bytes::Bytes;
 use clap::Args;
 use serde::Serialize;
-use shared::{ids::TenantId, pii::Pii};
+use shared::{clamav::EngineVersion, ids::TenantId, pii::Pii};
 
 use super::{ConfigArg, boot, error::CommandError, output};
 use crate::{
     admission::{Admission, Entry, Stop},
-    auth::Gate,
+    auth::{Gate, evidence::TrustedHop},
     content::RawMail,
     findings::Action,
     fleet, intake,
@@ -29,7 +29,7 @@ use crate::{
     mail::model::{Finding, ParsedMail},
     rules::{Decision, Facts},
     sandbox::Sandbox,
-    scanning::{Handling, ScanReport, Try},
+    scanning::{Handling, Noted, ScanReport, Try},
     settings::Settings,
 };
 use forecast::Forecast;
@@ -62,6 +62,9 @@ struct Inspection {
     findings: Vec<Judged>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mail: Option<Box<ParsedMail>>,
+    /// The session with the outside, as a trusted server wrote it down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hop: Option<TrustedHop>,
     scan: ScanResult,
     #[serde(skip_serializing_if = "Option::is_none")]
     decision: Option<Decision>,
@@ -79,8 +82,26 @@ struct Judged {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum ScanResult {
-    Done(ScanReport),
+    Done(Box<Scanned>),
     NotDone(String),
+}
+
+/// What a scanner said.
+#[derive(Debug, Serialize)]
+struct Scanned {
+    verdict: &'static str,
+    engine: EngineVersion,
+    /// Everything that is not clean, as a payload has it.
+    items: Vec<Noted>,
+    #[serde(skip)]
+    report: ScanReport,
+}
+
+impl Scanned {
+    fn of(report: ScanReport, mail: &ParsedMail) -> Self {
+        let items = report.items().into_iter().map(|item| item.noted(mail)).collect();
+        Self { verdict: report.verdict().name(), engine: report.engine.clone(), items, report }
+    }
 }
 
 pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
@@ -120,6 +141,7 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
             return Ok(inspection.stopped(&stop));
         }
     };
+    inspection.hop = mail.evidence.as_ref().and_then(|evidence| evidence.hop.clone());
     let gate = Gate::new(&settings.authentication).map_err(CommandError::failed)?;
     let tenant = inspection.tenant.as_str();
     let entry = admission.enter(tenant, &arrival, (&raw, &mut mail), &gate, &sandbox).await;
@@ -141,7 +163,8 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
 impl Inspection {
     fn new(tenant: TenantId, envelope: SmtpEnvelope) -> Self {
         let scan = ScanResult::NotDone("the mail goes no further".to_owned());
-        Self { tenant, envelope, end: Forecast::default(), findings: Vec::new(), mail: None, scan, decision: None }
+        let (end, findings) = (Forecast::default(), Vec::new());
+        Self { tenant, envelope, end, findings, mail: None, hop: None, scan, decision: None }
     }
 
     fn stopped(self, stop: &Stop) -> Self {
@@ -157,11 +180,11 @@ impl Inspection {
     ) -> Self {
         let scanning = fleet::scanning(settings, &fleet::clamds(settings), sandbox);
         self.scan = match scanning.scan(&RawMail::Inline(raw), &mail, Try::First).await {
-            Ok(report) => ScanResult::Done(report),
+            Ok(report) => ScanResult::Done(Box::new(Scanned::of(report, &mail))),
             Err(error) => ScanResult::NotDone(error.to_string()),
         };
         let report = match &self.scan {
-            ScanResult::Done(report) => Some(report),
+            ScanResult::Done(scanned) => Some(&scanned.report),
             ScanResult::NotDone(_) => None,
         };
         let verdict = report.map_or("error", |report| report.verdict().name());

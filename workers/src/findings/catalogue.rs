@@ -96,7 +96,7 @@ impl FindingCode {
             Self::FromMissing => (Quarantine, "there is no author's address"),
             Self::FromMultiple => (Tag, "several authors are named"),
             Self::AddressUnreadable => (Tag, "something there is no e-mail address"),
-            Self::NameShowsAddress => (Tag, "the display name is an address of another domain"),
+            Self::NameShowsAddress => (Tag, "the author's name shows an address of another domain"),
             Self::DateMissing => (Accept, "there is no date"),
             Self::DateUnreadable => (Tag, "the date cannot be read"),
             Self::HeadersMissing => (Quarantine, "there is no header section"),

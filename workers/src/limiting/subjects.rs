@@ -13,7 +13,10 @@ use shared::{ids::hex, pii::Pii};
 use super::declared::Scope;
 use crate::{
     jobs::SmtpEnvelope,
-    mail::model::{Mailbox, ParsedMail},
+    mail::{
+        addr_spec::canonical,
+        model::{Mailbox, ParsedMail},
+    },
     names::ClientName,
 };
 
@@ -101,7 +104,7 @@ impl Subjects {
     }
 
     /// The subjects of a scope, if they are known.
-    pub(super) fn of(&self, scope: Scope) -> Option<impl Iterator<Item = &str>> {
+    pub(crate) fn of(&self, scope: Scope) -> Option<impl Iterator<Item = &str>> {
         self.known.get(&scope).map(|subjects| subjects.iter().map(|subject| subject.expose().as_str()))
     }
 
@@ -135,7 +138,7 @@ pub fn spelled(scope: Scope, text: &str) -> String {
     match scope {
         Scope::Sender | Scope::Recipient => {
             let address = text.trim_start_matches('<').trim_end_matches('>').to_lowercase();
-            if address.is_empty() { "<>".to_owned() } else { address }
+            if address.is_empty() { "<>".to_owned() } else { canonical(&address).into_owned() }
         }
         Scope::SenderDomain => {
             let domain = text.trim_end_matches('.').to_lowercase();

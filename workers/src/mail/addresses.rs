@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use mail_parser::{Header, Headers, Mailbox};
+use mail_parser::{Header, Headers};
 use unicode_normalization::UnicodeNormalization;
 
-use super::fields::MAX_MAILBOXES;
+use super::addr_spec::AddrSpec;
 use super::findings::Findings;
+use super::mailboxes::{self, Written};
 use super::model::{FindingCode, Severity};
 use super::scripts::is_mixed;
 use crate::auth::domain::Domain;
@@ -25,30 +26,26 @@ pub(super) fn check(headers: &Headers<'_>, findings: &mut Findings) {
             if !is_readable(&header, is_sender) {
                 findings.add(FindingCode::AddressUnreadable, Severity::Warning, &place);
             }
-            if is_sender && mailboxes(&header).filter_map(|mailbox| domain(mailbox.address()?)).any(is_mixed_domain) {
+            if is_sender && mailboxes::of(&header).iter().filter_map(|one| domain(one.address()?)).any(is_mixed_domain)
+            {
                 findings.add(FindingCode::MixedScriptDomain, Severity::Warning, &place);
             }
         }
     }
 }
 
-fn mailboxes<'m>(header: &Header<'m>) -> impl Iterator<Item = Mailbox<'m>> + use<'m> {
-    header.value().as_address().into_iter().flat_map(|list| list.mailboxes()).take(MAX_MAILBOXES)
-}
-
 /// Whether every mailbox of a field has an address. A field of recipients may be empty, or a group of nobody.
 fn is_readable(header: &Header<'_>, is_sender: bool) -> bool {
-    let mut boxes = mailboxes(header).peekable();
-    let is_empty = boxes.peek().is_none();
+    let boxes = mailboxes::of(header);
     let has_group = header.value().as_address().is_some_and(|list| list.has_groups());
     let may_be_empty = !is_sender && (has_group || header.raw_value().trim_ascii().is_empty());
-    if is_empty { may_be_empty } else { boxes.all(|mailbox| mailbox.address().is_some_and(is_address)) }
+    if boxes.is_empty() { may_be_empty } else { boxes.iter().all(|one| one.address().is_some()) }
 }
 
 fn check_from(headers: &Headers<'_>, findings: &mut Findings) {
     const PLACE: &str = "header From";
-    let authors: Vec<Mailbox<'_>> = headers.all("From").flat_map(|header| mailboxes(&header)).collect();
-    let addresses: Vec<&str> = authors.iter().filter_map(Mailbox::address).filter(|a| is_address(a)).collect();
+    let authors: Vec<Written<'_>> = headers.all("From").flat_map(|header| mailboxes::of(&header)).collect();
+    let addresses: Vec<&str> = authors.iter().filter_map(Written::address).collect();
     let brackets: usize = headers.all("From").map(|header| open_brackets(header.raw_value())).sum();
     if brackets > authors.len().max(1) {
         findings.add(FindingCode::AddressUnreadable, Severity::Ambiguous, PLACE);
@@ -65,27 +62,22 @@ fn check_from(headers: &Headers<'_>, findings: &mut Findings) {
     }
 }
 
-/// Whether the display name holds an address that belongs to another organisation than the mailbox.
-fn shows_other(mailbox: &Mailbox<'_>) -> Option<bool> {
-    let (name, own) = (mailbox.name()?, Domain::of_address(mailbox.address()?)?);
+/// Whether the display name, or a quoted local part, holds an address that belongs to another organisation than the
+/// mailbox.
+fn shows_other(mailbox: &Written<'_>) -> Option<bool> {
+    let address = AddrSpec::parse(mailbox.address()?)?;
+    let own = Domain::parse(address.domain())?;
+    Some([mailbox.name.as_deref(), Some(address.local())].into_iter().flatten().any(|text| holds_other(text, &own)))
+}
+
+fn holds_other(name: &str, own: &Domain) -> bool {
     // Full-width and similar forms of "@" read as one.
     let name: Cow<'_, str> = if name.is_ascii() { name.into() } else { name.nfkc().collect::<String>().into() };
     let mut words = name.split(|c: char| c.is_whitespace() || "<>()[]\"',;:".contains(c));
-    Some(words.any(|word| {
+    words.any(|word| {
         let shown = Domain::of_address(word.trim_matches('.'));
-        shown.is_some_and(|shown| !shown.is_aligned_with(&own))
-    }))
-}
-
-/// `local@domain` in the sense of RFC 5322 §3.4.1 and RFC 6532, as mail is sent today: no obsolete routes,
-/// and no local part that needs quotes.
-pub(super) fn is_address(text: &str) -> bool {
-    let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    let is_atom = |c: char| !c.is_control() && !c.is_whitespace() && !"()<>[]:;@\\,\"".contains(c);
-    let is_local = !local.is_empty() && local.chars().all(is_atom);
-    let is_literal = domain.starts_with('[') && domain.ends_with(']');
-    let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || "-_".contains(c));
-    is_local && (is_literal || domain.nfc().collect::<String>().split('.').all(is_label))
+        shown.is_some_and(|shown| !shown.is_aligned_with(own))
+    })
 }
 
 fn domain(address: &str) -> Option<String> {
@@ -166,7 +158,7 @@ mod tests {
             ("a@b.example, \"C, D\" <c@d.example>", true),
             ("undisclosed-recipients:;", true),
             ("", true),
-            ("\"quoted local\"@b.example", false),
+            ("\"quoted local\"@b.example", true),
             ("undisclosed recipients", false),
             ("a@b.example, nobody", false),
             ("a b@c.example", false),

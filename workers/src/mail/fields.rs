@@ -1,14 +1,14 @@
 //! The header section: what stands in it, bounded and safe to show, and what is wrong with it.
 
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
-use mail_parser::{AddressList, HeaderForm, HeaderName, Headers, MessagePart};
+use mail_parser::{HeaderForm, HeaderName, Headers, MessagePart};
 use shared::pii::Pii;
 
 use super::findings::Findings;
 use super::limits::Limits;
 use super::model::{FindingCode, HeaderField, Mailbox, Severity};
 use super::names::{MAX_NAME, cut, visible};
-use super::{addresses, scripts};
+use super::{addresses, mailboxes, scripts};
 
 /// The most mailboxes that are kept of one field.
 pub(crate) const MAX_MAILBOXES: usize = 1_000;
@@ -109,19 +109,19 @@ fn field_name(name: &str) -> String {
 }
 
 /// The mailboxes of a field. The second of two fields of that name is what is read, as `mail-parser` does.
-pub(super) fn mailboxes(list: Option<AddressList<'_>>, place: &str, findings: &mut Findings) -> Vec<Mailbox> {
-    let Some(list) = list else { return Vec::new() };
-    let place = &format!("header {place}");
+pub(super) fn mailboxes(headers: &Headers<'_>, name: &'static str, findings: &mut Findings) -> Vec<Mailbox> {
+    let Some(header) = headers.get(name) else { return Vec::new() };
+    let place = &format!("header {name}");
     let mut shown = |text: &str, max: usize| {
         scripts::check(text, place, findings);
         let (text, _) = visible(text);
         Some(cut(text.trim(), max)).filter(|text| !text.is_empty()).map(|text| Pii::new(text.to_owned()))
     };
-    let mailbox = |mailbox: mail_parser::Mailbox<'_>| {
-        let address = shown(mailbox.address()?, MAX_LINE)?;
-        Some(Mailbox { name: mailbox.name().and_then(|name| shown(name, MAX_NAME)), address })
+    let mailbox = |mailbox: mailboxes::Written<'_>| {
+        let address = shown(&mailbox.address?, MAX_LINE)?;
+        Some(Mailbox { name: mailbox.name.and_then(|name| shown(&name, MAX_NAME)), address })
     };
-    list.mailboxes().filter_map(mailbox).take(MAX_MAILBOXES).collect()
+    mailboxes::of(&header).into_iter().filter_map(mailbox).collect()
 }
 
 /// `Subject`, decoded and safe to show.

@@ -1,5 +1,7 @@
 //! What a mail is: pure functions over bytes. No I/O, no clock, no network.
 
+pub mod addr_spec;
+mod address_list;
 mod addresses;
 mod bytes;
 pub mod decode;
@@ -11,6 +13,7 @@ pub(crate) mod findings;
 pub mod hex32;
 pub mod intent;
 pub mod limits;
+pub(crate) mod mailboxes;
 mod mime;
 pub mod model;
 pub mod names;

@@ -105,6 +105,9 @@ pub struct Part {
     pub content: Digest,
     /// `type/subtype`, lower case; `application/octet-stream` where it cannot be read.
     pub content_type: String,
+    /// The type that its first bytes are of; `None` where nobody knows, and of a body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detected_type: Option<String>,
     /// The file name, safe to show.
     pub name: Option<Pii<String>>,
     /// The file name as it was written, decoded, where that is another: never to be shown or used as a path.
@@ -211,7 +214,7 @@ pub enum FindingCode {
     FromMultiple,
     /// An address field holds what is no address (RFC 5322 §3.4).
     AddressUnreadable,
-    /// The display name of `From` is an address of another domain than the mailbox's.
+    /// The display name of `From`, or a quoted local part, shows an address of another domain than the mailbox's.
     NameShowsAddress,
     /// There is no `Date` (RFC 5322 §3.6).
     DateMissing,

@@ -73,7 +73,7 @@ pub fn parse_trusting(
     bytes::check(&message, section.len(), &mut findings);
     delimiters::check(&message, &mut findings);
     file_names::check(&message, &mut findings);
-    let evidence = Evidence::collect(&message.headers(), message.headers().from(), trust);
+    let evidence = Evidence::collect(&message.headers(), trust);
     Ok(ParsedMail { evidence: Some(Box::new(evidence)), ..assemble(&message, limits, recipients, findings) })
 }
 
@@ -99,10 +99,10 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
     if bodies.text.as_ref().is_some_and(|text| text.expose().contains(char::REPLACEMENT_CHARACTER)) {
         findings.add(FindingCode::CharsetDamaged, Severity::Info, "text");
     }
-    let body = bodies.text.as_ref().map(|text| text.expose().as_str());
+    let body = bodies.reply.as_ref().or(bodies.text.as_ref()).map(|text| text.expose().as_str());
     let parts = parts::collect(message, limits, &bodies.references, &mut findings);
-    let mut boxes = |list, name| mailboxes(list, name, &mut findings);
-    let (to, cc, bcc) = (boxes(headers.to(), "To"), boxes(headers.cc(), "Cc"), boxes(headers.bcc(), "Bcc"));
+    let mut boxes = |name| mailboxes(&headers, name, &mut findings);
+    let (to, cc, bcc) = (boxes("To"), boxes("Cc"), boxes("Bcc"));
     // Commands go by the envelope; the header stands in where there is none.
     let named: Vec<Pii<String>> = [&to, &cc, &bcc].into_iter().flatten().map(|m| m.address.clone()).collect();
     let recipients = if recipients.is_empty() { &named } else { recipients };
@@ -110,9 +110,9 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
         raw: parts::digest(message.raw()),
         message_id: fields::message_id(&headers),
         date: fields::date(&headers),
-        from: boxes(headers.from(), "From"),
-        sender: boxes(headers.sender(), "Sender"),
-        reply_to: boxes(headers.reply_to(), "Reply-To"),
+        from: boxes("From"),
+        sender: boxes("Sender"),
+        reply_to: boxes("Reply-To"),
         to,
         cc,
         bcc,

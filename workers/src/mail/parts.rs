@@ -52,9 +52,12 @@ pub(super) fn collect(
         if is_leaf && seen.content.len > 0 {
             let described = describe(&part, address(message, &part), seen);
             let head = hasher.sniffer.head();
-            truth::check(&part, &described, head, findings);
+            let found = (described.role != PartRole::Body).then(|| truth::Found::of(head)).flatten();
+            truth::check(&part, &described, head, found, findings);
             let is_shown = described.content_id.as_ref().is_some_and(|id| references.contains(id.expose()));
-            parts.push(Part { is_shown, facts: facts::read(&described.content_type, head), ..described });
+            let detected = found.and_then(|found| found.media_type());
+            let facts = facts::read(&described.content_type, detected, head);
+            parts.push(Part { is_shown, facts, detected_type: detected.map(str::to_owned), ..described });
         }
     }
     if too_much {
@@ -122,6 +125,7 @@ fn describe(part: &MessagePart<'_>, address: PartAddress, seen: Seen) -> Part {
         content: seen.content,
         container: seen.container.filter(|kind| *kind != Kind::Mail || is_mail_file(part)),
         content_type: content_type(part),
+        detected_type: None,
         raw_name: written.filter(|w| name.as_deref() != Some(*w)).map(|w| Pii::new(cut(w, MAX_RAW_NAME).to_owned())),
         name: name.map(Pii::new),
         content_id: identifier(part.content_id()),
@@ -187,6 +191,7 @@ fn rest(message: &Message<'_>, hasher: &mut Hasher) -> Part {
         content,
         container,
         content_type: BINARY.to_owned(),
+        detected_type: None,
         name: None,
         raw_name: None,
         content_id: None,

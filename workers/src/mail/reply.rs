@@ -55,6 +55,27 @@ const SEPARATORS: [&str; 12] = [
     "ursprungligt meddelande",
     "исходное сообщение",
 ];
+/// How a forwarded mail begins, below what its sender wrote about it.
+const FORWARDS: [&str; 18] = [
+    "forwarded message",
+    "begin forwarded message",
+    "weitergeleitete nachricht",
+    "anfang der weitergeleiteten nachricht",
+    "message transféré",
+    "début du message transféré",
+    "début du message réexpédié",
+    "mensaje reenviado",
+    "inicio del mensaje reenviado",
+    "messaggio inoltrato",
+    "inizio messaggio inoltrato",
+    "doorgestuurd bericht",
+    "begin doorgestuurd bericht",
+    "mensagem encaminhada",
+    "vidarebefordrat meddelande",
+    "videresendt melding",
+    "пересылаемое сообщение",
+    "転送メッセージ",
+];
 /// `From`, and the fields that stand below it in a header block.
 const FROM: [&str; 10] = ["From", "Von", "De", "Da", "Van", "Från", "Fra", "Od", "От", "差出人"];
 const BELOW: [&str; 34] = [
@@ -129,6 +150,24 @@ pub(super) fn reply(text: &str) -> Cow<'_, str> {
     }
     let all = lines.iter().rposition(|line| !is_blank(line)).map_or(0, |last| last + 1);
     if kept.len() == all { Cow::Borrowed(text) } else { Cow::Owned(kept.join("\n")) }
+}
+
+/// What the sender wrote in a reply, without the mail that is forwarded below it: all that can hold commands.
+pub(super) fn own(reply: &str) -> &str {
+    let mut end = 0;
+    for line in reply.split_inclusive('\n') {
+        if is_forward(line) {
+            return reply.get(..end).unwrap_or_default();
+        }
+        end += line.len();
+    }
+    reply
+}
+
+fn is_forward(line: &str) -> bool {
+    let line = line.trim();
+    let inner = line.trim_matches(['-', '_', '*', '=', ' ', ':', '：']);
+    line.len() < 120 && inner.len() < line.len() && FORWARDS.contains(&inner.to_lowercase().as_str())
 }
 
 /// The lines that are no quote.

@@ -130,7 +130,8 @@ fn is_part(part: &Part, raw_len: u64, limits: &Limits) -> bool {
     let is_short = |text: &Option<shared::pii::Pii<String>>, max| text.as_ref().is_none_or(|t| t.expose().len() <= max);
     let names = is_short(&part.name, MAX_NAME) && is_short(&part.raw_name, MAX_RAW_NAME);
     let facts = part.facts.invitation.as_ref().is_none_or(|invitation| facts::is_bounded(invitation));
-    fits && is_type(&part.content_type) && names && facts && is_short(&part.content_id, MAX_LINE)
+    let types = is_type(&part.content_type) && part.detected_type.as_deref().is_none_or(is_type);
+    fits && types && names && facts && is_short(&part.content_id, MAX_LINE)
 }
 
 fn is_finding(finding: &Finding) -> bool {
@@ -211,6 +212,7 @@ mod tests {
         work(&mut mail, limits.encoded_work);
         assert_eq!(super::parse(Ok(&mail), len, &limits), Err(Untrue("work")), "inside an encoded message");
         assert_eq!(verdict(|mail| mail.parts[0].content_type = "a b@c".to_owned()), Err(Untrue("parts")));
+        assert_eq!(verdict(|mail| mail.parts[0].detected_type = Some("a b@c".to_owned())), Err(Untrue("parts")));
         assert_eq!(verdict(|mail| mail.text = Some("x".repeat(2 << 20).into())), Err(Untrue("text")));
         assert_eq!(verdict(|mail| mail.reply = Some("x".repeat(2 << 20).into())), Err(Untrue("text")));
         assert_eq!(verdict(|mail| mail.parts[0].raw_name = Some("x".repeat(2_000).into())), Err(Untrue("parts")));

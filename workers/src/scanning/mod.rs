@@ -24,7 +24,7 @@ pub use containers::Containers;
 pub use memory::Memory;
 use memory::{Failures, Mishap};
 pub use policy::{Action, Handling, Policies, VerdictPolicy};
-pub use report::{Item, Place, ScanReport, StoredPart};
+pub use report::{Item, Noted, Place, ScanReport, StoredPart};
 pub use walk::{Found, Walk, WalkError};
 
 use crate::{

@@ -2,13 +2,15 @@
 //!
 //! A report of a mail is clean only if nothing in it is listed: what is not listed was looked at and is clean.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use shared::{
     clamav::{EngineVersion, Verdict},
     pii::Pii,
 };
+
+use crate::mail::model::ParsedMail;
 
 /// From so many places on only one of each verdict is listed of a part, by which any policy decides as by all of them: a
 /// report travels in a job.
@@ -45,17 +47,6 @@ impl Place {
     }
 }
 
-/// For records and logs: no name from the mail is in it.
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Raw => f.write_str("raw"),
-            Self::Part { part } => write!(f, "part {part}"),
-            Self::Member { part, .. } => write!(f, "a member of part {part}"),
-        }
-    }
-}
-
 /// Something that is not clean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
@@ -67,10 +58,46 @@ pub struct Item {
     pub verdict: Verdict,
 }
 
-/// For records and logs, such as `infected: Eicar in part 2`.
-impl fmt::Display for Item {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} in {}", self.verdict.name(), self.verdict.detail(), self.place)
+/// An item for people and payloads: its part by its number in the mail.
+#[derive(Debug, Serialize)]
+pub struct Noted {
+    place: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<Pii<String>>,
+    #[serde(flatten)]
+    verdict: Verdict,
+}
+
+impl Item {
+    /// With the part's number instead of its position.
+    #[must_use]
+    pub fn noted(self, mail: &ParsedMail) -> Noted {
+        let part = self.place.part().map(|part| mail.number(part));
+        let (place, path) = match self.place {
+            Place::Raw => ("raw", None),
+            Place::Part { .. } => ("part", None),
+            Place::Member { path, .. } => ("member", Some(path)),
+        };
+        Noted { place, part, path, verdict: self.verdict }
+    }
+
+    /// For records and logs, such as `infected: Eicar in part 2`: the part's number in the mail, and no name from it.
+    #[must_use]
+    pub fn told(&self, mail: &ParsedMail) -> String {
+        format!("{}: {}", self.verdict.name(), self.told_of_verdict(mail))
+    }
+
+    /// The same without the verdict's name.
+    #[must_use]
+    pub fn told_of_verdict(&self, mail: &ParsedMail) -> String {
+        let place = match &self.place {
+            Place::Raw => "the raw mail".to_owned(),
+            Place::Part { part } => format!("part {}", mail.number(*part)),
+            Place::Member { part, .. } => format!("a member of part {}", mail.number(*part)),
+        };
+        format!("{} in {place}", self.verdict.detail())
     }
 }
 
@@ -156,6 +183,7 @@ pub(super) const fn rank(verdict: &Verdict) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::{limits::Limits, parse::parse};
 
     fn engine() -> EngineVersion {
         EngineVersion { engine: "ClamAV 1.4.3".to_owned(), database: Some("27500".to_owned()), built: None }
@@ -188,8 +216,12 @@ mod tests {
         assert_eq!(report.verdict(), &infected());
         let places: Vec<Place> = report.items().into_iter().map(|item| item.place).collect();
         assert_eq!(places, [Place::Raw, member, Place::Part { part: 2 }]);
-        let written: Vec<String> = report.items().iter().map(ToString::to_string).collect();
-        assert_eq!(written[1], "infected: Eicar in a member of part 2");
+        let mail = parse(b"From: a@b.example\r\n\r\nx", &Limits::default(), &[]).unwrap();
+        let written: Vec<String> = report.items().iter().map(|item| item.told(&mail)).collect();
+        assert_eq!(
+            written,
+            ["encrypted: zip in the raw mail", "infected: Eicar in a member of part 3", "encrypted: zip in part 3"]
+        );
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<ScanReport>(&json).unwrap(), report);
         assert!(json.contains(r#""place":"member","part":2,"path":"secret.doc""#), "{json}");

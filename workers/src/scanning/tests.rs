@@ -78,8 +78,8 @@ async fn raw_and_every_part_are_looked_at_and_all_that_is_found_is_told() {
     scanner.says(ATTACHED, Ok(infected()));
     scanner.says(b"hello", Ok(Verdict::Encrypted { reason: "x".to_owned() }));
     let report = scanning.scan(&raw, &mail, Try::First).await.unwrap();
-    let found: Vec<String> = report.items().iter().map(ToString::to_string).collect();
-    assert_eq!(found, ["infected: Eicar in raw", "encrypted: x in part 0", "infected: Eicar in part 1"]);
+    let found: Vec<String> = report.items().iter().map(|item| item.told(&mail)).collect();
+    assert_eq!(found, ["infected: Eicar in the raw mail", "encrypted: x in part 2", "infected: Eicar in part 3"]);
     assert_eq!(scanner.scans(), 3);
 }
 
@@ -127,7 +127,7 @@ async fn other_bytes_than_those_that_were_parsed_are_unscannable() {
     let (raw, mut mail) = mail();
     mail.parts[1].content.sha256 = Sha256::digest(b"something else").into();
     let report = scanning.scan(&raw, &mail, Try::First).await.unwrap();
-    assert_eq!(report.items()[0].to_string(), format!("unscannable: {NOT_AS_PARSED} in part 1"));
+    assert_eq!(report.items()[0].told(&mail), format!("unscannable: {NOT_AS_PARSED} in part 3"));
     mail.parts[1].content.len += 1;
     mail.raw.len += 1;
     assert_eq!(scanning.scan(&raw, &mail, Try::First).await.unwrap().items().len(), 2);

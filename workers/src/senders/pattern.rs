@@ -1,6 +1,8 @@
 //! Addresses and domains as an operator lists them, compared with those of a mail in one form.
 
-use crate::auth::domain::Domain;
+use std::borrow::Cow;
+
+use crate::{auth::domain::Domain, mail::addr_spec::AddrSpec};
 
 /// Some domains.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,13 +75,11 @@ impl Addresses {
     /// Reads `local@example.org`, `example.org` or `*.example.org`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        match text.rsplit_once('@') {
-            None => Domains::parse(text).map(Self::Of),
-            Some(("", _)) => None,
-            Some((local, domain)) => {
-                Domain::parse(domain).map(|domain| Self::One { local: local.to_lowercase(), domain })
-            }
+        if !text.contains('@') {
+            return Domains::parse(text).map(Self::Of);
         }
+        let (local, domain) = split(text)?;
+        (!local.is_empty()).then(|| Self::One { local: local.to_lowercase(), domain })
     }
 
     /// Whether an address is one of them.
@@ -105,9 +105,13 @@ impl Addresses {
     }
 }
 
-/// An address by what follows its last `@`, as a server reads it that delivers to it.
-pub(crate) fn split(address: &str) -> Option<(&str, Domain)> {
-    let (local, domain) = address.trim().rsplit_once('@')?;
+/// An address by what follows its last `@`, as a server reads it that delivers to it. Quotation marks are no part of the
+/// local part (RFC 5321 §4.1.2).
+pub(crate) fn split(address: &str) -> Option<(Cow<'_, str>, Domain)> {
+    let address = address.trim();
+    let (local, domain) = address.rsplit_once('@')?;
+    let quoted = local.starts_with('"').then(|| AddrSpec::parse(address)).flatten();
+    let local = quoted.map_or(Cow::Borrowed(local), |address| Cow::Owned(address.local().to_owned()));
     Some((local, Domain::parse(domain)?))
 }
 
@@ -157,6 +161,8 @@ mod tests {
             ("boxes@b\u{fc}cher.example", false),
             ("box@bucher.example", false),
             ("\"a@b\"@b\u{fc}cher.example", false),
+            ("\"box\"@b\u{fc}cher.example", true),
+            ("\"b\\ox+tag\"@b\u{fc}cher.example", true),
             ("box", false),
             ("", false),
         ] {

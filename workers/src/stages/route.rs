@@ -81,14 +81,14 @@ impl Stage for Route {
                             return stopped.map(|outcome| outcome.with_note(note));
                         }
                         let to = Fan { destinations: &destinations, rules: &rules, version: &version };
-                        return to.out(&job, &withheld, note);
+                        return to.out(&job, &mail, &withheld, note);
                     }
                     Handling::Deliver { .. } => {
                         quarantine("not_stored", "the policy changed since the scan".to_owned())
                     }
                     // The scan waited for as long as a mail may wait.
-                    Handling::Defer(item) | Handling::Quarantine(item) => unclean(&item),
-                    Handling::Reject(item) => ended("mail.rejected", End::Rejected { reason: item.to_string().into() }),
+                    Handling::Defer(item) | Handling::Quarantine(item) => unclean(&item, &mail),
+                    Handling::Reject(item) => ended("mail.rejected", End::Rejected { reason: item.told(&mail).into() }),
                 }
             }
         };
@@ -129,11 +129,17 @@ struct Fan<'a> {
 
 impl Fan<'_> {
     /// One job a destination.
-    fn out(&self, job: &RouteJob, withheld: &BTreeSet<usize>, note: Note) -> Result<Outcome, Failure> {
+    fn out(
+        &self,
+        job: &RouteJob,
+        mail: &ParsedMail,
+        withheld: &BTreeSet<usize>,
+        note: Note,
+    ) -> Result<Outcome, Failure> {
         let names: Vec<&str> = self.destinations.iter().map(DestinationName::as_str).collect();
         let mut note = note.with("destinations", names.join(" "));
         if !withheld.is_empty() {
-            let parts: Vec<String> = withheld.iter().map(ToString::to_string).collect();
+            let parts: Vec<String> = withheld.iter().map(|part| mail.number(*part).to_string()).collect();
             note = note.with("withheld", parts.join(" "));
         }
         let mut hops = self.destinations.iter().map(|destination| {
@@ -161,8 +167,8 @@ fn all_stored(scan: &ScanReport, mail: &ParsedMail, withheld: &BTreeSet<usize>) 
     wanted.all(|(i, _)| withheld.contains(&i) || stored.contains(&i))
 }
 
-fn unclean(item: &Item) -> Outcome {
-    quarantine(item.verdict.name(), format!("{} in {}", item.verdict.detail(), item.place))
+fn unclean(item: &Item, mail: &ParsedMail) -> Outcome {
+    quarantine(item.verdict.name(), item.told_of_verdict(mail))
 }
 
 fn ended(name: &'static str, end: End) -> Outcome {

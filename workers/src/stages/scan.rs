@@ -21,7 +21,7 @@ use crate::{
     plane::Sources,
     rules::{Facts, RuleSet},
     scanning::{
-        Handling, Item, Policies, ScanReport, Scanning, StoredPart, Try,
+        Handling, Policies, ScanReport, Scanning, StoredPart, Try,
         rescan::{self, VerdictRecord},
     },
 };
@@ -81,13 +81,13 @@ impl Stage for Scan {
             Handling::Deliver { withheld } => scan.stored = self.store(&raw, &mail, &scan, &withheld, ctx).await?,
             Handling::Defer(item) if later(ctx.first_seen, DEFER) > ctx.clock.now() => {
                 let at = ctx.look_again(ASK_AGAIN.0, ASK_AGAIN.1);
-                return Err(Failure::defer("verdict_deferred", item.to_string(), at));
+                return Err(Failure::defer("verdict_deferred", item.told(&mail), at));
             }
             Handling::Defer(_) | Handling::Quarantine(_) | Handling::Reject(_) => {}
         }
         let note = Note::new("scanned")
             .with("verdict", scan.verdict().name())
-            .with("found", scan.items().iter().take(NOTED).map(Item::to_string).collect::<Vec<_>>().join("; "))
+            .with("found", found(&scan, &mail))
             .with("engine", &scan.engine.engine)
             .with("database", scan.engine.database.as_deref().unwrap_or("unknown"));
         let next = RouteJob { source: job.source, envelope: job.envelope, parsed: job.parsed, scan };
@@ -150,6 +150,12 @@ impl Scan {
         let body = Body::Stream { len: part.content.len, sha256: part.content.sha256, stream };
         self.blobs.put(key, body, Condition::Always).await.map(drop)
     }
+}
+
+/// The first of what was found, in words.
+fn found(scan: &ScanReport, mail: &ParsedMail) -> String {
+    let items = scan.items();
+    items.iter().take(NOTED).map(|item| item.told(mail)).collect::<Vec<_>>().join("; ")
 }
 
 /// What a scan without a verdict means: an outage is waited for, anything else may be the content's doing and

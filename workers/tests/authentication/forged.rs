@@ -31,6 +31,16 @@ pub(crate) async fn no_forgery_is_an_aligned_pass() {
         assert!(!header::value(&results).contains("header.from=alpha.example") || results.aligned_domain().is_none());
         assert!(!header::value(&results).contains("dmarc=pass header.from=alpha.example"), "{what}");
     }
+    // A quoted local part is its domain's, and no other's.
+    for (from, domain, signer) in [
+        ("\"a@alpha.example\"@beta.example", "beta.example", &keys),
+        ("Ann <\"a@alpha.example\"@beta.example>", "beta.example", &keys),
+        ("\"ann lee\"@alpha.example", "alpha.example", &alphas),
+        ("\"x@beta.example\"@alpha.example", "alpha.example", &alphas),
+    ] {
+        let results = world.check(&sign(&mail(from), domain, signer, "ed")).await;
+        assert_eq!(results.aligned_domain().map(|aligned| aligned.expose()), Some(domain), "{from}");
+    }
     // And the genuine mail is one.
     let genuine = world.check(&sign(&mail("a@alpha.example"), "alpha.example", &alphas, "ed")).await;
     assert_eq!(genuine.aligned_domain().unwrap().expose(), "alpha.example");
@@ -188,6 +198,14 @@ fn authors(keys: &Keys) -> Vec<Forgery> {
         by_beta("a second From behind a bare CR", "x@beta.example\r\n\rFrom: a@alpha.example"),
         by_beta("two at signs", "a@alpha.example@beta.example"),
         by_beta("a quoted local part", "\"a@alpha.example\"@beta.example"),
+        by_beta("a quoted local part in brackets", "A <\"a@alpha.example\"@beta.example>"),
+        by_beta("a quoted local part with brackets", "\"A <a@alpha.example>\"@beta.example"),
+        by_beta("a quoted local part with an escaped mark", "\"a@alpha.example\\\"\"@beta.example"),
+        by_beta("a quoted domain", "a@\"alpha.example\"@beta.example"),
+        by_beta("a comment within the address", "x(a@alpha.example)@beta.example"),
+        by_beta("a comment within the domain", "x@(alpha.example)beta.example"),
+        by_beta("a domain that goes on after white space", "a@alpha.example .beta.example"),
+        by_beta("a domain literal", "a@[alpha.example]@beta.example"),
         by_beta("a group", "alpha: a@alpha.example, x@beta.example;"),
         by_beta("an encoded word", "=?utf-8?B?YUBhbHBoYS5leGFtcGxl?= <x@beta.example>"),
         by_beta("an encoded address", "=?utf-8?Q?a=40alpha.example?=, x@beta.example"),

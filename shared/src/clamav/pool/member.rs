@@ -177,7 +177,7 @@ impl Member {
     pub(super) async fn failed_test(&self, shared: &Shared) -> Option<ScanError> {
         let error = admission::self_test(&self.clamd).await.err()?;
         self.put_out(error.clone(), shared);
-        Some(error.outage())
+        Some(error.as_unreachable())
     }
 
     pub(super) fn admit(&self, engine: EngineVersion, shared: &Shared) {

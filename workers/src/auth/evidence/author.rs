@@ -1,18 +1,19 @@
 //! The one author of a mail, if every reader agrees on who that is (RFC 7489 §6.6.1).
 
-use mail_parser::AddressList;
+use mail_parser::Headers;
 
 use super::{Field, MAX_READ, bare, unfolded};
-use crate::auth::Domain;
+use crate::{auth::Domain, mail::mailboxes};
 
 /// The author's domain. `None` for no or several `From`, no or several mailboxes, and for a field in which another
 /// address stands than the one that is read: some reader shows that one.
-pub(super) fn domain(fields: &[Field<'_>], from: Option<AddressList<'_>>) -> Option<Domain> {
+pub(super) fn domain(fields: &[Field<'_>], headers: &Headers<'_>) -> Option<Domain> {
     let mut all = fields.iter().filter(|field| may_be_from(field.name));
     let (field, None) = (all.next()?, all.next()) else { return None };
-    let from = from?;
-    let mut mailboxes = from.mailboxes().filter_map(|mailbox| mailbox.address());
-    let (address, None) = (mailboxes.next()?, mailboxes.next()) else { return None };
+    let header = headers.all("From").next()?;
+    let written = mailboxes::of(&header);
+    let mut addresses = written.iter().filter_map(|mailbox| mailbox.address.as_deref());
+    let (address, None) = (addresses.next()?, addresses.next()) else { return None };
     let domain = Domain::of_address(address)?;
     let is_plain = |b: &u8| !b.is_ascii_control() || matches!(b, b'\r' | b'\n' | b'\t');
     let is_whole = field.value.len() <= MAX_READ;

@@ -10,7 +10,7 @@ mod reported;
 
 use std::net::IpAddr;
 
-use mail_parser::{AddressList, Headers};
+use mail_parser::Headers;
 use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 use wildmatch::WildMatch;
@@ -63,13 +63,13 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Collects it. `from` are the mailboxes of `From` as they are shown.
-    pub(crate) fn collect(headers: &Headers<'_>, from: Option<AddressList<'_>>, trust: &Trust) -> Self {
+    /// Collects it.
+    pub(crate) fn collect(headers: &Headers<'_>, trust: &Trust) -> Self {
         let fields: Vec<Field<'_>> =
             headers.iter().map(|h| Field { name: h.raw_name(), value: h.raw_value() }).collect();
         let (is_signed, keys) = keys::collect(&fields);
         let (hop, reported) = trusted(&fields, trust);
-        Self { author: author::domain(&fields, from), hop, reported, is_signed, keys }
+        Self { author: author::domain(&fields, headers), hop, reported, is_signed, keys }
     }
 
     /// Whether this can have come from an honest child.

@@ -64,7 +64,7 @@ fn evidence(raw: &str, trust: &Trust) -> Option<Evidence> {
     let message = mail_parser::MessageParser::new()
         .header(mail_parser::HeaderName::Received, mail_parser::HeaderForm::Raw)
         .parse(raw)?;
-    Some(Evidence::collect(&message.headers(), message.headers().from(), trust))
+    Some(Evidence::collect(&message.headers(), trust))
 }
 
 #[test]

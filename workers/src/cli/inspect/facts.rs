@@ -1,39 +1,77 @@
-//! What was read in a part, and what was taken out of the HTML, in a few words.
+//! What is known of attachments and inline parts, and what was taken out of the HTML, in words.
 
+use shared::pii::Pii;
+
+use super::tree::size;
 use crate::mail::{
     facts::{Facts, Invitation, When},
-    model::Part,
+    hex32,
+    model::{Disposition, ParsedMail, Part, PartRole},
     sanitise::Removed,
 };
 
-/// What is known of a part beyond its name and size, beginning with two spaces; nothing where nothing is.
-pub(super) fn of_part(part: &Part) -> String {
-    let Facts { image, invitation } = &part.facts;
-    let shown = part.is_shown.then(|| "shown in the HTML".to_owned());
-    let image = image.map(|size| format!("{} × {} pixels", size.width, size.height));
-    let invitation = invitation.as_deref().map(invitation_of);
-    let words: Vec<String> = [image, shown, invitation].into_iter().flatten().collect();
-    if words.is_empty() { String::new() } else { format!("  {}", words.join(", ")) }
+/// A line for every part that is no body, and below it one for each fact.
+pub(super) fn attachments(mail: &ParsedMail) -> Vec<String> {
+    let parts = mail.parts.iter().enumerate().filter(|(_, part)| part.role != PartRole::Body);
+    parts.flat_map(|(index, part)| std::iter::once(title(mail.number(index), part)).chain(of_part(part))).collect()
 }
 
-fn invitation_of(invitation: &Invitation) -> String {
-    let time = |when: &When| {
-        let zone = when.zone.as_ref().map(|zone| format!(" {}", zone.expose())).unwrap_or_default();
-        format!("{}{zone}", when.at)
+fn title(number: usize, part: &Part) -> String {
+    let name = part.name.as_ref().map_or_else(|| "without a name".to_owned(), |name| format!("{:?}", name.expose()));
+    let disposition = match part.disposition {
+        Some(Disposition::Inline) => ", inline",
+        Some(Disposition::Attachment) => ", attachment",
+        None => "",
     };
-    let method = invitation.method.as_deref().unwrap_or("calendar object");
-    let summary = invitation.summary.as_ref().map(|summary| format!(" {:?}", summary.expose())).unwrap_or_default();
-    let start = invitation.start.as_ref().map(|start| format!(" from {}", time(start))).unwrap_or_default();
-    let end = invitation.end.as_ref().map(|end| format!(" to {}", time(end))).unwrap_or_default();
-    let by = invitation.organizer.as_ref().map(|by| format!(" by {}", by.expose())).unwrap_or_default();
-    let count = invitation.attendees.count;
-    format!("{method}{summary}{start}{end}{by}, {count} invited")
+    format!("{number:>3}  {name}, {}{disposition}", size(part.content.len))
+}
+
+fn of_part(part: &Part) -> Vec<String> {
+    let Facts { image, invitation } = &part.facts;
+    let exposed = |text: &Option<Pii<String>>| text.as_ref().map(|text| text.expose().clone());
+    let detected = match part.detected_type.as_deref() {
+        Some(detected) if detected == part.content_type => detected.to_owned(),
+        Some(detected) => format!("declared {}, detected {detected}", part.content_type),
+        None => format!("declared {}, not detected", part.content_type),
+    };
+    let shown = if part.is_shown { ", shown in the HTML" } else { "" };
+    let mut facts = vec![
+        ("type", Some(detected)),
+        ("written as", exposed(&part.raw_name).map(|name| format!("{name:?}"))),
+        ("content id", exposed(&part.content_id).map(|id| format!("{id}{shown}"))),
+        ("image", image.map(|size| format!("{} × {} pixels", size.width, size.height))),
+        ("sha256", Some(hex32::encode(&part.content.sha256))),
+    ];
+    facts.extend(invitation.iter().flat_map(|invitation| of_invitation(invitation)));
+    let line = |(name, value): (&str, Option<String>)| value.map(|value| format!("     {name:<12}{value}"));
+    facts.into_iter().filter_map(line).collect()
+}
+
+fn of_invitation(invitation: &Invitation) -> Vec<(&'static str, Option<String>)> {
+    let Invitation { method, uid, sequence, summary, location, organizer, attendees, start, end, recurs } = invitation;
+    let exposed = |text: &Option<Pii<String>>| text.as_ref().map(|text| text.expose().clone());
+    let time = |when: &When| format!("{} {}", when.at, exposed(&when.zone).unwrap_or_default()).trim_end().to_owned();
+    let change = sequence.map(|sequence| format!(", change {sequence}")).unwrap_or_default();
+    let when = [start.as_ref().map(time), end.as_ref().map(|end| format!("to {}", time(end)))];
+    let mut when: Vec<String> = when.into_iter().flatten().collect();
+    when.extend(recurs.then(|| "and again".to_owned()));
+    let first: Vec<&str> = attendees.addresses.iter().take(3).map(|address| address.expose().as_str()).collect();
+    let more = if attendees.count as usize > first.len() { ", …" } else { "" };
+    vec![
+        ("invitation", Some(format!("{}{change}", method.as_deref().unwrap_or("without a method")))),
+        ("  about", exposed(summary)),
+        ("  when", (!when.is_empty()).then(|| when.join(" "))),
+        ("  where", exposed(location)),
+        ("  by", exposed(organizer)),
+        ("  invited", Some(format!("{} {}{more}", attendees.count, first.join(", ")).trim_end().to_owned())),
+        ("  uid", exposed(uid)),
+    ]
 }
 
 /// What was taken out of the HTML, by kind; `None` where nothing was.
 pub(super) fn removed(removed: &Removed) -> Option<String> {
     let kinds = removed.kinds().into_iter().filter(|(_, count)| *count > 0);
-    let words: Vec<String> = kinds.map(|(kind, count)| format!("{count} {}", kind.replace('_', " "))).collect();
+    let words: Vec<String> = kinds.map(|(kind, count)| format!("{} {count}", kind.replace('_', " "))).collect();
     (!words.is_empty()).then(|| words.join(", "))
 }
 
@@ -46,19 +84,30 @@ mod tests {
     fn facts_and_removals_are_told_in_words() {
         let raw = "From: a@b.example\r\nContent-Type: multipart/related; boundary=x\r\n\r\n--x\r\nContent-Type: text/html\r\n\r\n\
              <img src=cid:p@a><script>x</script><img src=http://t.example/1><img src=http://t.example/2>\r\n--x\r\n\
-             Content-Type: image/gif\r\nContent-ID: <p@a>\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+             Content-Type: image/png; name=\"a/b.png\"\r\nContent-ID: <p@a>\r\nContent-Disposition: inline\r\n\
+             Content-Transfer-Encoding: base64\r\n\r\n\
              R0lGODlhCgAUAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==\r\n--x\r\nContent-Type: text/calendar\r\n\r\n\
              BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nSUMMARY:Lunch\r\nDTSTART:20261105T110000Z\r\n\
-             ORGANIZER:mailto:ada@a.example\r\nATTENDEE:mailto:b@a.example\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n--x--\r\n";
+             SEQUENCE:2\r\nRRULE:FREQ=DAILY\r\nORGANIZER:mailto:ada@a.example\r\nATTENDEE:mailto:b@a.example\r\n\
+             END:VEVENT\r\nEND:VCALENDAR\r\n--x--\r\n";
         let mail = parse(raw.as_bytes(), &Limits::default(), &[]).unwrap();
-        let told: Vec<String> = mail.parts.iter().map(of_part).collect();
+        let told: Vec<String> = attachments(&mail).into_iter().filter(|line| !line.contains("sha256")).collect();
         let expected = [
-            "",
-            "  10 × 20 pixels, shown in the HTML",
-            "  REQUEST \"Lunch\" from 2026-11-05T11:00:00 UTC by ada@a.example, 1 invited",
+            "  3  \"a_b.png\", 43 bytes, inline",
+            "     type        declared image/png, detected image/gif",
+            "     written as  \"a/b.png\"",
+            "     content id  p@a, shown in the HTML",
+            "     image       10 × 20 pixels",
+            "  4  without a name, 204 bytes",
+            "     type        text/calendar",
+            "     invitation  REQUEST, change 2",
+            "       about     Lunch",
+            "       when      2026-11-05T11:00:00 UTC and again",
+            "       by        ada@a.example",
+            "       invited   1 b@a.example",
         ];
         assert_eq!(told, expected);
-        assert_eq!(removed(&mail.html_removed).as_deref(), Some("1 scripts, 2 remote images"));
+        assert_eq!(removed(&mail.html_removed).as_deref(), Some("scripts 1, remote images 2"));
         assert_eq!(removed(&Removed::default()), None);
     }
 }

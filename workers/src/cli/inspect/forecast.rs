@@ -47,7 +47,7 @@ impl Forecast {
                 Self::new("delivered", destinations(outcome))
             }
             (Outcome::Deliver(_), Some(Handling::Deliver { withheld })) => {
-                let parts: Vec<String> = withheld.iter().map(|part| number(mail, *part)).collect();
+                let parts: Vec<String> = withheld.iter().map(|part| mail.number(*part).to_string()).collect();
                 Self::new("delivered", format!("{}, without part {}", destinations(outcome), parts.join(", ")))
             }
             (Outcome::Deliver(_), Some(Handling::Defer(found))) => {
@@ -65,18 +65,13 @@ fn destinations(outcome: &Outcome) -> String {
     format!("to {}", names.join(", "))
 }
 
-/// What a scan found, with the part's number in the tree of parts.
+/// What a scan found, with the names of members, which records leave out.
 pub(super) fn item(mail: &ParsedMail, item: &Item) -> String {
-    let place = match &item.place {
-        Place::Raw => "the raw mail".to_owned(),
-        Place::Part { part } => format!("part {}", number(mail, *part)),
-        Place::Member { part, path } => format!("{} in part {}", path.expose(), number(mail, *part)),
-    };
-    format!("{}: {} in {place}", item.verdict.name(), item.verdict.detail())
-}
-
-/// The number by which findings call a leaf.
-fn number(mail: &ParsedMail, part: usize) -> String {
-    let node = mail.structure.iter().position(|node| node.part == Some(part));
-    node.map_or_else(|| "beyond the tree".to_owned(), |index| (index + 1).to_string())
+    match &item.place {
+        Place::Member { part, path } => {
+            let Item { verdict, .. } = item;
+            format!("{}: {} in {:?} in part {}", verdict.name(), verdict.detail(), path.expose(), mail.number(*part))
+        }
+        Place::Raw | Place::Part { .. } => item.told(mail),
+    }
 }

@@ -6,11 +6,12 @@ use shared::pii::Pii;
 
 use super::{Inspection, Judged, ScanResult, facts, forecast, senders, tree};
 use crate::{
-    auth::Domain,
+    auth::{Domain, evidence::TrustedHop},
     cli::table::Table,
     mail::{
         hex32,
         model::{IntentSource, Mailbox, ParsedMail},
+        names::{is_hidden, is_mark},
     },
 };
 
@@ -18,6 +19,8 @@ use crate::{
 const SHOWN_TEXT: usize = 1_000;
 /// How much of a header field is shown, in characters.
 const SHOWN_FIELD: usize = 100;
+/// How many mailboxes of a field are shown.
+const SHOWN_MAILBOXES: usize = 10;
 
 pub(super) fn text(inspection: &Inspection) -> String {
     let mut out = Report::default();
@@ -33,12 +36,18 @@ pub(super) fn text(inspection: &Inspection) -> String {
     out.mail(mail);
     if let Some(results) = &mail.authentication {
         out.heading(&format!("sender: {}", results.aligned_domain().map_or("not authenticated", Domain::expose)));
+        out.item(&client(inspection.hop.as_ref()));
         senders::lines(results).iter().for_each(|line| out.item(line));
     }
     out.findings(&inspection.findings);
     out.heading("structure");
     tree::lines(mail).iter().for_each(|line| out.item(line));
-    out.heading(&format!("header, {} fields", mail.headers.len()));
+    let attachments = facts::attachments(mail);
+    if !attachments.is_empty() {
+        out.heading("attachments and inline parts");
+        attachments.iter().for_each(|line| out.item(line));
+    }
+    out.heading(&format!("header fields, {}", mail.headers.len()));
     for field in &mail.headers {
         out.item(&format!("{}: {}", field.name, shortened(field.value.expose(), SHOWN_FIELD)));
     }
@@ -59,11 +68,11 @@ struct Report(String);
 impl Report {
     fn line(&mut self, name: &str, value: &str) {
         // Writing to a String does not fail.
-        let _ = writeln!(self.0, "{name:<12}{}", printable(value));
+        let _ = writeln!(self.0, "{}", format!("{name:<12}{}", printable(value)).trim_end());
     }
 
     fn item(&mut self, value: &str) {
-        let _ = writeln!(self.0, "  {}", printable(value));
+        let _ = writeln!(self.0, "{}", format!("  {}", printable(value)).trim_end());
     }
 
     fn heading(&mut self, name: &str) {
@@ -86,11 +95,14 @@ impl Report {
 
     fn scan(&mut self, inspection: &Inspection) {
         match (&inspection.scan, &inspection.mail) {
-            (ScanResult::Done(report), Some(mail)) => {
-                self.line("scan", report.verdict().name());
-                report.items().iter().for_each(|found| self.item(&forecast::item(mail, found)));
+            (ScanResult::Done(scanned), Some(mail)) => {
+                let engine = &scanned.report.engine;
+                let database = engine.database.as_deref().unwrap_or("without a version");
+                let by = format!("by {}, signatures {database}", engine.engine);
+                self.line("scan", &format!("{}, {by}", scanned.report.verdict().name()));
+                scanned.report.items().iter().for_each(|found| self.item(&forecast::item(mail, found)));
             }
-            (ScanResult::Done(report), None) => self.line("scan", report.verdict().name()),
+            (ScanResult::Done(scanned), None) => self.line("scan", scanned.report.verdict().name()),
             (ScanResult::NotDone(why), _) => self.line("scan", &format!("not scanned: {why}")),
         }
     }
@@ -106,10 +118,12 @@ impl Report {
             ("bcc", &mail.bcc),
         ] {
             if !mailboxes.is_empty() {
-                self.line(name, &mailboxes.iter().map(mailbox).collect::<Vec<_>>().join(", "));
+                self.line(name, &several(mailboxes));
             }
         }
-        let optional = |value: &Option<Pii<String>>| value.as_ref().map_or("-", |value| value.expose()).to_owned();
+        let optional = |value: &Option<Pii<String>>| value.as_ref().map_or("", |value| value.expose()).to_owned();
+        let optional =
+            |value: &Option<Pii<String>>| Some(optional(value)).filter(|v| !v.is_empty()).unwrap_or("-".into());
         self.line("subject", &optional(&mail.subject));
         self.line("date", &mail.date.map_or_else(|| "-".to_owned(), |date| date.to_string()));
         self.line("message-id", &optional(&mail.message_id));
@@ -120,7 +134,8 @@ impl Report {
                 IntentSource::Subject => "the subject",
                 IntentSource::Body => "the body",
             };
-            self.line("command", &format!("{} {argument:?}, from {source}", intent.command));
+            let argument = if argument.is_empty() { String::new() } else { format!(" {argument:?}") };
+            self.line("command", &format!("{}{argument}, from {source}", intent.command));
         }
         self.line("size", &tree::size(mail.raw.len));
         self.line("sha256", &hex32::encode(&mail.raw.sha256));
@@ -154,8 +169,27 @@ impl Report {
     }
 }
 
+/// The client that handed the mail over, as far as a trusted server tells.
+fn client(hop: Option<&TrustedHop>) -> String {
+    let Some(TrustedHop { client_ip, helo, mail_from }) = hop else {
+        return "client unknown: no trusted server wrote it down on top".to_owned();
+    };
+    let from = mail_from.as_ref().map_or(String::new(), |from| format!(", MAIL FROM <{}>", from.expose()));
+    format!("client {}, HELO {}{from}", client_ip.expose(), helo.expose())
+}
+
+fn several(mailboxes: &[Mailbox]) -> String {
+    let mut shown: Vec<String> = mailboxes.iter().take(SHOWN_MAILBOXES).map(mailbox).collect();
+    let left = mailboxes.len() - shown.len();
+    shown.extend((left > 0).then(|| format!("and {left} more")));
+    shown.join(", ")
+}
+
 fn mailbox(mailbox: &Mailbox) -> String {
     match &mailbox.name {
+        Some(name) if name.expose().contains([',', '<', '>', '@', ';', '"']) => {
+            format!("{:?} <{}>", name.expose(), mailbox.address.expose())
+        }
         Some(name) => format!("{} <{}>", name.expose(), mailbox.address.expose()),
         None => mailbox.address.expose().clone(),
     }
@@ -165,7 +199,8 @@ fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
 }
 
-/// Nothing in a mail controls the terminal.
+/// Nothing in a mail controls the terminal, or turns what stands beside it.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let shown = |c: char| if is_hidden(c) && !is_mark(c) { '\u{fffd}' } else { c };
+    text.chars().map(|c| if c.is_control() { ' ' } else { shown(c) }).collect()
 }

@@ -1,6 +1,5 @@
 //! The tree of a mail's parts, drawn.
 
-use super::facts;
 use crate::mail::model::{Node, ParsedMail, Part, PartRole};
 
 /// A line for every part: its number, its type under what holds it, and what is known of a leaf.
@@ -8,12 +7,17 @@ pub(super) fn lines(mail: &ParsedMail) -> Vec<String> {
     let drawn: Vec<String> = (0..mail.structure.len()).map(|index| branch(&mail.structure, index)).collect();
     let width = drawn.iter().map(|line| line.chars().count()).max().unwrap_or_default();
     let line = |(index, (node, drawn)): (usize, (&Node, &String))| {
-        let part = node.part.and_then(|part| mail.parts.get(part)).map(leaf).unwrap_or_default();
+        let holds = mail.structure.get(index + 1).is_some_and(|next| next.depth > node.depth);
+        let empty = || if holds { String::new() } else { "empty".to_owned() };
+        let part = node.part.and_then(|part| mail.parts.get(part)).map_or_else(empty, leaf);
         format!("{:>3}  {drawn:<width$}  {part}", index + 1).trim_end().to_owned()
     };
     let mut lines: Vec<String> = mail.structure.iter().zip(&drawn).enumerate().map(line).collect();
     let listed = mail.structure.iter().filter(|node| node.part.is_some()).count();
-    lines.extend(mail.parts.iter().skip(listed).map(|part| format!("  -  {}  {}", part.content_type, leaf(part))));
+    let beyond = mail.parts.iter().enumerate().skip(listed);
+    lines.extend(beyond.map(|(at, part)| {
+        format!("{:>3}  {:<width$}  {}", mail.number(at), "what was not taken apart", leaf(part)).trim_end().to_owned()
+    }));
     lines
 }
 
@@ -37,7 +41,7 @@ fn leaf(part: &Part) -> String {
         PartRole::Attachment => "attachment",
     };
     let name = part.name.as_ref().map(|name| format!("  {:?}", name.expose())).unwrap_or_default();
-    format!("{role:<10}  {:>10}{name}{}", size(part.content.len), facts::of_part(part))
+    format!("{role:<10}  {:>10}{name}", size(part.content.len))
 }
 
 /// Bytes as people read them.
@@ -62,7 +66,7 @@ mod tests {
                    Content-Type: multipart/alternative; boundary=i\r\n\r\n--i\r\n\r\ntext\r\n--i\r\n\
                    Content-Type: text/html\r\n\r\n<p>html\r\n--i--\r\n--o\r\nContent-Type: message/rfc822\r\n\r\n\
                    From: c@d.example\r\n\r\ninner\r\n--o\r\nContent-Type: application/pdf\r\n\
-                   Content-Disposition: attachment; filename=a.pdf\r\n\r\n%PDF\r\n--o--\r\n";
+                   Content-Disposition: attachment; filename=a.pdf\r\n\r\n%PDF\r\n--o\r\nContent-Type: image/png\r\n\r\n\r\n--o--\r\n";
         let mail = parse(raw.as_bytes(), &Limits::default(), &[]).unwrap();
         let expected = [
             "  1  multipart/mixed",
@@ -71,7 +75,8 @@ mod tests {
             "  4  │ └ text/html            body           7 bytes",
             "  5  ├ message/rfc822",
             "  6  │ └ text/plain           attachment     5 bytes",
-            "  7  └ application/pdf        attachment     4 bytes  \"a.pdf\"",
+            "  7  ├ application/pdf        attachment     4 bytes  \"a.pdf\"",
+            "  8  └ image/png              empty",
         ];
         assert_eq!(lines(&mail), expected);
     }

@@ -7,3 +7,4 @@ mod examples;
 mod ordinary;
 mod policy;
 mod producers;
+mod spoofs;

@@ -58,7 +58,8 @@ impl Base64 {
         let symbols = lines.len() - memchr_iter(b'\n', lines).count() - memchr_iter(b'\r', lines).count();
         let before = out.len();
         // Fewer bytes than that many symbols make: some are none, or a group goes on in the next line.
-        let is_clean = MIME.decode_append(lines, out).is_ok_and(|len| symbols % 4 == 0 && len == symbols / 4 * 3);
+        let is_clean =
+            MIME.decode_append(lines, out).is_ok_and(|len| symbols.is_multiple_of(4) && len == symbols / 4 * 3);
         if is_clean {
             return lines.len();
         }

@@ -1,4 +1,4 @@
-//! What is read in the content of a part: from its beginning only, and only where its type promises it.
+//! What is read in the content of a part: from its beginning only, and only where its type or its bytes promise it.
 
 mod invitation;
 
@@ -39,13 +39,13 @@ pub struct ImageSize {
     pub height: u32,
 }
 
-/// Reads the beginning of a part's content.
-pub(super) fn read(content_type: &str, head: &[u8]) -> Facts {
-    if content_type.starts_with("image/") {
+/// Reads the beginning of a part's content: as what it is declared to be, or as what its bytes are.
+pub(super) fn read(content_type: &str, detected: Option<&str>, head: &[u8]) -> Facts {
+    let mut types = [Some(content_type), detected].into_iter().flatten();
+    if types.clone().any(|one| one.starts_with("image/")) {
         return Facts { image: image(head), invitation: None };
     }
-    let is_calendar = matches!(content_type, "text/calendar" | "application/ics")
-        || content_type == "application/octet-stream" && head.starts_with(b"BEGIN:VCALENDAR");
+    let is_calendar = types.any(|one| matches!(one, "text/calendar" | "application/ics"));
     Facts { image: None, invitation: is_calendar.then(|| invitation::read(head)).flatten().map(Box::new) }
 }
 
@@ -61,11 +61,13 @@ mod tests {
     #[test]
     fn an_image_tells_its_size() {
         let gif = b"GIF89a\x0a\x00\x14\x00\x80\x00\x00";
-        assert_eq!(read("image/gif", gif).image, Some(ImageSize { width: 10, height: 20 }));
-        assert_eq!(read("application/pdf", gif), Facts::default());
+        let size = Some(ImageSize { width: 10, height: 20 });
+        assert_eq!(read("image/gif", None, gif).image, size);
+        assert_eq!(read("application/octet-stream", Some("image/gif"), gif).image, size);
+        assert_eq!(read("application/pdf", None, gif), Facts::default());
         for damaged in [&b"GIF89a\x0a"[..], b"", b"no image at all", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0\xff\xff"]
         {
-            assert_eq!(read("image/png", damaged).image, None, "{damaged:?}");
+            assert_eq!(read("image/png", None, damaged).image, None, "{damaged:?}");
         }
     }
 
@@ -89,7 +91,7 @@ mod tests {
             for filler in [0_u8, 1, 0xff, b'9', b'\n'] {
                 let mut head = magic.to_vec();
                 head.resize(HEAD, filler);
-                read("image/x", &head);
+                read("image/x", None, &head);
             }
         }
     }

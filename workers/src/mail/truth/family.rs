@@ -1,11 +1,8 @@
 //! Whether extension, declared type and first bytes speak of the same format.
 
-use super::danger::is_html;
-use crate::containers::Kind;
-
 /// Formats that are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
+pub(super) enum Family {
     Pdf,
     Zip,
     Ole,
@@ -18,14 +15,14 @@ enum Family {
     Other,
 }
 
-use Family::{Gzip, Html, Image, Ole, Other, Pdf, Rtf, Text, Zip};
+use Family::{Gzip, Html, Image, Ole, Pdf, Rtf, Text, Zip};
 
-/// Whether two of the three contradict each other. What says nothing contradicts nothing.
-pub(super) fn is_contradictory(extension: Option<&str>, content_type: &str, head: &[u8]) -> bool {
+/// Whether two of the three contradict each other. What says nothing contradicts nothing, but bytes that nobody knows are
+/// none of the formats here.
+pub(super) fn is_contradictory(extension: Option<&str>, content_type: &str, found: Option<Family>) -> bool {
     let named = extension.and_then(of_extension);
     let declared = of_type(content_type);
-    let found = of_bytes(head);
-    let fits = |claimed: &'static [Family]| found.is_some_and(|found| claimed.contains(&found)) || head.is_empty();
+    let fits = |claimed: &'static [Family]| found.is_some_and(|found| claimed.contains(&found));
     let disagree = |one: &[Family], other: &[Family]| !one.iter().any(|family| other.contains(family));
     named.is_some_and(|named| !fits(named))
         || declared.is_some_and(|declared| !fits(declared))
@@ -71,35 +68,4 @@ fn of_type(content_type: &str) -> Option<&'static [Family]> {
         other if other.starts_with("application/vnd.openxmlformats-officedocument.") => "docx",
         _ => return None,
     })
-}
-
-fn of_bytes(head: &[u8]) -> Option<Family> {
-    match Kind::of(head) {
-        Some(Kind::Pdf) => return Some(Pdf),
-        Some(Kind::Zip) => return Some(Zip),
-        Some(Kind::Ole) => return Some(Ole),
-        Some(Kind::Gzip) => return Some(Gzip),
-        Some(Kind::Mail) | None => {}
-        Some(_) => return Some(Other),
-    }
-    if head.starts_with(b"{\\rt") {
-        return Some(Rtf);
-    }
-    if is_html(head) {
-        return Some(Html);
-    }
-    // Before the signatures of two letters: a text may begin with any of them.
-    if is_text(head) {
-        return Some(Text);
-    }
-    infer::get(head).map(|found| match found.extension() {
-        image @ ("png" | "jpg" | "gif" | "bmp" | "webp" | "tif") => Image(image),
-        _ => Other,
-    })
-}
-
-/// Text in any encoding has no control characters but for white space; that of UTF-16 has its mark.
-fn is_text(head: &[u8]) -> bool {
-    let is_wide = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
-    is_wide || head.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b | 0x20..))
 }

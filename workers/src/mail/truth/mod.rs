@@ -5,6 +5,7 @@
 mod danger;
 mod extension;
 mod family;
+mod found;
 mod readings;
 #[cfg(test)]
 mod tests;
@@ -18,9 +19,10 @@ use super::model::{FindingCode, Part, PartRole, Severity};
 use super::structure::place;
 use danger::Danger;
 use extension::{extension, extensions, is_double};
+pub(super) use found::Found;
 
 /// Notes what is dangerous about a part, and where its name, type and first bytes contradict each other.
-pub(super) fn check(raw: &MessagePart<'_>, part: &Part, head: &[u8], findings: &mut Findings) {
+pub(super) fn check(raw: &MessagePart<'_>, part: &Part, head: &[u8], found: Option<Found>, findings: &mut Findings) {
     if part.role == PartRole::Body {
         return;
     }
@@ -42,7 +44,7 @@ pub(super) fn check(raw: &MessagePart<'_>, part: &Part, head: &[u8], findings: &
     if part.name.as_ref().is_some_and(|name| is_double(name.expose())) {
         findings.add(FindingCode::DoubleExtension, Severity::Warning, &place);
     }
-    if family::is_contradictory(shown.as_deref(), &part.content_type, head) {
+    if family::is_contradictory(shown.as_deref(), &part.content_type, found.map(|found| found.family)) {
         findings.add(FindingCode::TypeMismatch, Severity::Warning, &place);
     }
 }
