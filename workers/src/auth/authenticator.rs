@@ -49,7 +49,8 @@ impl Authenticator {
     ///
     /// # Errors
     /// Those of the sandbox.
-    pub async fn check(&self, mail: Mail<'_>, sandbox: &Sandbox) -> Result<Authentication, SandboxError> {
+    pub async fn check(&self, mut mail: Mail<'_>, sandbox: &Sandbox) -> Result<Authentication, SandboxError> {
+        mail.evidence = mail.evidence.standing_in(mail.raw);
         let reported = mail.receipt.map(Reported::of_receipt).or_else(|| mail.evidence.reported.clone());
         let author = mail.evidence.author.one().cloned();
         let found = match &self.dns {

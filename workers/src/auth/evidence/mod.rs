@@ -23,6 +23,7 @@ use super::{
 pub use author::Author;
 pub use keys::{MAX_KEYS, MAX_SETS, MAX_SIGNATURES};
 pub(in crate::auth) use keys::{ascii_domain, key_name};
+pub(in crate::auth) use received::address;
 pub(in crate::auth) use reported::authserv_id;
 
 /// The longest name or address of a hop that is kept, in bytes (RFC 5321 §4.5.3.1).

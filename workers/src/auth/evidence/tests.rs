@@ -156,6 +156,8 @@ proptest! {
         );
         if let Some(evidence) = evidence(&raw, &trust) {
             prop_assert!(evidence.is_bounded());
+            // The parent finds again what an honest child tells of.
+            prop_assert_eq!(&evidence.clone().standing_in(raw.as_bytes()), &evidence);
             let stranger = !received.contains("mx.ours.example") && !received.trim().is_empty() && !received.contains('\n');
             prop_assert!(!stranger || evidence.hop.is_none());
         }
