@@ -13,7 +13,7 @@ BUILD := $(CARGO) build --workspace --locked $(OLDER)
 FAULTS := --features mailtri/failpoints
 SCENARIOS := $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 
-.PHONY: help setup servers load build release test soak fuzz demo demo-aws bench-queue bench-limits bench-aws bench-parse bench-scan lint fmt clippy doc deny clean
+.PHONY: help setup servers load build release test soak fuzz demo demo-aws bench-queue bench-limits bench-aws bench-parse bench-scan benches lint fmt clippy doc deny clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,24 +53,26 @@ demo-aws: setup servers ## The same on emulators of SQS, S3 and Redis, with the 
 	$(BUILD) --bins
 	@target/debug/demo aws
 
-bench-queue: ## What the embedded queue does a second, and what a backlog costs
-	$(CARGO) run --package shared --example bench_queue --release --locked $(OLDER)
+bench-queue: benches ## What the embedded queue does a second, and what a backlog costs
+	@target/release/examples/bench_queue
 
-bench-limits: servers ## What limits cost on Redis: round trips, latency, CPU, beside a naive counter
-	$(CARGO) run --package shared --example bench_limits --features testing --release --locked $(OLDER)
+bench-limits: servers benches ## What limits cost on Redis: round trips, latency, CPU, beside a naive counter
+	@target/release/examples/bench_limits
 
-bench-aws: servers ## Count the requests to SQS and S3 for a mail, and what they cost
-	$(BUILD) --bins
-	@target/debug/bench-aws
+bench-aws: servers benches ## Count the requests to SQS and S3 for a mail, and what they cost
+	@target/release/bench-aws
 
-bench-parse: ## Processor time for a mail: the libraries, the sandbox, Node, Python
+bench-parse: benches ## Processor time for a mail: the libraries, the sandbox, Node, Python
 	@tests/bench-parse/setup
-	$(CARGO) run --package mailtri --example bench_parse --release --locked $(OLDER)
+	@target/release/examples/bench_parse
 
-bench-scan: ## What the scan reaches of what clamd can do, and a worker's memory with 100 mails of 25 MB
-	$(CARGO) run --package mailtri --example bench_scan --release --locked $(OLDER)
-	$(BUILD) --bins
-	@target/debug/bench-scan
+bench-scan: benches ## What the scan reaches of what clamd can do, and a worker's memory with 100 mails of 25 MB
+	@target/release/examples/bench_scan
+	@target/release/bench-scan
+
+# One build for all of them, as optimised as what `make release` builds.
+benches:
+	$(BUILD) --release --bins --examples
 
 lint: fmt clippy doc ## Formatting, lints, documentation
 

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use flate2::{Compression, Crc, write::DeflateEncoder, write::GzEncoder};
+use flate2::{Compression, Crc, GzBuilder, write::DeflateEncoder, write::GzEncoder};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use crate::mails::{Mail, base64_lines};
@@ -60,6 +60,14 @@ pub fn nested(content: &[u8], depth: usize) -> Vec<u8> {
 #[must_use]
 pub fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A gzip of a content, with another in the extra field of its header.
+#[must_use]
+pub fn gzip_beside(content: &[u8], hidden: &[u8]) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().extra(hidden).write(Vec::new(), Compression::best());
     encoder.write_all(content).unwrap();
     encoder.finish().unwrap()
 }

@@ -7,7 +7,8 @@ use tests::{
     clamd::Clamd,
     config::Config,
     containers::{
-        binary_tar, encrypted_xls, fixture, forwarded, gzip, mail, nested, ole, overlapping, tar, zip, zip64,
+        binary_tar, encrypted_xls, fixture, forwarded, gzip, gzip_beside, mail, nested, ole, overlapping, tar, zip,
+        zip64,
     },
     fleet::Fleet,
     mails::Mail,
@@ -51,9 +52,20 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("cut", first[..first.len() - 30].to_vec(), "unscannable"),
         ("zip64", zip64(&eicar()), "unscannable"),
         ("binary-tar", binary_tar(&eicar()), "unscannable"),
+        // What neither the scanner nor the format's own readers see, and another program opens.
+        ("beside-gzip", gzip_beside(text, &second), "unscannable"),
+        ("beside-tar", tar_padding(&zip(&[("e", &eicar())])), "unscannable"),
+        ("beside-ole", [&ole(&[("/WordDocument", text)])[..], &secret].concat(), "unscannable"),
         ("eicar-ole", ole(&[("/WordDocument", &[0xec, 0xa5, 0xc1, 0, 0, 0]), ("/Package", &second)]), "infected"),
         ("eicar-deep", gzip(&tar(&[("a.zip", &nested(&eicar(), 6)[..])])), "infected"),
     ]
+}
+
+/// A tar with something in what fills up the block of its member.
+fn tar_padding(hidden: &[u8]) -> Vec<u8> {
+    let mut archive = tar(&[("a.txt", &b"x"[..])]);
+    archive[513..][..hidden.len()].copy_from_slice(hidden);
+    archive
 }
 
 /// Contents that people send.

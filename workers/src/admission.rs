@@ -99,7 +99,8 @@ impl Admission {
         Self { policy, senders, recipients, ours, known }
     }
 
-    /// Looks at the envelope. Only its recipients count, never those in the header, which a hidden one is not among.
+    /// Looks at the envelope. Its recipients count, not those in the header, which a hidden one is not among; where it has
+    /// none, [`Admission::rule`] asks the header.
     #[must_use]
     pub fn arrive(&self, tenant: &str, mut envelope: SmtpEnvelope, receipt: Option<SesVerdicts>) -> Arrival {
         // In one form, so that whatever goes by an address goes by who it is, not by how it was written.
@@ -155,7 +156,8 @@ impl Admission {
     #[must_use]
     pub fn rule(&self, tenant: &str, arrival: &Arrival, mail: &mut ParsedMail) -> Option<Stop> {
         let of_senders = self.about_senders(tenant, mail);
-        mail.findings.extend(arrival.findings.iter().cloned().chain(of_senders));
+        let of_recipients = self.about_recipients(arrival, mail);
+        mail.findings.extend(arrival.findings.iter().cloned().chain(of_senders).chain(of_recipients));
         self.tag(tenant, mail)
     }
 
@@ -179,6 +181,16 @@ impl Admission {
     #[must_use]
     pub fn action(&self, tenant: &str, finding: &Finding) -> Action {
         self.policy.action(tenant, finding)
+    }
+
+    /// Without an envelope the header says who a mail is for, as it does to the rules: one of them has to be accepted.
+    fn about_recipients(&self, arrival: &Arrival, mail: &ParsedMail) -> Option<Finding> {
+        let mut named = [&mail.to, &mail.cc, &mail.bcc].into_iter().flatten();
+        let is_for_nobody = arrival.envelope.to.is_empty()
+            && self.recipients.is_restricted()
+            && !named.any(|one| self.recipients.accept(one.address.expose()));
+        let (code, place) = (FindingCode::UnknownRecipient, "headers".to_owned());
+        is_for_nobody.then_some(Finding { code, severity: Severity::Warning, place })
     }
 
     fn about_senders(&self, tenant: &str, mail: &ParsedMail) -> Vec<Finding> {

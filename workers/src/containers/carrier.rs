@@ -28,6 +28,13 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
     zip::walk(walker, bytes, zip::Around::Anything)
 }
 
+/// Whether some reader can find an archive in it.
+pub(super) fn is_one(bytes: &[u8]) -> bool {
+    let archives = [(RAR, Kind::Rar), (SEVEN_ZIP, Kind::SevenZip)];
+    zip::candidates(bytes).next().is_some()
+        || archives.iter().any(|(signature, kind)| find(bytes, signature, *kind).is_some())
+}
+
 /// The first archive of this kind, if any place with its signature can be one.
 fn find(bytes: &[u8], signature: &[u8], kind: Kind) -> Option<Code> {
     let mut places = memmem::find_iter(bytes, signature).filter_map(|at| bytes.get(at..));
@@ -44,7 +51,7 @@ fn find(bytes: &[u8], signature: &[u8], kind: Kind) -> Option<Code> {
 }
 
 /// Whether the start header of a 7z has its checksum: programs that read 7z carry the signature alone.
-fn has_a_start_header(archive: &[u8]) -> bool {
+pub(super) fn has_a_start_header(archive: &[u8]) -> bool {
     let mut crc = Crc::new();
     crc.update(slice(archive, 12, 20).unwrap_or_default());
     u32_at(archive, 8) == Some(crc.sum())

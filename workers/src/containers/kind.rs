@@ -111,12 +111,23 @@ pub(super) const RAR: &[u8] = b"Rar!\x1a\x07";
 
 fn is_other_archive(head: &[u8]) -> bool {
     STARTS.iter().any(|start| head.starts_with(start))
-        || LATER.iter().any(|(at, signature)| head.get(*at..).is_some_and(|rest| rest.starts_with(signature)))
+        || is_at_its_place(head)
         || is_bzip2(head)
         || is_compress(head)
         || is_arj(head)
         || is_cpio(head)
         || is_lha(head)
+}
+
+/// Whether a container of that kind is one of another kind as well, by a signature that does not stand at its start: a tar,
+/// an image of a disk.
+pub(super) fn is_another(kind: Kind, bytes: &[u8]) -> bool {
+    let head = bytes.get(..HEAD).unwrap_or(bytes);
+    is_at_its_place(head) || ends_like_a_disk(bytes) || kind != Kind::Tar && tar::begins(head)
+}
+
+fn is_at_its_place(head: &[u8]) -> bool {
+    LATER.iter().any(|(at, signature)| head.get(*at..).is_some_and(|rest| rest.starts_with(signature)))
 }
 
 /// Whether the last bytes are the trailer of a disk image (Apple's, or a fixed virtual disk).

@@ -4,10 +4,12 @@
 //! take apart in two ways it may miss; so a mail whose structure or encodings are damaged is an obstacle here, by the
 //! very checks that a mail meets on its way in.
 
+use super::beside::Known;
+use super::bytes::position;
 use super::kind::HEAD;
 use super::obstacle::Code;
 use super::walk::Walker;
-use crate::mail::decode::PartReader;
+use crate::mail::decode::{Encoding, PartReader};
 use crate::mail::limits::Limits;
 use crate::mail::model::{Finding, FindingCode, Part, Severity};
 use crate::mail::parse::{RefusalCode, take_apart};
@@ -53,19 +55,25 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
     for code in findings.iter().filter_map(obstacle) {
         walker.note(code)?;
     }
+    let mut known = Known::default();
     for part in &parts {
+        // Encoded bytes are looked at both ways.
+        let range = PartReader::new(&part.address).outer_range();
+        if part.address.0.iter().all(|segment| segment.encoding == Encoding::Identity) {
+            known.content(position(range.start)..position(range.end), false);
+        }
         let name = part.name.as_ref().map_or("", |name| name.expose());
         walker.member(name.as_bytes(), |walker| {
             walker.made(part.content.len, || read(bytes, part), |walker, content| walker.content(content))
         })?;
     }
-    Ok(())
+    known.check(walker, bytes, 0)
 }
 
 fn read(bytes: &[u8], part: &Part) -> Result<Vec<u8>, Code> {
     let mut reader = PartReader::new(&part.address);
     let (mut content, range) = (Vec::new(), reader.outer_range());
-    let range = usize::try_from(range.start).unwrap_or(usize::MAX)..usize::try_from(range.end).unwrap_or(usize::MAX);
+    let range = position(range.start)..position(range.end);
     reader.push(bytes.get(range).ok_or(Code::Damaged)?, &mut content);
     reader.finish(&mut content);
     Ok(content)

@@ -5,6 +5,7 @@
 //! path. A content is opened by its magic, never by its name or type. [`walk()`] never says "clean" of a container that
 //! it could not open to its end. A mail in an archive is a container as well. What is recognised and not opened is [`Code::NotOpened`]; [`Kind`] has the list.
 
+mod beside;
 mod budget;
 mod bytes;
 mod carrier;

@@ -1,5 +1,7 @@
 //! OLE compound files (MS-CFB): legacy Office, encrypted OOXML, Outlook messages, installers.
 
+mod sectors;
+
 use std::io::{Cursor, Read};
 
 use cfb::CompoundFile;
@@ -19,6 +21,7 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
     let mut file = open.map_err(|_| Code::Damaged)?;
     let streams: Vec<_> = file.walk().filter(cfb::Entry::is_stream).collect();
     walker.budget.can_take(streams.len() as u64)?;
+    let known = sectors::of_streams(bytes, streams.len()).unwrap_or_default();
     for stream in streams {
         let name = stream.name().to_owned();
         walker.member(name.as_bytes(), |walker| {
@@ -34,7 +37,7 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
             })
         })?;
     }
-    Ok(())
+    known.check(walker, bytes, 0)
 }
 
 fn read(file: &mut CompoundFile<Cursor<&[u8]>>, entry: &cfb::Entry) -> Result<Vec<u8>, Code> {

@@ -7,7 +7,7 @@
 use memchr::{memchr_iter, memmem};
 
 /// A header counts within so many first bytes (§7.5.2, implementation note 13 of Annex H in the 1.7 reference).
-const HEADER_WITHIN: usize = 1024;
+pub(super) const HEADER_WITHIN: usize = 1024;
 /// The longest form of the name: each of its characters written as `#xx`.
 const LONGEST: usize = 3 * KEY.len();
 const KEY: &[u8] = b"Encrypt";

@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use tar::{Archive, EntryType, Header, PaxExtensions};
 
+use super::beside::Known;
 use super::bytes::{position, slice};
 use super::obstacle::Code;
 use super::walk::Walker;
@@ -39,13 +40,17 @@ struct Ahead {
 pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
     let mut archive = Archive::new(Cursor::new(bytes));
     let mut ahead = Ahead::default();
-    let mut end = 0;
+    let (mut end, mut known) = (0, Known::default());
     for entry in archive.entries().map_err(|_| Code::Damaged)?.raw(true) {
         let entry = entry.map_err(|_| Code::Damaged)?;
         let size = entry.header().entry_size().map_err(|_| Code::Damaged)?;
         let at = position(entry.raw_file_position());
         let data = slice(bytes, at, position(size)).ok_or(Code::Damaged)?;
         end = (at + data.len()).next_multiple_of(BLOCK);
+        let padding = bytes.get(at + data.len()..end).unwrap_or_default();
+        if padding.iter().any(|byte| *byte != 0) {
+            walker.note(Code::Hidden)?;
+        }
         match entry.header().entry_type() {
             EntryType::GNULongName => ahead.name = Some(data.to_vec()),
             EntryType::GNULongLink => {}
@@ -61,6 +66,7 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
                 if ahead.size.is_some_and(|other| other != size) {
                     return Err(Code::Contradictory);
                 }
+                known.content(at..at + data.len(), false);
                 let own = entry.path_bytes();
                 walker.member(ahead.name.as_deref().unwrap_or(&own), |walker| {
                     walker.budget.expand(size)?;
@@ -69,6 +75,7 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
             }
         }
     }
+    known.check(walker, bytes, 0)?;
     // Readers stop at the first block of zeros, or read on behind it.
     let rest = bytes.get(end..).unwrap_or_default();
     if rest.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(Code::Hidden) }

@@ -1,5 +1,6 @@
 //! TNEF (MS-OXTNEF), the `winmail.dat` of Outlook: its attachments are its members.
 
+use super::beside::Known;
 use super::bytes::{position, slice, u16_at, u32_at};
 use super::obstacle::Code;
 use super::walk::Walker;
@@ -14,11 +15,12 @@ const CHECKSUM: usize = 2;
 /// Walks every attribute that holds data: the content of an attachment is one, its properties are another, and either
 /// may hold what is attached.
 pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
-    let mut at = START;
+    let (mut at, mut known) = (START, Known::default());
     while at < bytes.len() {
         let level = *bytes.get(at).ok_or(Code::Damaged)?;
         let len = position(u32_at(bytes, at + 5).ok_or(Code::Damaged)?.into());
         let data = slice(bytes, at + HEAD, len).filter(|_| matches!(level, 1 | 2)).ok_or(Code::Damaged)?;
+        known.content(at + HEAD..at + HEAD + len, false);
         let sum = data.iter().fold(0_u16, |sum, byte| sum.wrapping_add(u16::from(*byte)));
         at += HEAD + len + CHECKSUM;
         if u16_at(bytes, at - CHECKSUM) != Some(sum) {
@@ -29,5 +31,5 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
             walker.content(data)
         })?;
     }
-    Ok(())
+    known.check(walker, bytes, 0)
 }

@@ -37,6 +37,11 @@ pub(super) struct Walker<'l> {
 }
 
 impl Walker<'_> {
+    /// What it is in.
+    pub(super) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// Looks at a content whose bytes are counted already.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Whom a mail is counted for: the subjects of each scope, in one spelling, as far as they are known.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv6Addr},
 };
 
@@ -21,8 +21,8 @@ use crate::{
     names::ClientName,
 };
 
-/// The most recipients of one mail that are counted.
-const MOST_RECIPIENTS: usize = 100;
+/// The most recipients of one mail that are counted, in one request. RFC 5321 §4.5.3.1.8 asks servers to take 100.
+const MOST_RECIPIENTS: usize = 1000;
 
 /// Whom a mail is counted for. A scope that is not there is not known yet; one without subjects has none.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +30,8 @@ pub struct Subjects {
     known: BTreeMap<Scope, Vec<Pii<String>>>,
     /// The raw mail's length, where it is known.
     bytes: Option<u64>,
+    /// There are more recipients than are counted.
+    crowded: bool,
 }
 
 impl Subjects {
@@ -63,6 +65,11 @@ impl Subjects {
     #[must_use]
     pub fn sized(self, bytes: u64) -> Self {
         Self { bytes: Some(bytes), ..self }
+    }
+
+    /// Whether there are more recipients than are counted.
+    pub(super) const fn are_crowded(&self) -> bool {
+        self.crowded
     }
 
     /// The raw mail's length, where it is known.
@@ -128,8 +135,9 @@ impl Subjects {
     }
 
     fn with_recipients<'a>(self, addresses: impl Iterator<Item = &'a Pii<String>>) -> Self {
-        let spelled = addresses.map(|address| spelled(Scope::Recipient, address.expose()));
-        self.with(Scope::Recipient, spelled.take(MOST_RECIPIENTS))
+        let each: BTreeSet<_> = addresses.map(|address| spelled(Scope::Recipient, address.expose())).collect();
+        let crowded = each.len() > MOST_RECIPIENTS;
+        Self { crowded, ..self.with(Scope::Recipient, each.into_iter().take(MOST_RECIPIENTS)) }
     }
 }
 

@@ -45,8 +45,13 @@ fn check_block(block: &[u8], place: &str, findings: &mut Findings) {
     if has_bare_cr(block) {
         findings.add(FindingCode::BareCrInHeaders, Severity::Ambiguous, place);
     }
-    if !block.is_ascii() && std::str::from_utf8(block).is_err() {
-        findings.add(FindingCode::EightBitInHeaders, Severity::Warning, place);
+    if !block.is_ascii() {
+        let is_utf8 = std::str::from_utf8(block).is_ok();
+        let (code, severity) = match is_utf8 {
+            true => (FindingCode::Utf8InHeaders, Severity::Info),
+            false => (FindingCode::EightBitInHeaders, Severity::Warning),
+        };
+        findings.add(code, severity, place);
     }
 }
 

@@ -1,4 +1,5 @@
-//! The names of attachments: whether a part has one name to every reader, and whether every part has its own.
+//! The names of attachments: whether a part has one name to every reader, and whether every part has its own, and its own
+//! identifier.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +15,13 @@ use super::structure::place;
 /// Notes what is wrong with the names of the parts.
 pub(super) fn check(message: &Message<'_>, findings: &mut Findings) {
     let mut known: BTreeSet<(MessageId, String)> = BTreeSet::new();
+    let mut identifiers: BTreeSet<(MessageId, &str)> = BTreeSet::new();
     for part in message.parts().filter(|part| !part.is_multipart()) {
         let place = place(&part);
+        let identifier = part.content_id().map(str::trim).filter(|identifier| !identifier.is_empty());
+        if identifier.is_some_and(|identifier| !identifiers.insert((part.message().id(), identifier))) {
+            findings.add(FindingCode::DuplicateContentIds, Severity::Warning, &place);
+        }
         let written: Vec<&str> = names(&part).collect();
         written.iter().for_each(|name| scripts::check(name, &place, findings));
         let mut shown = written.iter().filter_map(|name| comparable(name));

@@ -248,12 +248,20 @@ pub enum FindingCode {
     BareLfInBody,
     /// Bytes in a header section that are neither ASCII nor UTF-8 (RFC 6532 §3).
     EightBitInHeaders,
+    /// UTF-8 in a header section: only a transport with SMTPUTF8 may carry it (RFC 6532 §3).
+    Utf8InHeaders,
     /// 8-bit bytes in a body that is declared or by default 7-bit (RFC 2045 §2.7).
     EightBitInBody,
     /// A line of more than 998 bytes (RFC 5322 §2.1.1).
     LineTooLong,
     /// A content type that cannot be read (RFC 2045 §5.1).
     ContentTypeUnreadable,
+    /// A content disposition that cannot be read (RFC 2183 §2).
+    DispositionUnreadable,
+    /// A fragment of a mail (`message/partial`, RFC 2046 §5.2.2): receivers join what was never scanned as a whole.
+    MessagePartial,
+    /// A part whose content is elsewhere (`message/external-body`, RFC 2046 §5.2.3).
+    ExternalBody,
     /// A text that does not decode in its charset.
     CharsetDamaged,
     /// A transfer encoding that contradicts itself or that nobody knows (RFC 2045 §6).
@@ -266,6 +274,8 @@ pub enum FindingCode {
     NameConflict,
     /// Several attachments have one name.
     DuplicateNames,
+    /// Several parts of one message have one `Content-ID` (RFC 2045 §7): which of them the HTML shows is anyone's guess.
+    DuplicateContentIds,
     /// The HTML was deeper or longer than the sanitiser's limits: it was dropped, the text kept.
     HtmlRefused,
     /// Active content, such as scripts, was removed from the HTML.

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use unicode_normalization::UnicodeNormalization;
+
 /// The longest file name, in bytes.
 pub const MAX_NAME: usize = 255;
 /// The longest extension that survives when a name is cut, in bytes, its dot included.
@@ -51,10 +53,10 @@ pub fn cut(text: &str, max: usize) -> &str {
     text.get(..text.floor_char_boundary(max)).unwrap_or_default()
 }
 
-/// A file name that is safe to show, and whether characters were removed from it. `None` when nothing is left.
+/// A file name that is safe to show, in composed form (NFC), and whether characters were removed from it. `None` when nothing is left.
 pub fn file_name(raw: &str) -> (Option<String>, bool) {
     let (shown, hidden) = visible(raw);
-    let name: String = shown.trim().chars().map(|c| if matches!(c, '/' | '\\') { '_' } else { c }).collect();
+    let name: String = shown.trim().nfc().map(|c| if matches!(c, '/' | '\\') { '_' } else { c }).collect();
     if name.is_empty() {
         return (None, hidden);
     }
@@ -91,6 +93,8 @@ mod tests {
             (" \u{feff} ", None, true),
             ("", None, false),
             ("日本語.zip", Some("日本語.zip"), false),
+            ("gru\u{308}n.pdf", Some("gr\u{fc}n.pdf"), false),
+            ("a\u{37e}.exe", Some("a;.exe"), false),
         ] {
             assert_eq!(file_name(raw), (safe.map(str::to_owned), hidden), "{raw:?}");
         }
@@ -109,6 +113,7 @@ mod tests {
             let (name, _) = file_name(&raw);
             let name = name.unwrap_or_default();
             prop_assert!(name.len() <= MAX_NAME);
+            prop_assert!(unicode_normalization::is_nfc(&name));
             prop_assert!(!name.chars().any(|c| is_hidden(c) || c == '/' || c == '\\'));
         }
     }

@@ -12,8 +12,9 @@ use memchr::memchr_iter;
 use super::fields;
 use super::findings::Findings;
 use super::limits::Limits;
-use super::mime::{repeated_parameters, unknown_encoding};
+use super::mime::{disposition_damage, repeated_parameters, type_damage, unknown_encoding};
 use super::model::{FindingCode, Severity};
+use super::parts::type_of;
 
 /// MIME fields that may stand once, with how bad it is when they stand twice and differ.
 const MIME_FIELDS: [(HeaderName<'static>, Severity); 4] = [
@@ -33,7 +34,7 @@ pub(super) fn check(message: &Message<'_>, limits: &Limits, findings: &mut Findi
         check_header_block(&part, &place, findings);
         check_mime_fields(&part, &place, findings);
         fields::check_names(&part, &place, findings);
-        check_text_type(&part, &place, findings);
+        check_type(&part, &place, findings);
     }
 }
 
@@ -180,13 +181,24 @@ fn check_mime_fields(part: &MessagePart<'_>, place: &str, findings: &mut Finding
     }
 }
 
-/// Whether the type and the character set are ones that can be read. What is no type is text to some readers and a
+/// Whether type, disposition and character set are ones that can be read, and the type one that is all here. What is no type is text to some readers and a
 /// file to others.
-fn check_text_type(part: &MessagePart<'_>, place: &str, findings: &mut Findings) {
+fn check_type(part: &MessagePart<'_>, place: &str, findings: &mut Findings) {
     let declared = part.content_type();
-    let is_written = part.headers().contains(HeaderName::ContentType);
-    if is_written && declared.is_none_or(|declared| declared.ctype().is_empty() || declared.subtype().is_none()) {
-        findings.add(FindingCode::ContentTypeUnreadable, Severity::Warning, place);
+    for header in part.headers().all(HeaderName::ContentType) {
+        if let Some(severity) = type_damage(header.raw_value()) {
+            findings.add(FindingCode::ContentTypeUnreadable, severity, place);
+        }
+    }
+    for header in part.headers().all(HeaderName::ContentDisposition) {
+        if let Some(severity) = disposition_damage(header.raw_value()) {
+            findings.add(FindingCode::DispositionUnreadable, severity, place);
+        }
+    }
+    match &*type_of(part) {
+        "message/partial" => findings.add(FindingCode::MessagePartial, Severity::Warning, place),
+        "message/external-body" => findings.add(FindingCode::ExternalBody, Severity::Warning, place),
+        _ => {}
     }
     let charset = declared.and_then(|declared| declared.attribute("charset"));
     if part.is_text() && charset.is_some_and(|label| Charset::from_label(label.as_bytes()).is_none()) {

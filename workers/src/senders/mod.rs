@@ -57,7 +57,13 @@ pub struct Recipients {
 }
 
 impl Recipients {
-    /// Whether mail for an address of the envelope is taken.
+    /// Whether there are any whose mail is not taken.
+    #[must_use]
+    pub fn is_restricted(&self) -> bool {
+        self.accepted.is_some()
+    }
+
+    /// Whether mail for an address is taken.
     #[must_use]
     pub fn accept(&self, address: &str) -> bool {
         self.accepted.as_ref().is_none_or(|accepted| accepted.iter().any(|own| own.contain(address)))

@@ -75,14 +75,17 @@ impl Domains {
 }
 
 impl Addresses {
-    /// Reads `local@example.org`, `example.org` or `*.example.org`.
+    /// Reads `local@example.org`, `example.org` or `*.example.org`; `*@` before a domain is all of it, as in a pattern.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if !text.contains('@') {
             return Domains::parse(text).map(Self::Of);
         }
+        if let Some(domains) = text.strip_prefix("*@") {
+            return Domains::parse(domains).map(Self::Of);
+        }
         let (local, domain) = split(text)?;
-        (!local.is_empty()).then(|| Self::One { local: local.to_lowercase(), domain })
+        (!local.is_empty() && !local.contains('*')).then(|| Self::One { local: local.to_lowercase(), domain })
     }
 
     /// Whether an address is one of them.
@@ -180,8 +183,14 @@ mod tests {
             assert_eq!(one.contain(address), contained, "{address}");
         }
         assert!(Addresses::parse("example.org").unwrap().contain("\"a@b\"@example.org"));
-        for text in ["", "@example.org", "a@", "*", "*.", "a b.example", "a@*.example.org", "*@example.org"] {
-            assert!(Addresses::parse(text).is_none() || text == "*@example.org", "{text}");
+        for text in
+            ["", "@example.org", "a@", "*", "*.", "a b.example", "a@*.example.org", "a*@example.org", "*@", "*@*"]
+        {
+            assert!(Addresses::parse(text).is_none(), "{text}");
         }
+        for (text, same) in [("*@example.org", "example.org"), ("*@*.example.org", "*.example.org")] {
+            assert_eq!(Addresses::parse(text), Addresses::parse(same), "{text}");
+        }
+        assert!(Addresses::parse("*@example.org").unwrap().contain("eve@Example.org"));
     }
 }

@@ -8,7 +8,8 @@ use crate::{
     senders::{Addresses, Domains, Lists, Recipients, Senders},
 };
 
-const ADDRESSES: &str = "such as \"box@example.org\", \"example.org\" or \"*.example.org\"";
+const ADDRESSES: &str = "such as \"box@example.org\", \"example.org\" or \"*.example.org\"; \"*\" is a whole local part or a \
+                         whole label at the start";
 
 pub(super) fn read(root: &Reader<'_>, tenants: &Tenants) -> Senders {
     let section = root.section("senders");
@@ -23,7 +24,10 @@ fn lists(section: &Reader<'_>) -> Lists {
     let mut known = section.list("known", &[], expected, domain);
     let expected = "a registered domain, such as \"example.co.uk\": one label below a public suffix";
     known.extend(section.list("known_organisations", &[], expected, Domains::parse_organisation));
-    Lists { known, blocked: section.list("blocked", &[], ADDRESSES, Addresses::parse) }
+    Lists {
+        known,
+        blocked: section.list("blocked", &[], &format!("an address or a domain, {ADDRESSES}"), Addresses::parse),
+    }
 }
 
 /// Accepted recipients: those of the list, and every domain of `[tenants]`.

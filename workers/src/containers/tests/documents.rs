@@ -1,6 +1,6 @@
 //! Documents that are encrypted, archives that are not opened, and the other formats.
 
-use super::forge::{fixture, gzip, ole, tar, zip};
+use super::forge::{fixture, gzip, ole, rar4, tar, zip};
 use super::{assert_clean, classes, codes};
 use crate::containers::{Class, Code};
 
@@ -67,11 +67,6 @@ fn seven_zip_and_rar_are_recognised_and_never_clean() {
         assert_eq!(codes(&content), [code], "{name}");
         assert_eq!(codes(&[b"MZ a program ", &content[..]].concat()), [code], "{name} behind a program");
     }
-    let rar4 = |main: u16, file: u16| {
-        let head =
-            |kind: u8, flags: u16, size: u16| [&[0, 0, kind][..], &flags.to_le_bytes(), &size.to_le_bytes()].concat();
-        [b"Rar!\x1a\x07\0", &head(0x73, main, 13)[..], &[0; 6], &head(0x74, file | 0x8000, 32), &[0; 25]].concat()
-    };
     let rar5 = |kind: u8, extra: &[u8]| {
         let len = u8::try_from(extra.len()).unwrap();
         let main = [&[0, 0, 0, 0, 3, 1, 0, 0][..], &[0, 0, 0, 0, 3 + len, kind, 1, len], extra].concat();

@@ -66,6 +66,13 @@ pub(super) fn ole(streams: &[(&str, &[u8])]) -> Vec<u8> {
     file.into_inner().into_inner()
 }
 
+/// A RAR of version 4 with one file, with these flags in its headers.
+pub(super) fn rar4(main: u16, file: u16) -> Vec<u8> {
+    let head =
+        |kind: u8, flags: u16, size: u16| [&[0, 0, kind][..], &flags.to_le_bytes(), &size.to_le_bytes()].concat();
+    [b"Rar!\x1a\x07\0", &head(0x73, main, 13)[..], &[0; 6], &head(0x74, file | 0x8000, 32), &[0; 25]].concat()
+}
+
 /// Some content inside so many zips.
 pub(super) fn nested(content: &[u8], depth: usize) -> Vec<u8> {
     (0..depth).fold(content.to_vec(), |inner, _| zip(&[("inner.zip", &inner)]))

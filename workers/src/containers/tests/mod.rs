@@ -1,5 +1,6 @@
 //! What a walk says of ordinary, hostile and damaged containers.
 
+mod beside;
 mod documents;
 mod forge;
 mod limits;

@@ -27,6 +27,8 @@ pub(super) struct End {
     pub(super) directory: Range<usize>,
     /// All end records, the comment included.
     pub(super) records: Range<usize>,
+    /// The last record without its comment.
+    pub(super) signature: Range<usize>,
     /// How many entries the directory has.
     pub(super) entries: u64,
     /// Whether only the zip64 record says some of it.
@@ -42,7 +44,12 @@ struct Said {
 
 /// Every end record that points to a directory, by either way of reading its offset.
 pub(in crate::containers) fn candidates(bytes: &[u8]) -> impl Iterator<Item = usize> {
-    memmem::find_iter(bytes, ZIP_END).filter(|at| points_to_a_directory(bytes, *at).unwrap_or(false))
+    memmem::find_iter(bytes, ZIP_END).filter(|at| is_candidate(bytes, *at))
+}
+
+/// Whether the end record at a place points to a directory.
+pub(in crate::containers) fn is_candidate(bytes: &[u8], at: usize) -> bool {
+    points_to_a_directory(bytes, at).unwrap_or(false)
 }
 
 fn points_to_a_directory(bytes: &[u8], at: usize) -> Option<bool> {
@@ -82,7 +89,7 @@ pub(super) fn find(bytes: &[u8], around: Around) -> Result<End, Code> {
         Some((wide, records)) => (agreed(&said, wide)?, records),
         None => (said, at),
     };
-    Ok(End { is_wide, ..place(bytes, said, records..end)? })
+    Ok(End { is_wide, signature: at..comment, ..place(bytes, said, records..end)? })
 }
 
 /// Checks that the directory lies right before the end records, where its offset says. Two zips in a row, or a second
@@ -91,7 +98,8 @@ fn place(bytes: &[u8], said: Said, records: Range<usize>) -> Result<End, Code> {
     let directory = (records.start as u64).checked_sub(said.len).ok_or(Code::Damaged)?;
     let start = directory.checked_sub(said.offset).ok_or(Code::Contradictory)?;
     let (start, directory) = (bounded(start, bytes)?, bounded(directory, bytes)?);
-    Ok(End { start, directory: directory..records.start, records, entries: said.entries, is_wide: false })
+    let (directory, signature) = (directory..records.start, records.clone());
+    Ok(End { start, directory, records, signature, entries: said.entries, is_wide: false })
 }
 
 /// The zip64 end record, if there is one: its locator stands right before the end record.

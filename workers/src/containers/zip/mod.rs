@@ -13,13 +13,16 @@ mod local;
 
 use flate2::Crc;
 
+use super::beside::Known;
 use super::bytes::position;
 use super::inflate::inflate;
 use super::obstacle::Code;
 use super::walk::Walker;
+use end::End;
 use entry::{Entry, Method};
+use local::Local;
 
-pub(super) use end::candidates;
+pub(super) use end::{candidates, is_candidate};
 
 /// What may lie around a zip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,7 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8], around: Around) -> Res
     }
     let locals = local::read_all(bytes, &end, &entries)?;
     layout::check(bytes, &end, &entries, &locals).or_else(|code| walker.note(code))?;
+    beside(walker, bytes, &end, &locals, around)?;
     for (entry, local) in entries.iter().zip(&locals).filter(|(entry, _)| !entry.is_encrypted()) {
         let data = bytes.get(local.data.clone()).ok_or(Code::Damaged)?;
         walker.member(entry.name, |walker| {
@@ -57,6 +61,14 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8], around: Around) -> Res
         })?;
     }
     Ok(())
+}
+
+/// Looks at what is no member's data: gaps, extra fields, comments. What lies before a zip that is carried is not its own.
+fn beside(walker: &mut Walker<'_>, bytes: &[u8], end: &End, locals: &[Local], around: Around) -> Result<(), Code> {
+    let mut known = Known::default();
+    locals.iter().for_each(|local| known.content(local.data.clone(), false));
+    known.own(end.signature.clone());
+    known.check(walker, bytes, if around == Around::Nothing { 0 } else { end.start })
 }
 
 fn member(walker: &mut Walker<'_>, entry: &Entry<'_>, data: &[u8]) -> Result<(), Code> {

@@ -58,3 +58,26 @@ fn no_finding_says_anything_that_stood_in_the_mail() {
         assert!(!json.contains(canary), "{}: {json}", code.name());
     }
 }
+
+#[test]
+fn without_an_envelope_the_header_says_who_a_mail_is_for() {
+    let is_refused = |fields: &str, to: &[&'static str]| {
+        let raw = format!("From: ann@a.example\r\nDate: Tue, 24 Nov 2026 10:00:00 +0100\r\n{fields}\r\n\r\nhello\r\n");
+        let mail = Example { raw: raw.into_bytes(), from: None, to: to.to_vec() };
+        found(&mail).iter().any(|finding| finding.code == FindingCode::UnknownRecipient)
+    };
+    for (fields, refused) in [
+        ("To: Box <box@desk.example>", false),
+        ("To: a@elsewhere.example\r\nCc: b@elsewhere.example, BOX@Desk.Example", false),
+        ("To: undisclosed-recipients:;\r\nBcc: box@desk.example", false),
+        ("To: a@elsewhere.example", true),
+        ("To: box@desk.example.elsewhere.example", true),
+        ("To: undisclosed-recipients:;", true),
+        ("Subject: x", true),
+    ] {
+        assert_eq!(is_refused(fields, &[]), refused, "{fields}");
+        // An envelope is believed before the header.
+        assert!(!is_refused(fields, &["box@desk.example"]), "{fields}");
+        assert!(is_refused(fields, &["box@elsewhere.example"]), "{fields}");
+    }
+}

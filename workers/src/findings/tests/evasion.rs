@@ -11,7 +11,7 @@ const PAYLOAD: &str = "X5O!P%@AP[4 a harmless text in place of the test virus, l
                        and some more";
 
 /// Ways to write the type of the whole; `b1` is the boundary that encloses the parts.
-const TYPES: [&str; 17] = [
+const TYPES: [&str; 22] = [
     "Content-Type: multipart/mixed; boundary=b1",
     "Content-Type: multipart/mixed; boundary=b1; boundary=zz",
     "Content-Type: multipart/mixed; boundary=zz; boundary=b1",
@@ -29,6 +29,11 @@ const TYPES: [&str; 17] = [
     "X-A: b\rContent-Type: multipart/mixed; boundary=b1",
     "X-A: b\0\nContent-Type: multipart/mixed; boundary=b1",
     "Content-Type: multipart/mixed;\n\n boundary=b1",
+    "Content-Type: multipart /mixed; boundary=b1",
+    "Content-Type: multipart /mixed; boundary=b1\nContent-Transfer-Encoding: quoted-printable",
+    "Content-Type: =?utf-8?q?multipart/mixed?=; boundary=b1",
+    "Content-Type: =?utf-8?q?multipart/mixed=3B_boundary=3Db1?=",
+    "Content-Type: text/plain; =?utf-8?q?boundary=3Db1?=",
 ];
 
 /// Ways to write the encoding of the part that holds the payload.

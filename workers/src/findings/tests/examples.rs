@@ -100,9 +100,16 @@ pub(super) fn examples(code: FindingCode) -> (Example, Example) {
         FindingCode::BareLfInHeaders => (replaced(mail("X-A: b\n\nx"), "Hi\r\n", b"Hi\n"), Example::bytes(format!("{HEAD}\nx\n"))),
         FindingCode::BareLfInBody => (replaced(mail("\nx\ny\n"), "x\r\n", b"x\n"), Example::bytes(format!("{HEAD}\nx\ny\n"))),
         FindingCode::EightBitInHeaders => (replaced(subject("@@"), "@@", b"Gr\xfc\xdfe"), subject("Gr\u{fc}\u{df}e")),
+        FindingCode::Utf8InHeaders => (subject("Gr\u{fc}\u{df}e"), subject("=?utf-8?q?Gr=C3=BC=C3=9Fe?=")),
         FindingCode::EightBitInBody => (mail("Content-Transfer-Encoding: 7bit\n\ngr\u{fc}\u{df}e\n"), mail("Content-Transfer-Encoding: 8bit\n\ngr\u{fc}\u{df}e\n")),
         FindingCode::LineTooLong => (mail(&format!("\n{}\n", "x".repeat(999))), mail(&format!("\n{}\n", "x".repeat(998)))),
         FindingCode::ContentTypeUnreadable => (mail("Content-Type: text\n\nx"), mail("Content-Type: TEXT/x-other ; a=b\n\nx")),
+        FindingCode::DispositionUnreadable => (
+            parts(&["Content-Type: text/plain\nContent-Disposition: =?utf-8?q?attachment=3B_filename=3Da.txt?=\n\nx"]),
+            parts(&["Content-Type: text/plain\nContent-Disposition:\n ATTACHMENT ; filename=\"=?utf-8?q?a.txt?=\"\n\nx"]),
+        ),
+        FindingCode::MessagePartial => (mail("Content-Type: Message/Partial; id=a; number=1; total=2\n\nx"), mail("Content-Type: message/rfc822\n\nSubject: partial\n\nx")),
+        FindingCode::ExternalBody => (parts(&["Content-Type: message/external-body; access-type=URL; URL=\"http://a.example\"\n\nContent-Type: text/plain\n\n"]), parts(&["Content-Type: message/delivery-status\n\nx: y\n"])),
         FindingCode::CharsetDamaged => (replaced(mail("Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n@@\n"), "@@", b"gr\xfc\xdfe"), replaced(mail("Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: 8bit\n\n@@\n"), "@@", b"gr\xfc\xdfe")),
         FindingCode::EncodingConflict => (mail("Content-Transfer-Encoding: base65\n\nx"), mail("Content-Transfer-Encoding: Base64 \n\neA==\n")),
         FindingCode::EncodingDamaged => (mail("Content-Transfer-Encoding: base64\n\neHh4!eHh4\n"), mail("Content-Transfer-Encoding: base64\n\neHh4\neHh4\n")),
@@ -114,6 +121,10 @@ pub(super) fn examples(code: FindingCode) -> (Example, Example) {
         FindingCode::DuplicateNames => (
             parts(&[&attachment("filename=a.txt"), &attachment("filename=A.txt")]),
             parts(&[&attachment("filename=a.txt"), &attachment("filename=b.txt"), "Content-Type: message/rfc822\n\nSubject: c\nContent-Disposition: attachment; filename=a.txt\n\nx"]),
+        ),
+        FindingCode::DuplicateContentIds => (
+            parts(&["Content-Type: image/png\nContent-ID: <a@b>\n\nx", "Content-Type: image/png\nContent-ID: <a@b>\n\ny"]),
+            parts(&["Content-Type: image/png\nContent-ID: <a@b>\n\nx", "Content-Type: image/png\nContent-ID: <A@b>\n\ny", "Content-Type: message/rfc822\n\nContent-ID: <a@b>\n\nz"]),
         ),
         FindingCode::HtmlRefused => (html(&"<div>".repeat(5_000)), html(&"<div>x</div>".repeat(5_000))),
         FindingCode::ActiveContentRemoved => (html("<p>a<script>b()</script></p>"), html("<p>a &lt;script&gt;b()</p>")),

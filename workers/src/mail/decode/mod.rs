@@ -49,7 +49,8 @@ pub struct Damage {
     /// Base64 went on after complete padding, as when two encoded texts are joined. Some clients stop there:
     /// what they see is the beginning of what we decode.
     pub resumed: bool,
-    /// Base64 went on after padding that was out of place: clients read the rest in more than one way.
+    /// Base64 went on after padding that was out of place, or a line of quoted-printable ends in more white space than is held:
+    /// clients read it in more than one way.
     pub conflicting: bool,
 }
 
@@ -164,6 +165,49 @@ mod tests {
             ("x= y", "x= y", 1),
         ] {
             assert_eq!(quoted(input), (output.to_owned(), stray), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn white_space_without_end_is_not_held() {
+        const CHUNK: usize = 48 * 1024;
+        for (before, after, is_deleted) in
+            [("", "", true), ("a", "\r\nb", true), ("a=", "\r\nb", true), ("a= \t", "=41", false), ("a=20", "b", false)]
+        {
+            let input = [before.as_bytes(), &vec![b' '; 40_000_000], after.as_bytes()].concat();
+            let (mut decoder, mut out, mut made) = (Decoder::new(Encoding::QuotedPrintable), Vec::new(), 0);
+            for chunk in input.chunks(CHUNK) {
+                decoder.push(chunk, &mut out);
+                assert!(out.len() <= 128 * 1024 && out.capacity() <= 256 * 1024, "{} {}", out.len(), out.capacity());
+                let Inner::Quoted(quoted) = &decoder.0 else { panic!("another decoder") };
+                assert!(quoted.held() <= 128 * 1024, "{}", quoted.held());
+                made += out.len();
+                out.clear();
+            }
+            let damage = decoder.finish(&mut out);
+            made += out.len();
+            assert_eq!(damage.conflicting, is_deleted, "{before} {after}");
+            assert!(made > 39_000_000, "{before} {after}: {made}");
+        }
+    }
+
+    #[test]
+    fn much_white_space_is_the_same_however_it_is_cut() {
+        for before in ["", "=", "a=2", "= \r"] {
+            for blanks in [65_535, 65_536, 65_537, 65_538, 131_072, 131_073, 200_000] {
+                for after in ["", "x", "\n", "=\n", "\r\ny"] {
+                    let input = [before.as_bytes(), &vec![b' '; blanks], after.as_bytes()].concat();
+                    let (expected, damage) = whole(Encoding::QuotedPrintable, &input);
+                    for chunk in [1, 1_000, 65_536, 65_537] {
+                        let (mut decoder, mut out) = (Decoder::new(Encoding::QuotedPrintable), Vec::new());
+                        input.chunks(chunk).for_each(|chunk| decoder.push(chunk, &mut out));
+                        assert_eq!(decoder.finish(&mut out), damage, "{before:?} {blanks} {after:?} by {chunk}");
+                        assert!(out == expected, "{before:?} {blanks} {after:?} by {chunk}");
+                    }
+                    // What is within the bound is read as the parser reads it.
+                    assert!(damage.conflicting || expected == *theirs(Encoding::QuotedPrintable).decode(&input));
+                }
+            }
         }
     }
 

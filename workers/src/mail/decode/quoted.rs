@@ -2,12 +2,16 @@
 //!
 //! Lower-case digits are accepted, white space before a line break (and at the end) is deleted, soft breaks may
 //! have white space between `=` and the line break, a bare carriage return is dropped, and a bad escape stays
-//! as it is written. Memory is constant but for a run of white space, which is held until its end is known.
+//! as it is written. A run of white space is held until its end is known, or until it is longer than [`MOST_BLANKS`]: then
+//! it is kept, which is wrong if the line ends after it, and said so.
 
 use memchr::memchr3;
 
 use super::Damage;
 use crate::mail::hex32::digit;
+
+/// How much white space is held. No line of a mail that anybody wrote has as much of it.
+const MOST_BLANKS: usize = 64 * 1024;
 
 /// The state between two chunks.
 #[derive(Debug, Default)]
@@ -15,6 +19,8 @@ pub(super) struct Quoted {
     state: State,
     /// White space that is deleted if the line, or the soft break, ends after it.
     blanks: Vec<u8>,
+    /// Whether white space before it was let go already.
+    let_go: bool,
     damage: Damage,
 }
 
@@ -59,12 +65,12 @@ impl Quoted {
                 rest
             }
             [b'\r', b'\n', rest @ ..] => {
-                self.blanks.clear();
+                self.drop_blanks();
                 out.extend_from_slice(b"\r\n");
                 rest
             }
             [b'\n', rest @ ..] => {
-                self.blanks.clear();
+                self.drop_blanks();
                 out.push(b'\n');
                 rest
             }
@@ -88,10 +94,29 @@ impl Quoted {
             self.keep_blanks(out);
             out.extend_from_slice(text);
         }
+        self.hold(blanks, out);
+    }
+
+    /// Holds white space, and lets it go where there is too much of it: always after as many bytes, however they came.
+    fn hold(&mut self, mut blanks: &[u8], out: &mut Vec<u8>) {
+        while self.blanks.len() + blanks.len() > MOST_BLANKS {
+            let (first, rest) = blanks.split_at(MOST_BLANKS - self.blanks.len());
+            self.blanks.extend_from_slice(first);
+            self.keep_blanks(out);
+            self.let_go = true;
+            blanks = rest;
+        }
         self.blanks.extend_from_slice(blanks);
     }
 
+    /// The line ends after the white space. Some of it may be among the text by now: other readers do not have it there.
+    fn drop_blanks(&mut self) {
+        self.damage.conflicting |= std::mem::take(&mut self.let_go);
+        self.blanks.clear();
+    }
+
     fn keep_blanks(&mut self, out: &mut Vec<u8>) {
+        self.let_go = false;
         if !self.blanks.is_empty() {
             out.append(&mut self.blanks);
         }
@@ -102,17 +127,22 @@ impl Quoted {
         let state = std::mem::take(&mut self.state);
         match (state, byte) {
             (State::Return, b'\n') => {
-                self.blanks.clear();
+                self.drop_blanks();
                 out.extend_from_slice(b"\r\n");
                 true
             }
             (State::Escape | State::Blank | State::SoftReturn, b'\n') => {
-                self.blanks.clear();
+                self.drop_blanks();
                 true
             }
             (State::Escape | State::Blank, b'\r') => {
                 self.state = State::SoftReturn;
                 true
+            }
+            (State::Blank, _) if is_blank(byte) && self.blanks.len() == MOST_BLANKS => {
+                self.not_soft(out);
+                self.let_go = true;
+                false
             }
             (State::Escape | State::Blank, _) if is_blank(byte) => {
                 self.blanks.push(byte);
@@ -158,12 +188,19 @@ impl Quoted {
         self.literal(first, out);
     }
 
+    /// What is reserved for white space, in bytes.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.blanks.capacity()
+    }
+
     pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Damage {
         match self.state {
             State::Digit(high) => self.literal(Some(high), out),
             State::SoftReturn => self.not_soft(out),
             State::Text | State::Return | State::Escape | State::Blank => {}
         }
+        self.drop_blanks();
         self.damage
     }
 }

@@ -23,13 +23,14 @@ pub(super) use found::Found;
 
 /// Notes what is dangerous about a part, and where its name, type and first bytes contradict each other.
 pub(super) fn check(raw: &MessagePart<'_>, part: &Part, head: &[u8], found: Option<Found>, findings: &mut Findings) {
-    if part.role == PartRole::Body {
+    let read: BTreeSet<String> = written(raw).iter().flat_map(|name| extensions(name)).collect();
+    let by_name = |extension: &String| Danger::of_extension(extension);
+    // What is shown as the text is no file, unless some reader sees a file's name.
+    if part.role == PartRole::Body && read.iter().filter_map(by_name).all(|danger| danger == Danger::Html) {
         return;
     }
     let place = place(raw);
     let shown = part.name.as_ref().and_then(|name| extension(name.expose()));
-    let read: BTreeSet<String> = written(raw).iter().flat_map(|name| extensions(name)).collect();
-    let by_name = |extension: &String| Danger::of_extension(extension);
     let hidden = read.iter().filter_map(by_name).any(|danger| shown.as_ref().and_then(by_name) != Some(danger));
     let is_file = shown.is_some() || raw.content_disposition().is_some_and(|field| field.ctype() == "attachment");
     let by_type = Danger::of_type(&part.content_type).filter(|danger| is_file || *danger != Danger::Html);

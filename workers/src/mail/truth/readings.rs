@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use mail_parser::decoders::charsets::Charset as Known;
+
 use crate::mail::decode::{Decoder, Encoding};
 
 /// What is read of a field, in bytes.
@@ -14,9 +16,17 @@ const MOST_VALUE: usize = 1024;
 /// Places in a field where `name` stands.
 const KEY: &[u8] = b"name";
 
-/// Every name that can be read in a field's value.
+/// Every name that can be read in a field's value: as it is, and by a reader that decodes all of it before it parses.
 pub(super) fn names(value: &[u8]) -> Vec<String> {
     let value = value.get(..MOST).unwrap_or(value);
+    let mut all = of_parameters(value);
+    if memchr::memmem::find(value, b"=?").is_some() {
+        all.extend(of_parameters(words(&String::from_utf8_lossy(value), ascii).as_bytes()));
+    }
+    all
+}
+
+fn of_parameters(value: &[u8]) -> Vec<String> {
     let lower = value.to_ascii_lowercase();
     let mut all = Vec::new();
     let mut pieces: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
@@ -94,35 +104,70 @@ fn unquoted(quoted: &[u8]) -> Vec<u8> {
 /// As written, percent-decoded with and without a charset before it, and as encoded words.
 fn decoded(written: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(written).into_owned();
-    let percent = |bytes: &[u8]| {
-        let bytes: Vec<u8> = percent_encoding::percent_decode(bytes).collect();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
+    let percent = |bytes: &[u8]| percent_encoding::percent_decode(bytes).collect::<Vec<u8>>();
     let mut all = vec![text.clone()];
     if memchr::memchr(b'%', written).is_some() {
-        all.push(percent(written));
-        all.extend(text.splitn(3, '\'').nth(2).map(|rest| percent(rest.as_bytes())));
+        all.push(ascii("", &percent(written)));
+        let mut fields = text.splitn(3, '\'');
+        if let Some((label, rest)) = fields.next().zip(fields.nth(1)) {
+            let bytes = percent(rest.as_bytes());
+            all.extend([ascii(label, &bytes), ebcdic(label, &bytes)]);
+        }
     }
     if text.contains("=?") {
-        all.push(words(&text));
+        all.extend([words(&text, ascii), words(&text, ebcdic)]);
     }
     all
 }
 
-/// The text with its encoded words decoded, whatever their charset: an extension is ASCII in all that matter.
-fn words(text: &str) -> String {
-    let mut pieces = text.split("=?");
-    let mut out = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let mut fields = piece.splitn(4, '?').skip(1);
-        let word = fields.next().zip(fields.next());
-        out.push_str(&word.map_or_else(|| piece.to_owned(), |(encoding, text)| word_text(encoding, text)));
-        out.push_str(fields.next().and_then(|rest| rest.strip_prefix('=')).unwrap_or_default().trim_start());
+/// Bytes in the charset of that label as a text, as far as an extension goes.
+type Charset = fn(label: &str, bytes: &[u8]) -> String;
+
+/// An extension is ASCII in every charset that the parser knows, but for those that it decodes.
+fn ascii(_: &str, bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// In a charset that it does not know, some program may: the letters and digits that all of EBCDIC's code pages share.
+fn ebcdic(label: &str, bytes: &[u8]) -> String {
+    let label = label.split('*').next().unwrap_or_default();
+    if Known::from_label(label.as_bytes()).is_some() {
+        return ascii(label, bytes);
     }
+    let letter = |first: u8, code: u8, byte: u8| char::from(first + (byte - code));
+    let shown = bytes.iter().map(|byte| match *byte {
+        byte @ (0x81..=0x89 | 0xc1..=0xc9) => letter(b'a', 0x81, byte & 0xbf),
+        byte @ (0x91..=0x99 | 0xd1..=0xd9) => letter(b'j', 0x91, byte & 0xbf),
+        byte @ (0xa2..=0xa9 | 0xe2..=0xe9) => letter(b's', 0xa2, byte & 0xbf),
+        byte @ 0xf0..=0xf9 => letter(b'0', 0xf0, byte),
+        0x4b => '.',
+        0x40 => ' ',
+        _ => '_',
+    });
+    shown.collect()
+}
+
+/// The text with its encoded words decoded.
+fn words(text: &str, charset: Charset) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("=?") {
+        out.push_str(before);
+        // Padding of base64 and the end of a word look like the begin of another.
+        let word = after.split_once('?').and_then(|(label, after)| Some((label, after.split_once('?')?)));
+        let word = word.and_then(|(label, (encoding, after))| Some((label, encoding, after.split_once("?=")?)));
+        rest = match word {
+            Some((label, encoding, (text, after))) => {
+                out.push_str(&charset(label, &word_bytes(encoding, text)));
+                after.trim_start()
+            }
+            None => after,
+        };
+    }
+    out.push_str(rest);
     out
 }
 
-fn word_text(encoding: &str, text: &str) -> String {
+fn word_bytes(encoding: &str, text: &str) -> Vec<u8> {
     let (mut decoder, text) = if encoding.eq_ignore_ascii_case("b") {
         (Decoder::new(Encoding::Base64), text.to_owned())
     } else {
@@ -132,5 +177,5 @@ fn word_text(encoding: &str, text: &str) -> String {
     decoder.push(text.as_bytes(), &mut bytes);
     // What had to be forgiven does not matter to an extension.
     let _damage = decoder.finish(&mut bytes);
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes
 }
