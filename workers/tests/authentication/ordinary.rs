@@ -156,7 +156,7 @@ pub(crate) async fn no_more_than_one_in_a_thousand_genuine_mails_is_stopped() {
             stopped.push(format!("{what}: {end}"));
         }
     }
-    eprintln!("SEED={seed}: of {count} genuine mails {} stopped", stopped.len());
+    println!("SEED={seed}: of {count} genuine mails {} stopped", stopped.len());
     assert!(stopped.len() * 1_000 <= count, "{} of {count}, such as {stopped:#?}", stopped.len());
     // The same mails by a stranger, so that it is the gate that lets the others in.
     for _ in 0..count / 5 {

@@ -42,9 +42,9 @@ fn an_address_is_of_either_kind() {
         ("ipv6:2001:db8::1", "2001:db8::1"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
     ] {
-        assert_eq!(received::address(text), Some(ip.parse().unwrap()));
+        assert_eq!(address(text), Some(ip.parse().unwrap()));
     }
-    assert!(received::address("192.0.2.256").is_none() && received::address("é").is_none());
+    assert!(address("192.0.2.256").is_none() && address("é").is_none());
 }
 
 #[test]
