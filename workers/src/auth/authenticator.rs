@@ -49,9 +49,10 @@ impl Authenticator {
     ///
     /// # Errors
     /// Those of the sandbox.
-    pub async fn check(&self, mail: Mail<'_>, sandbox: &Sandbox) -> Result<Authentication, SandboxError> {
+    pub async fn check(&self, mut mail: Mail<'_>, sandbox: &Sandbox) -> Result<Authentication, SandboxError> {
+        mail.evidence = mail.evidence.standing_in(mail.raw);
         let reported = mail.receipt.map(Reported::of_receipt).or_else(|| mail.evidence.reported.clone());
-        let author = mail.evidence.author.clone();
+        let author = mail.evidence.author.one().cloned();
         let found = match &self.dns {
             Some(dns) => self.ask(dns, &mail, sandbox).await?,
             None => Authentication::unchecked(Why::DnsOff, &self.authserv_id),
@@ -73,21 +74,20 @@ impl Authenticator {
             self.spf(dns, question, deadline, silent),
             OptionFuture::from(beside.map(|question| self.spf(dns, question, deadline, silent))),
             iprev(dns, hop, deadline, silent),
-            warm(dns, evidence.author.as_ref(), deadline, silent),
+            warm(dns, evidence.author.domains(), deadline, silent),
         );
         if !silent && !answered {
             dns.listen().await;
         }
         let left = end.saturating_duration_since(Instant::now());
         let verified = verify(evidence, keys, mail.raw, sandbox).await?;
-        let dmarc = match &evidence.author {
-            None => Dmarc::without(DmarcResult::PermError, Why::NoAuthor),
-            Some(_) if dns.is_silent() => Dmarc::without(DmarcResult::TempError, Why::DnsFailed),
-            Some(author) => {
-                let evaluated = dmarc::evaluate(&dns.authenticator, author, &spf, &verified.dkim);
-                let late = |_| Dmarc::without(DmarcResult::TempError, Why::DnsFailed);
-                timeout_at(Instant::now() + left, evaluated).await.unwrap_or_else(late)
-            }
+        let is_asked = !evidence.author.domains().is_empty();
+        let late = || Dmarc::without(DmarcResult::TempError, Why::DnsFailed);
+        let dmarc = if is_asked && dns.is_silent() {
+            late()
+        } else {
+            let evaluated = dmarc::evaluate(&dns.authenticator, &evidence.author, &spf, &verified.dkim);
+            timeout_at(Instant::now() + left, evaluated).await.unwrap_or_else(|_| late())
         };
         Ok(Authentication {
             author: None,
@@ -136,10 +136,9 @@ async fn iprev(dns: &Dns, hop: Option<&TrustedHop>, deadline: Instant, silent: b
     timeout_at(deadline, iprev::ask(&dns.authenticator, ip)).await.unwrap_or_else(|_| failed())
 }
 
-/// Whether DNS said anything about the author's policy.
-async fn warm(dns: &Dns, author: Option<&Domain>, deadline: Instant, silent: bool) -> bool {
-    let Some(author) = author.filter(|_| !silent) else { return true };
-    timeout_at(deadline, dmarc::warm(&dns.authenticator, author)).await.unwrap_or(false)
+/// Whether DNS said anything about the authors' policies.
+async fn warm(dns: &Dns, authors: &[Domain], deadline: Instant, silent: bool) -> bool {
+    silent || timeout_at(deadline, dmarc::warm(&dns.authenticator, authors)).await.unwrap_or(false)
 }
 
 async fn verify(

@@ -177,6 +177,8 @@ words!(
         BrokenChain = "broken_chain",
         /// There is no single author domain in `From`.
         NoAuthor = "no_author",
+        /// Nobody can say whose domain stands in `From`.
+        AuthorUnreadable = "author_unreadable",
         /// What passed belongs to another domain than `From`.
         NotAligned = "not_aligned",
         /// No name of the client leads back to it.

@@ -12,6 +12,7 @@ use shared::{ids::hex, pii::Pii};
 
 use super::declared::Scope;
 use crate::{
+    auth::domain::{Domain, organisation},
     jobs::SmtpEnvelope,
     mail::{
         addr_spec::canonical,
@@ -150,8 +151,8 @@ pub fn spelled(scope: Scope, text: &str) -> String {
             if address.is_empty() { "<>".to_owned() } else { canonical(&address).into_owned() }
         }
         Scope::SenderDomain => {
-            let domain = text.trim_end_matches('.').to_lowercase();
-            psl::domain_str(&domain).map(str::to_owned).unwrap_or(domain)
+            let domain = Domain::parse(text).map_or_else(|| text.trim_end_matches('.').to_lowercase(), String::from);
+            organisation(&domain).map(str::to_owned).unwrap_or(domain)
         }
         Scope::ClientIp => text.parse().map_or_else(|_| text.to_owned(), client),
         Scope::Tenant | Scope::Route | Scope::Destination | Scope::Ingress | Scope::ApiClient => text.to_owned(),
@@ -214,6 +215,10 @@ mod tests {
             Subjects::of_envelope(&envelope, "acme", Some(9)).with_client("::ffff:192.0.2.7".parse().unwrap());
         assert_eq!(of(&subjects, Scope::Sender), Some(vec!["news@mail.example.co.uk"]));
         assert_eq!(of(&subjects, Scope::SenderDomain), Some(vec!["example.co.uk"]));
+        // Suffixes of other scripts have customers of their own, who are the same in either form.
+        for domain in ["news.a.xn--55qx5d.cn", "a.公司.cn"] {
+            assert_eq!(spelled(Scope::SenderDomain, domain), "a.xn--55qx5d.cn");
+        }
         assert_eq!(of(&subjects, Scope::Recipient), Some(vec!["a@x.example", "b@x.example"]));
         assert_eq!(of(&subjects, Scope::ClientIp), Some(vec!["192.0.2.7"]));
         assert_eq!(of(&subjects, Scope::Tenant), Some(vec!["acme"]));

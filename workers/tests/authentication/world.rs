@@ -11,7 +11,7 @@ use mail_auth::{
 use mailtri::{
     admission::{Admission, Entry, Stop},
     auth::{
-        Authentication, Authenticator, Gate,
+        Authentication, Authenticator, Evidence, Gate,
         authenticator::Mail,
         dns::{Dns, Servers},
         evidence::Trust,
@@ -95,6 +95,19 @@ impl World {
     /// Authenticates a mail without an envelope.
     pub(crate) async fn check(&self, raw: &str) -> Authentication {
         self.check_from(raw, None).await
+    }
+
+    /// What an honest child says of a mail's header.
+    pub(crate) async fn evidence(&self, raw: &str) -> Evidence {
+        let mut parsed = self.sandbox.parse(Bytes::from(raw.to_owned()), vec![]).await.unwrap().unwrap();
+        *parsed.evidence.take().unwrap()
+    }
+
+    /// Authenticates a mail of which a child says this.
+    pub(crate) async fn check_lie(&self, raw: &str, evidence: Evidence) -> Authentication {
+        let (raw, envelope) = (Bytes::from(raw.to_owned()), SmtpEnvelope { from: None, to: vec![] });
+        let mail = Mail { raw: &raw, evidence, envelope: &envelope, receipt: None };
+        self.authenticator.check(mail, &self.sandbox).await.unwrap()
     }
 
     /// Authenticates a mail with a `MAIL FROM` of the envelope.

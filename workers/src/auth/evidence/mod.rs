@@ -20,8 +20,10 @@ use super::{
     results::{Reported, SES},
 };
 
+pub use author::Author;
 pub use keys::{MAX_KEYS, MAX_SETS, MAX_SIGNATURES};
 pub(in crate::auth) use keys::{ascii_domain, key_name};
+pub(in crate::auth) use received::address;
 pub(in crate::auth) use reported::authserv_id;
 
 /// The longest name or address of a hop that is kept, in bytes (RFC 5321 §4.5.3.1).
@@ -58,8 +60,8 @@ pub struct Client {
 /// Everything that authentication needs of the header.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// The domain in `From`, if there is exactly one author that every reader agrees on.
-    pub author: Option<Domain>,
+    /// Whose mail it is by its `From`.
+    pub author: Author,
     /// The session with the outside; `None` where nobody trusted tells of it.
     pub hop: Option<TrustedHop>,
     /// What a trusted server found.
@@ -77,7 +79,7 @@ impl Evidence {
             headers.iter().map(|h| Field { name: h.raw_name(), value: h.raw_value() }).collect();
         let (is_signed, keys) = keys::collect(&fields);
         let (hop, reported) = trusted(&fields, trust);
-        Self { author: author::domain(&fields, headers), hop, reported, is_signed, keys }
+        Self { author: author::read(&fields, headers), hop, reported, is_signed, keys }
     }
 
     /// Whether this can have come from an honest child.
@@ -88,6 +90,7 @@ impl Evidence {
                 && hop.mail_from.as_ref().is_none_or(is_short)
         };
         self.keys.len() <= MAX_KEYS
+            && self.author.domains().len() <= author::MAX_AUTHORS
             && self.hop.as_ref().is_none_or(is_hop)
             && self.reported.as_ref().is_none_or(|reported| reported.by.len() <= MAX_NAME)
     }

@@ -22,7 +22,7 @@ pub(super) struct Received {
 enum Style {
     /// `from NAME ([IP] helo=HELO) by …`, `from [IP] (helo=HELO) by …`, or `from [IP] by …`.
     Exim,
-    /// `from HELO (IP) by …`, `from NAME (HELO HELO) (USER@IP) by …`: an address without brackets.
+    /// `from HELO (IP) by …`, `from NAME (HELO HELO) (USER@IP) by …`: an address without brackets; what stands in some is HELO.
     Plain,
     /// `from HELO (NAME [IP]) by …`.
     Common,
@@ -107,10 +107,7 @@ fn top_level<'a>(text: &'a str, separator: &str) -> Option<Vec<&'a str>> {
 
 /// The only address behind the first word. Exim puts one there itself where it knows no name, and then writes no other.
 fn client_ip(first: &str, behind: &str, style: Style) -> Option<IpAddr> {
-    let mut found = in_brackets(behind)?;
-    if found.is_empty() && style == Style::Plain {
-        found = in_comments(behind);
-    }
+    let mut found = if style == Style::Plain { in_comments(behind) } else { in_brackets(behind)? };
     if style == Style::Exim
         && let Some(literal) = first.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))
     {
