@@ -99,7 +99,8 @@ async fn evaluate_one(dns: &MessageAuthenticator, author: &Domain, spf: &Spf, dk
     }
 }
 
-/// Whether a text is a policy. Of two at one name neither counts (RFC 7489 §6.6.3).
+/// Whether a text is a policy. Of two at one name neither counts (RFC 7489 §6.6.3); that is noticed at the author's own
+/// name, not at one above it whose policy stands in.
 fn is_policy(text: &[u8]) -> bool {
     let mut start = text.iter().filter(|b| !b.is_ascii_whitespace()).map(u8::to_ascii_lowercase);
     start.by_ref().take(8).eq(*b"v=dmarc1") && start.next().is_none_or(|next| next == b';')

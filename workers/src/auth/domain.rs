@@ -68,14 +68,8 @@ impl Domain {
 /// itself.
 #[must_use]
 pub fn organisation(name: &str) -> Option<&str> {
-    if !name.contains("xn--") {
-        return psl::domain_str(name);
-    }
-    // The list has its names in their own scripts; both forms have the same labels.
-    let (unicode, _) = idna::domain_to_unicode(name);
-    let labels = psl::domain_str(&unicode)?.split('.').count();
-    let start = name.rmatch_indices('.').nth(labels - 1).map_or(0, |(dot, _)| dot + 1);
-    name.get(start..)
+    // The list has both forms of every name.
+    psl::domain_str(name)
 }
 
 /// The A-labels of a name of other scripts. `url` decodes `%` before that, which a mail's names do not have.

@@ -97,7 +97,8 @@ impl<'a> Question<'a> {
     }
 }
 
-/// Whether a text is a policy. Of two at one name neither counts (RFC 7208 §4.5).
+/// Whether a text is a policy. Of two at one name neither counts (RFC 7208 §4.5); that is noticed at the name that is asked
+/// about, not at those that its policy includes or redirects to.
 fn is_policy(text: &[u8]) -> bool {
     let is_version = text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"v=spf1"));
     is_version && text.get(6).is_none_or(|next| *next == b' ')

@@ -31,7 +31,7 @@ pub(super) struct SubmitArgs {
     /// An envelope recipient (RCPT TO); may be repeated
     #[arg(long, value_name = "ADDRESS")]
     to: Vec<String>,
-    /// On whose behalf, for limits by "api-client": the name that an API key will carry
+    /// On whose behalf: a name of your choice, which limits by "api-client" count by
     #[arg(long, value_name = "NAME", value_parser = client)]
     client: Option<ClientName>,
     /// Wait until every mail has ended, for at most so many seconds [300], and say how

@@ -105,7 +105,7 @@ impl FindingCode {
             Self::DateMissing => (Accept, "there is no date"),
             Self::DateUnreadable => (Tag, "the date cannot be read"),
             Self::HeadersMissing => (Quarantine, "there is no header section"),
-            Self::HeadersExceeded => (Tag, "there are more header fields, or longer ones, than are kept"),
+            Self::HeadersExceeded => (Tag, "more or longer header fields or mailboxes than are kept"),
             Self::FieldNameDamaged => (Tag, "a field's name holds what no name may hold"),
             Self::DepthExceeded => (Quarantine, "parts are nested deeper than is looked at"),
             Self::PartsExceeded => (Quarantine, "there are more parts than are looked at"),

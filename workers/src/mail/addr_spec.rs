@@ -10,6 +10,10 @@ use std::{
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
+/// The longest address, in bytes of its one form: what a line holds (RFC 5322 §2.1.1). RFC 5321 §4.5.3.1 gives 64 + 255. A
+/// longer one would lose its domain where it is cut.
+pub(crate) const MAX_ADDRESS: usize = 998;
+
 /// An address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AddrSpec {
@@ -30,10 +34,13 @@ impl AddrSpec {
     }
 
     /// An address of its parts, the local one without quotation marks. It is as mail is sent today: dots may stand anywhere in
-    /// an unquoted local part, a domain is of labels or a literal.
+    /// an unquoted local part, a domain is of labels or a literal. It is at most [`MAX_ADDRESS`] long.
     pub(super) fn new(local: String, domain: String) -> Option<Self> {
         let is_shown = !local.is_empty() && !local.chars().any(char::is_control);
-        (is_shown && is_domain(&domain)).then_some(Self { local, domain })
+        // Nothing long is looked at twice.
+        let is_short = local.len() + 1 + domain.len() <= MAX_ADDRESS;
+        let address = (is_shown && is_short && is_domain(&domain)).then_some(Self { local, domain })?;
+        (address.to_string().len() <= MAX_ADDRESS).then_some(address)
     }
 
     /// What stands before the `@`, without quotation marks.
@@ -174,6 +181,10 @@ mod tests {
             "a@a..example",
             "a@[x@trusted.example]",
             "a@[]",
+            "ceo@[trusted.example]",
+            "ceo@[IPv6:trusted.example]",
+            "ceo@[IPv6:192.0.2.1]",
+            "ceo@[2001:db8::1]",
             "a@\u{301}.example",
             "a(c)@a.example",
             "<a@a.example>",
@@ -183,5 +194,24 @@ mod tests {
         ] {
             assert!(AddrSpec::parse(text).is_none() && canonical(text) == text, "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_is_kept_whole_or_is_none() {
+        let local = |len: usize| "a".repeat(len - "@a.example".len());
+        for (text, is_address) in [
+            (format!("{}@a.example", local(MAX_ADDRESS)), true),
+            (format!("{}@a.example", local(MAX_ADDRESS + 1)), false),
+            (format!("\"{}\"@a.example", local(MAX_ADDRESS)), true),
+            (format!("\"{} \"@a.example", local(MAX_ADDRESS - 3)), true),
+            (format!("\"{} \"@a.example", local(MAX_ADDRESS - 2)), false),
+            (format!("\"{}\\\"\"@a.example", local(MAX_ADDRESS - 4)), true),
+            (format!("\"{}\\\"\"@a.example", local(MAX_ADDRESS - 3)), false),
+        ] {
+            let address = AddrSpec::parse(&text);
+            assert_eq!(address.is_some(), is_address, "{}", text.len());
+            assert!(address.is_none_or(|address| address.to_string().len() <= MAX_ADDRESS), "{}", text.len());
+        }
+        assert!(AddrSpec::parse(&format!("a@{}", "a.".repeat(MAX_ADDRESS / 2) + "a")).is_none());
     }
 }

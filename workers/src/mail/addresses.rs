@@ -2,51 +2,46 @@
 
 use std::borrow::Cow;
 
-use mail_parser::{Header, Headers};
 use unicode_normalization::UnicodeNormalization;
 
 use super::addr_spec::AddrSpec;
+use super::address_fields::{AddressField, AddressFields};
 use super::findings::Findings;
-use super::mailboxes::{self, Written};
+use super::mailboxes::Written;
 use super::model::{FindingCode, Severity};
 use super::scripts::is_mixed;
 use crate::auth::domain::Domain;
 
-/// Fields that hold addresses; the first three say who a mail is from.
-const FIELDS: [&str; 6] = ["From", "Sender", "Reply-To", "To", "Cc", "Bcc"];
-const SENDERS: usize = 3;
-
 /// Notes what is wrong with the address fields.
-pub(super) fn check(headers: &Headers<'_>, findings: &mut Findings) {
-    check_from(headers, findings);
-    for (index, name) in FIELDS.into_iter().enumerate() {
-        let is_sender = index < SENDERS;
-        for header in headers.all(name) {
-            let place = format!("header {name}");
-            if !is_readable(&header, is_sender) {
-                findings.add(FindingCode::AddressUnreadable, Severity::Warning, &place);
-            }
-            if is_sender && mailboxes::of(&header).iter().filter_map(|one| domain(one.address()?)).any(is_mixed_domain)
-            {
-                findings.add(FindingCode::MixedScriptDomain, Severity::Warning, &place);
-            }
+pub(super) fn check(fields: &AddressFields<'_>, findings: &mut Findings) {
+    check_from(fields, findings);
+    for field in fields.all() {
+        let place = format!("header {}", field.name);
+        if field.boxes.has_more {
+            findings.add(FindingCode::HeadersExceeded, Severity::Warning, &place);
+        }
+        if !is_readable(field) {
+            findings.add(FindingCode::AddressUnreadable, Severity::Warning, &place);
+        }
+        if field.is_sender && field.boxes.list.iter().filter_map(|one| domain(one.address()?)).any(is_mixed_domain) {
+            findings.add(FindingCode::MixedScriptDomain, Severity::Warning, &place);
         }
     }
 }
 
 /// Whether every mailbox of a field has an address. A field of recipients may be empty, or a group of nobody.
-fn is_readable(header: &Header<'_>, is_sender: bool) -> bool {
-    let boxes = mailboxes::of(header);
+fn is_readable(field: &AddressField<'_>) -> bool {
+    let (header, boxes) = (field.header, &field.boxes.list);
     let has_group = header.value().as_address().is_some_and(|list| list.has_groups());
-    let may_be_empty = !is_sender && (has_group || header.raw_value().trim_ascii().is_empty());
+    let may_be_empty = !field.is_sender && (has_group || header.raw_value().trim_ascii().is_empty());
     if boxes.is_empty() { may_be_empty } else { boxes.iter().all(|one| one.address().is_some()) }
 }
 
-fn check_from(headers: &Headers<'_>, findings: &mut Findings) {
+fn check_from(fields: &AddressFields<'_>, findings: &mut Findings) {
     const PLACE: &str = "header From";
-    let authors: Vec<Written<'_>> = headers.all("From").flat_map(|header| mailboxes::of(&header)).collect();
-    let addresses: Vec<&str> = authors.iter().filter_map(Written::address).collect();
-    let brackets: usize = headers.all("From").map(|header| open_brackets(header.raw_value())).sum();
+    let authors: Vec<&Written<'_>> = fields.named("From").flat_map(|field| &field.boxes.list).collect();
+    let addresses: Vec<&str> = authors.iter().filter_map(|author| author.address()).collect();
+    let brackets: usize = fields.named("From").map(|field| open_brackets(field.header.raw_value())).sum();
     if brackets > authors.len().max(1) {
         findings.add(FindingCode::AddressUnreadable, Severity::Ambiguous, PLACE);
     }
@@ -54,7 +49,8 @@ fn check_from(headers: &Headers<'_>, findings: &mut Findings) {
         return findings.add(FindingCode::FromMissing, Severity::Warning, PLACE);
     };
     if authors.len() > 1 {
-        let same = addresses.len() == authors.len() && addresses.iter().all(|other| domain(other) == domain(first));
+        let are_known = addresses.len() == authors.len() && !fields.named("From").any(|field| field.boxes.has_more);
+        let same = are_known && addresses.iter().all(|other| domain(other) == domain(first));
         findings.add(FindingCode::FromMultiple, if same { Severity::Warning } else { Severity::Ambiguous }, PLACE);
     }
     if authors.iter().any(|author| shows_other(author).unwrap_or(false)) {
@@ -112,12 +108,13 @@ mod tests {
     use mail_parser::MessageParser;
 
     use super::*;
+    use crate::mail::{addr_spec::MAX_ADDRESS, fields::MAX_MAILBOXES};
 
     fn found(fields: &str) -> Vec<(FindingCode, Severity)> {
         let raw = format!("{}\r\n\r\nx", fields.replace('\n', "\r\n"));
         let message = MessageParser::new().parse(raw.as_bytes()).unwrap();
         let mut findings = Findings::default();
-        check(&message.headers(), &mut findings);
+        check(&AddressFields::read(&message.headers()), &mut findings);
         findings.into_vec().into_iter().map(|finding| (finding.code, finding.severity)).collect()
     }
 
@@ -147,8 +144,24 @@ mod tests {
         ] {
             assert_eq!(found(&format!("From: {from}")), expected, "{from}");
         }
+        let long = format!("From: {}@evil.example", "a".repeat(MAX_ADDRESS));
+        assert_eq!(found(&long), vec![(FromMissing, Warning), (AddressUnreadable, Warning)]);
         let two = found("From: <a@a.example><b@b.example>");
         assert!(two.iter().any(|(_, severity)| *severity == Ambiguous), "{two:?}");
+    }
+
+    #[test]
+    fn authors_beyond_the_most_that_are_read_are_of_any_domain() {
+        use FindingCode::{FromMultiple, HeadersExceeded};
+        use Severity::{Ambiguous, Warning};
+        for (one, last) in
+            [("x@evil.example", "ceo@trusted.example"), ("\"x y\"@evil.example", "\"x y\"@trusted.example")]
+        {
+            let many = format!("{one},").repeat(MAX_MAILBOXES - 1);
+            assert_eq!(found(&format!("From: {many}{one}")), vec![(FromMultiple, Warning)]);
+            let more = vec![(FromMultiple, Ambiguous), (HeadersExceeded, Warning)];
+            assert_eq!(found(&format!("From: {many}{one},{last}")), more, "{one}");
+        }
     }
 
     #[test]

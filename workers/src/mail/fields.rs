@@ -4,15 +4,17 @@ use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use mail_parser::{HeaderForm, HeaderName, Headers, MessagePart};
 use shared::pii::Pii;
 
+use super::addr_spec::MAX_ADDRESS;
+use super::address_fields::AddressFields;
 use super::findings::Findings;
 use super::limits::Limits;
 use super::model::{FindingCode, HeaderField, Mailbox, Severity};
 use super::names::{MAX_NAME, cut, visible};
-use super::{addresses, mailboxes, scripts};
+use super::{addresses, mailboxes::Written, scripts};
 
 /// The most mailboxes that are kept of one field.
 pub(crate) const MAX_MAILBOXES: usize = 1_000;
-/// The longest address, subject or identifier that is kept, in bytes (RFC 5322 §2.1.1).
+/// The longest subject or identifier that is kept, in bytes (RFC 5322 §2.1.1).
 pub(crate) const MAX_LINE: usize = 998;
 /// The longest field name that is kept, in bytes.
 pub(crate) const MAX_FIELD_NAME: usize = 128;
@@ -38,7 +40,7 @@ const DECISIVE: [&str; 7] =
     ["From", "Sender", "Reply-To", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-Disposition"];
 
 /// Notes missing, repeated and unreadable fields of the mail itself.
-pub(super) fn check(headers: &Headers<'_>, findings: &mut Findings) {
+pub(super) fn check(headers: &Headers<'_>, addresses: &AddressFields<'_>, findings: &mut Findings) {
     for (name, severity) in SINGLETONS {
         if headers.all(name).nth(1).is_some() {
             findings.add(FindingCode::RepeatedHeader, severity, format!("header {name}"));
@@ -47,7 +49,7 @@ pub(super) fn check(headers: &Headers<'_>, findings: &mut Findings) {
     if headers.is_empty() {
         findings.add(FindingCode::HeadersMissing, Severity::Ambiguous, "headers");
     } else {
-        addresses::check(headers, findings);
+        addresses::check(addresses, findings);
         check_date(headers, findings);
     }
 }
@@ -109,19 +111,19 @@ fn field_name(name: &str) -> String {
 }
 
 /// The mailboxes of a field. The second of two fields of that name is what is read, as `mail-parser` does.
-pub(super) fn mailboxes(headers: &Headers<'_>, name: &'static str, findings: &mut Findings) -> Vec<Mailbox> {
-    let Some(header) = headers.get(name) else { return Vec::new() };
+pub(super) fn mailboxes(fields: &AddressFields<'_>, name: &'static str, findings: &mut Findings) -> Vec<Mailbox> {
+    let Some(field) = fields.named(name).next_back() else { return Vec::new() };
     let place = &format!("header {name}");
     let mut shown = |text: &str, max: usize| {
         scripts::check(text, place, findings);
         let (text, _) = visible(text);
         Some(cut(text.trim(), max)).filter(|text| !text.is_empty()).map(|text| Pii::new(text.to_owned()))
     };
-    let mailbox = |mailbox: mailboxes::Written<'_>| {
-        let address = shown(&mailbox.address?, MAX_LINE)?;
-        Some(Mailbox { name: mailbox.name.and_then(|name| shown(&name, MAX_NAME)), address })
+    let mailbox = |mailbox: &Written<'_>| {
+        let address = shown(mailbox.address.as_deref()?, MAX_ADDRESS)?;
+        Some(Mailbox { name: mailbox.name.as_deref().and_then(|name| shown(name, MAX_NAME)), address })
     };
-    mailboxes::of(&header).into_iter().filter_map(mailbox).collect()
+    field.boxes.list.iter().filter_map(mailbox).collect()
 }
 
 /// `Subject`, decoded and safe to show.

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_texts_are_no_commands_and_cost_little() {
+    fn hostile_texts_are_no_commands() {
         for text in [
             "https://x.example/#task",
             "#/task",

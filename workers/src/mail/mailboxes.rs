@@ -26,10 +26,21 @@ impl Written<'_> {
     }
 }
 
-/// The mailboxes of a field, those of groups too, at most [`MAX_MAILBOXES`].
-pub(crate) fn of<'m>(header: &Header<'m>) -> Vec<Written<'m>> {
+/// The mailboxes of a field, those of groups too.
+#[derive(Debug)]
+pub(crate) struct Mailboxes<'m> {
+    /// At most [`MAX_MAILBOXES`].
+    pub(crate) list: Vec<Written<'m>>,
+    /// Whether there are more, of which nothing is known.
+    pub(crate) has_more: bool,
+}
+
+/// Reads them.
+pub(crate) fn of<'m>(header: &Header<'m>) -> Mailboxes<'m> {
     let list = header.value().as_address();
-    let common: Vec<Mailbox<'m>> = list.into_iter().flat_map(|list| list.mailboxes()).take(MAX_MAILBOXES).collect();
+    let mut all = list.into_iter().flat_map(|list| list.mailboxes());
+    let common: Vec<Mailbox<'m>> = all.by_ref().take(MAX_MAILBOXES).collect();
+    let has_more = all.next().is_some();
     let raw = String::from_utf8_lossy(header.raw_value());
     let (mut rest, mut misses) = (&*raw, 0);
     // Mailboxes come in the order of the field.
@@ -55,9 +66,10 @@ pub(crate) fn of<'m>(header: &Header<'m>) -> Vec<Written<'m>> {
     if written.iter().any(|(_, stands)| !stands)
         && let Some(entries) = address_list::read(&raw)
     {
-        return entries.into_iter().take(MAX_MAILBOXES).map(by_grammar).collect();
+        let has_more = entries.len() > MAX_MAILBOXES;
+        return Mailboxes { list: entries.into_iter().take(MAX_MAILBOXES).map(by_grammar).collect(), has_more };
     }
-    written.into_iter().map(|(mailbox, stands)| commonly(mailbox, stands)).collect()
+    Mailboxes { list: written.into_iter().map(|(mailbox, stands)| commonly(mailbox, stands)).collect(), has_more }
 }
 
 fn by_grammar(entry: Entry) -> Written<'static> {

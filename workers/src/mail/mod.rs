@@ -1,6 +1,7 @@
 //! What a mail is: pure functions over bytes. No I/O, no clock, no network.
 
 pub mod addr_spec;
+pub(crate) mod address_fields;
 mod address_list;
 mod addresses;
 mod bytes;
@@ -13,7 +14,7 @@ pub(crate) mod findings;
 pub mod hex32;
 pub mod intent;
 pub mod limits;
-pub(crate) mod mailboxes;
+mod mailboxes;
 mod mime;
 pub mod model;
 pub mod names;

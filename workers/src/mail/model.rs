@@ -222,7 +222,7 @@ pub enum FindingCode {
     DateUnreadable,
     /// There is no header section.
     HeadersMissing,
-    /// More header fields, or longer ones, than allowed.
+    /// More header fields or mailboxes of one, or longer ones, than allowed.
     HeadersExceeded,
     /// A field's name has white space or characters that no name has (RFC 5322 §2.2).
     FieldNameDamaged,

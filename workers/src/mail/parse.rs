@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::auth::evidence::{Evidence, Trust};
 
+use super::address_fields::AddressFields;
 use super::fields::{self, mailboxes};
 use super::findings::Findings;
 use super::limits::Limits;
@@ -68,13 +69,17 @@ pub fn parse_trusting(
     let section = header_section(raw, limits)?;
     let message = parser(limits).parse(raw).ok_or_else(|| refusal(RefusalCode::NotAMail, "headers"))?;
     let mut findings = Findings::default();
-    fields::check(&message.headers(), &mut findings);
+    let addresses = AddressFields::read(&message.headers());
+    fields::check(&message.headers(), &addresses, &mut findings);
     structure::check(&message, limits, &mut findings);
     bytes::check(&message, section.len(), &mut findings);
     delimiters::check(&message, &mut findings);
     file_names::check(&message, &mut findings);
-    let evidence = Evidence::collect(&message.headers(), trust);
-    Ok(ParsedMail { evidence: Some(Box::new(evidence)), ..assemble(&message, limits, recipients, findings) })
+    let evidence = Evidence::collect(&message.headers(), &addresses, trust);
+    Ok(ParsedMail {
+        evidence: Some(Box::new(evidence)),
+        ..assemble(&message, &addresses, limits, recipients, findings)
+    })
 }
 
 /// The parts of a mail that is a file among others, and what could be read otherwise in it: nothing of its texts.
@@ -92,7 +97,13 @@ pub fn take_apart(raw: &[u8], limits: &Limits) -> Result<(Vec<Part>, Vec<Finding
     Ok((parts, findings.into_vec()))
 }
 
-fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], mut findings: Findings) -> ParsedMail {
+fn assemble(
+    message: &Message<'_>,
+    addresses: &AddressFields<'_>,
+    limits: &Limits,
+    recipients: &[Pii<String>],
+    mut findings: Findings,
+) -> ParsedMail {
     let headers = message.headers();
     let bodies = text::bodies(&message.root(), limits, &mut findings);
     let subject = fields::subject(&headers, &mut findings);
@@ -101,7 +112,7 @@ fn assemble(message: &Message<'_>, limits: &Limits, recipients: &[Pii<String>], 
     }
     let body = bodies.reply.as_ref().or(bodies.text.as_ref()).map(|text| text.expose().as_str());
     let parts = parts::collect(message, limits, &bodies.references, &mut findings);
-    let mut boxes = |name| mailboxes(&headers, name, &mut findings);
+    let mut boxes = |name| mailboxes(addresses, name, &mut findings);
     let (to, cc, bcc) = (boxes("To"), boxes("Cc"), boxes("Bcc"));
     // Commands go by the envelope; the header stands in where there is none.
     let named: Vec<Pii<String>> = [&to, &cc, &bcc].into_iter().flatten().map(|m| m.address.clone()).collect();

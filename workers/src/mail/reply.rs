@@ -5,6 +5,10 @@
 
 use std::borrow::Cow;
 
+pub(super) use own::own;
+
+mod own;
+
 /// How long a line of attribution can be, in bytes, and over how many lines it is wrapped.
 const MAX_ATTRIBUTION: usize = 400;
 const MAX_WRAPPED: usize = 4;
@@ -54,27 +58,6 @@ const SEPARATORS: [&str; 12] = [
     "oorspronkelijk bericht",
     "ursprungligt meddelande",
     "исходное сообщение",
-];
-/// How a forwarded mail begins, below what its sender wrote about it.
-const FORWARDS: [&str; 18] = [
-    "forwarded message",
-    "begin forwarded message",
-    "weitergeleitete nachricht",
-    "anfang der weitergeleiteten nachricht",
-    "message transféré",
-    "début du message transféré",
-    "début du message réexpédié",
-    "mensaje reenviado",
-    "inicio del mensaje reenviado",
-    "messaggio inoltrato",
-    "inizio messaggio inoltrato",
-    "doorgestuurd bericht",
-    "begin doorgestuurd bericht",
-    "mensagem encaminhada",
-    "vidarebefordrat meddelande",
-    "videresendt melding",
-    "пересылаемое сообщение",
-    "転送メッセージ",
 ];
 /// `From`, and the fields that stand below it in a header block.
 const FROM: [&str; 10] = ["From", "Von", "De", "Da", "Van", "Från", "Fra", "Od", "От", "差出人"];
@@ -152,24 +135,6 @@ pub(super) fn reply(text: &str) -> Cow<'_, str> {
     if kept.len() == all { Cow::Borrowed(text) } else { Cow::Owned(kept.join("\n")) }
 }
 
-/// What the sender wrote in a reply, without the mail that is forwarded below it: all that can hold commands.
-pub(super) fn own(reply: &str) -> &str {
-    let mut end = 0;
-    for line in reply.split_inclusive('\n') {
-        if is_forward(line) {
-            return reply.get(..end).unwrap_or_default();
-        }
-        end += line.len();
-    }
-    reply
-}
-
-fn is_forward(line: &str) -> bool {
-    let line = line.trim();
-    let inner = line.trim_matches(['-', '_', '*', '=', ' ', ':', '：']);
-    line.len() < 120 && inner.len() < line.len() && FORWARDS.contains(&inner.to_lowercase().as_str())
-}
-
 /// The lines that are no quote.
 fn own_lines<'a>(lines: &[&'a str]) -> Vec<&'a str> {
     let mut kept = Vec::with_capacity(lines.len());
@@ -221,7 +186,9 @@ fn attribution(lines: &[&str]) -> Option<usize> {
             joined.push(' ');
         }
         joined.push_str(line);
-        if joined.ends_with([':', '：']) && is_attribution(&joined) {
+        // What is wrapped begins with its date, or a line of an answer above could go with it.
+        let is_whole = index == 0 || first.starts_with(|c: char| c.is_ascii_digit());
+        if joined.ends_with([':', '：']) && (is_attribution(&joined) || is_whole && is_dated_address(&joined)) {
             return Some(index + 1);
         }
     }
@@ -235,6 +202,25 @@ fn is_attribution(line: &str) -> bool {
     tells_when_or_who && ATTRIBUTIONS.iter().any(matches)
 }
 
+/// `2026-11-24 10:00 GMT+01:00 Ada <ada@a.example>:`, which is of no language.
+fn is_dated_address(line: &str) -> bool {
+    let before = line.trim_end_matches([':', '：', ' ']).strip_suffix('>').and_then(|line| line.rsplit_once('<'));
+    before.is_some_and(|(before, address)| address.contains('@') && has_moment(before))
+}
+
+/// Whether a date or a time stands in a text: `2026`, `24/11`, `10:00`.
+fn has_moment(text: &str) -> bool {
+    let [mut digits, mut joins] = [0; 2];
+    text.bytes().any(|byte| {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b':' | b'/' | b'.' | b'-' if digits > 0 => [digits, joins] = [0, joins + 1],
+            _ => [digits, joins] = [0, 0],
+        }
+        digits == 4 || digits > 0 && joins > 0
+    })
+}
+
 fn is_separator(line: &str) -> bool {
     let line = line.trim();
     let inner = line.trim_matches(['-', '_', '*', ' ']);
@@ -245,11 +231,15 @@ fn is_separator(line: &str) -> bool {
 /// Whether the header of another mail begins here, a rule above it or not.
 fn is_header_block(lines: &[&str]) -> bool {
     let Some(first) = lines.first().map(|line| line.trim()) else { return false };
-    let is_rule = first.len() >= 10 && first.bytes().all(|b| matches!(b, b'_' | b'-'));
+    let is_rule = is_rule(first);
     let mut lines =
         lines.iter().take(2 + HEADER_LINES).skip(usize::from(is_rule)).filter(|line| !is_rule || !is_blank(line));
     let begins = lines.next().and_then(|line| field(line)).is_some_and(|name| FROM.contains(&name));
     begins && lines.filter_map(|line| field(line)).filter(|name| BELOW.contains(name)).count() >= 2
+}
+
+fn is_rule(line: &str) -> bool {
+    line.len() >= 10 && line.bytes().all(|b| matches!(b, b'_' | b'-'))
 }
 
 /// The name of a field, whatever marks it: `From:`, `*From:*`.

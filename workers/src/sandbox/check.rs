@@ -7,6 +7,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::containers::{MAX_PATH, Walked};
+use crate::mail::addr_spec::MAX_ADDRESS;
 use crate::mail::decode::Encoding;
 use crate::mail::facts;
 use crate::mail::fields::{MAX_FIELD_NAME, MAX_LINE, MAX_MAILBOXES};
@@ -88,7 +89,7 @@ fn holds(condition: bool, what: &'static str) -> Result<(), Untrue> {
 }
 
 fn is_mailbox(mailbox: &Mailbox) -> bool {
-    mailbox.address.expose().len() <= MAX_LINE && mailbox.name.as_ref().is_none_or(|n| n.expose().len() <= MAX_NAME)
+    mailbox.address.expose().len() <= MAX_ADDRESS && mailbox.name.as_ref().is_none_or(|n| n.expose().len() <= MAX_NAME)
 }
 
 fn is_field(field: &HeaderField, limits: &Limits) -> bool {

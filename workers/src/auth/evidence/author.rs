@@ -3,11 +3,10 @@
 //! Invariant: a domain that some reader takes for the author's is among those that are told, or the field counts as
 //! unreadable; so no way to write `From` frees a mail of a policy.
 
-use mail_parser::Headers;
 use serde::{Deserialize, Serialize};
 
 use super::{Field, MAX_READ, bare, received, unfolded};
-use crate::{auth::Domain, mail::mailboxes};
+use crate::{auth::Domain, mail::address_fields::AddressFields};
 
 /// The most domains of one `From` that are told of. Nobody writes for more.
 pub(super) const MAX_AUTHORS: usize = 8;
@@ -49,15 +48,13 @@ impl Author {
 }
 
 /// Reads it.
-pub(super) fn read(fields: &[Field<'_>], headers: &Headers<'_>) -> Author {
+pub(super) fn read(fields: &[Field<'_>], address_fields: &AddressFields<'_>) -> Author {
     let froms: Vec<&Field<'_>> = fields.iter().filter(|field| may_be_from(field.name)).collect();
     if froms.is_empty() || froms.iter().any(|field| field.value.len() > MAX_READ) {
         return Author::Unreadable;
     }
-    let mut addresses: Vec<String> = Vec::new();
-    for header in headers.all("From") {
-        addresses.extend(mailboxes::of(&header).into_iter().filter_map(|one| one.address.map(String::from)));
-    }
+    let boxes = address_fields.named("From").flat_map(|field| &field.boxes.list);
+    let addresses: Vec<&str> = boxes.filter_map(|one| one.address.as_deref()).collect();
     let is_plain = |b: &u8| !b.is_ascii_control() || matches!(b, b'\r' | b'\n' | b'\t');
     let whole: Vec<String> = froms.iter().map(|field| unfolded(field.value)).collect();
     let clear = match (froms.as_slice(), whole.as_slice()) {
@@ -78,7 +75,7 @@ pub(super) fn read(fields: &[Field<'_>], headers: &Headers<'_>) -> Author {
     let own: Vec<Option<Domain>> = addresses.iter().map(|address| Domain::of_address(address)).collect();
     own.iter().flatten().cloned().for_each(&mut add);
     // A name without an address is nobody's; what has an `@` is somebody's to some reader.
-    let is_known = |(address, domain): (&String, &Option<Domain>)| domain.is_some() || !address.contains('@');
+    let is_known = |(address, domain): (&&str, &Option<Domain>)| domain.is_some() || !address.contains('@');
     let are_known = addresses.iter().zip(&own).all(is_known);
     match domains.as_slice() {
         [] if clear.is_some() && is_local(&addresses) => Author::Local,
@@ -111,7 +108,7 @@ fn domain_of(text: &str) -> Option<Domain> {
 }
 
 /// Whether the only mailbox is at a machine without a domain.
-fn is_local(addresses: &[String]) -> bool {
+fn is_local(addresses: &[&str]) -> bool {
     let [address] = addresses else { return false };
     let Some((local, host)) = address.rsplit_once('@') else { return false };
     let is_name = |host: &str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 use wildmatch::WildMatch;
 
+use crate::mail::address_fields::AddressFields;
+
 use super::{
     Domain,
     results::{Reported, SES},
@@ -74,12 +76,12 @@ pub struct Evidence {
 
 impl Evidence {
     /// Collects it.
-    pub(crate) fn collect(headers: &Headers<'_>, trust: &Trust) -> Self {
+    pub(crate) fn collect(headers: &Headers<'_>, addresses: &AddressFields<'_>, trust: &Trust) -> Self {
         let fields: Vec<Field<'_>> =
             headers.iter().map(|h| Field { name: h.raw_name(), value: h.raw_value() }).collect();
         let (is_signed, keys) = keys::collect(&fields);
         let (hop, reported) = trusted(&fields, trust);
-        Self { author: author::read(&fields, headers), hop, reported, is_signed, keys }
+        Self { author: author::read(&fields, addresses), hop, reported, is_signed, keys }
     }
 
     /// Whether this can have come from an honest child.

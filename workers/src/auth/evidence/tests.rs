@@ -64,7 +64,7 @@ fn evidence(raw: &str, trust: &Trust) -> Option<Evidence> {
     let message = mail_parser::MessageParser::new()
         .header(mail_parser::HeaderName::Received, mail_parser::HeaderForm::Raw)
         .parse(raw)?;
-    Some(Evidence::collect(&message.headers(), trust))
+    Some(Evidence::collect(&message.headers(), &AddressFields::read(&message.headers()), trust))
 }
 
 #[test]

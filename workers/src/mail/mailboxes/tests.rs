@@ -9,7 +9,7 @@ fn read(value: &str) -> Vec<(Option<String>, Option<String>)> {
     let raw = format!("From: {value}\r\n\r\nx");
     let message = MessageParser::new().parse(raw.as_bytes()).unwrap();
     let header = message.headers().get("From").unwrap();
-    of(&header).into_iter().map(|one| (one.name.map(Cow::into_owned), one.address.map(Cow::into_owned))).collect()
+    of(&header).list.into_iter().map(|one| (one.name.map(Cow::into_owned), one.address.map(Cow::into_owned))).collect()
 }
 
 fn addresses(value: &str) -> Vec<String> {
@@ -86,13 +86,13 @@ fn what_readers_could_disagree_about_is_no_address() {
     ] {
         let raw = format!("From: {value}\r\n\r\nx");
         let message = MessageParser::new().parse(raw.as_bytes()).unwrap();
-        let written = of(&message.headers().get("From").unwrap());
+        let written = of(&message.headers().get("From").unwrap()).list;
         assert!(written.iter().all(|one| one.address().is_none()), "{value}: {:?}", read(value));
     }
 }
 
 #[test]
-fn a_flood_of_any_form_is_bounded_and_costs_little() {
+fn a_flood_of_any_form_is_bounded() {
     for piece in [
         "<a(c)@b.example>,",
         "\"a b\"@b.example,",
@@ -108,7 +108,7 @@ fn a_flood_of_any_form_is_bounded_and_costs_little() {
     ] {
         let raw = format!("From: {}\r\n\r\nx", piece.repeat((200 << 10) / piece.len()));
         let message = MessageParser::new().parse(raw.as_bytes()).unwrap();
-        assert!(of(&message.headers().get("From").unwrap()).len() <= MAX_MAILBOXES, "{piece}");
+        assert!(of(&message.headers().get("From").unwrap()).list.len() <= MAX_MAILBOXES, "{piece}");
     }
 }
 
@@ -140,7 +140,7 @@ proptest! {
         let raw = format!("From: {value}\r\n\r\nx");
         let message = MessageParser::new().parse(raw.as_bytes()).unwrap();
         let Some(header) = message.headers().get("From") else { return Ok(()) };
-        let read = of(&header);
+        let read = of(&header).list;
         if let Some(entries) = address_list::read(&value)
             && read.iter().all(|one| one.address().is_some())
         {

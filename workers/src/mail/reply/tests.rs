@@ -24,6 +24,8 @@ fn attributions_of_many_languages_are_recognised() {
         "ti 24. marrask. 2026 klo 10.00 Ada Lovelace (ada@a.example) kirjoitti:",
         "вт, 24 нояб. 2026 г. в 10:00, Ada Lovelace <ada@a.example> пишет:",
         "Ada Lovelace <ada@a.example> 于2026年11月24日周二 10:00写道：",
+        "2026-11-24 10:00 GMT+01:00 Ada Lovelace <ada@a.example>:",
+        "2026/11/24 Ada Lovelace\n<ada@a.example>:",
     ] {
         assert_eq!(reply(&quoted(attribution)), "Yes, do it.\n\nSecond line.", "{attribution}");
     }
@@ -74,6 +76,9 @@ fn what_is_no_quote_stays() {
         "Dear all,\n\nFrom: here on we are fine.\n\nBob",
         "---------- Forwarded message ---------\nFrom: Ada <ada@a.example>\n\nLook at this.",
         "a -- b\n---\nc",
+        "Two of 12 write to Ada <ada@a.example>:\n\nyes",
+        "At 10:00 I meet\nAda <ada@a.example>:\n\nyes",
+        "See you at 10:00:\n\nyes",
         "Sent from my side of things\nthere is more to say.",
         "",
         "x\n\n",
@@ -84,7 +89,39 @@ fn what_is_no_quote_stays() {
 }
 
 #[test]
-fn a_long_text_takes_no_time_to_speak_of() {
+fn below_what_may_be_another_mail_nothing_is_the_senders_own() {
+    for below in [
+        "Begin forwarded message",
+        "Begin forwarded message:",
+        "Forwarded message",
+        "Message transféré",
+        "---------- Forwarded message ---------",
+        "Ada wrote:",
+        "Ada schrieb :",
+        "On that I wrote:",
+        "Ada a écrit :",
+        "From: Ada <ada@a.example>",
+        "From: Ada <ada@a.example>\nTo: Bob",
+        "From: Ada\nTo: Bob",
+        "________________________________\nFrom: Ada",
+        "________________________________\n\n*Von:* Ada",
+    ] {
+        let text = format!("Fine.\n\n{below}\n\n#task quoted\n");
+        assert_eq!(own(&reply(&text)).trim_end_matches(['_', '\n']), "Fine.", "{below}");
+    }
+    for text in [
+        "From: here on\n#task x",
+        "A forwarded message is below\n#task x",
+        "What Ada wrote: no.\n#task x",
+        "________________________________\n#task x",
+        "To: Bob\n#task x",
+    ] {
+        assert_eq!(own(&reply(text)), text);
+    }
+}
+
+#[test]
+fn a_long_text_of_any_piece_never_grows() {
     for piece in ["On 1\n", "From: x\n", "On 24 Nov 2026 x@y\n", "> x\n", "-- x\n", "\n", "____________\n", "x"] {
         let text = piece.repeat((1 << 20) / piece.len());
         assert!(reply(&text).len() <= text.len());
