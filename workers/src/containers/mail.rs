@@ -6,21 +6,21 @@
 
 use super::beside::Known;
 use super::bytes::position;
-use super::kind::HEAD;
+use super::kind::{HEAD, Kind};
 use super::obstacle::Code;
 use super::walk::Walker;
 use crate::mail::decode::{Encoding, PartReader};
 use crate::mail::limits::Limits;
 use crate::mail::model::{Finding, FindingCode, Part, Severity};
 use crate::mail::parse::{RefusalCode, take_apart};
+use crate::mail::truth::extensions;
 
-/// How files are named that programs open as mails: by their name, whatever is in them.
-const NAMES: [&str; 3] = [".eml", ".mht", ".mhtml"];
+/// The extensions of files that programs open as mails: by their name, whatever is in them.
+const NAMES: [&str; 4] = ["eml", "emlx", "mht", "mhtml"];
 
-/// Whether a name is that of a mail.
+/// Whether a name is that of a mail, as some program reads it.
 pub(crate) fn is_named(name: &str) -> bool {
-    let name = name.trim_end_matches(|c: char| c.is_whitespace() || c == '.').to_lowercase();
-    NAMES.iter().any(|end| name.ends_with(end))
+    extensions(name).any(|extension| NAMES.contains(&&*extension))
 }
 
 /// Whether a content begins like a mail with MIME parts: header fields, `MIME-Version` among them (RFC 2045 §4). One
@@ -64,7 +64,11 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
         }
         let name = part.name.as_ref().map_or("", |name| name.expose());
         walker.member(name.as_bytes(), |walker| {
-            walker.made(part.content.len, || read(bytes, part), |walker, content| walker.content(content))
+            walker.made(
+                part.content.len,
+                || read(bytes, part),
+                |walker, content| walker.content_as(content, part.container == Some(Kind::Mail)),
+            )
         })?;
     }
     known.check(walker, bytes, 0)

@@ -25,4 +25,4 @@ pub mod sanitise;
 mod scripts;
 mod structure;
 mod text;
-mod truth;
+pub(crate) mod truth;
