@@ -8,6 +8,7 @@ use super::beside::Known;
 use super::bytes::position;
 use super::kind::{HEAD, Kind};
 use super::obstacle::Code;
+use super::reach;
 use super::walk::Walker;
 use crate::mail::decode::{Encoding, PartReader};
 use crate::mail::limits::Limits;
@@ -55,11 +56,16 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
     for code in findings.iter().filter_map(obstacle) {
         walker.note(code)?;
     }
+    // A single text as it is needs no decoding.
+    let is_plain = |part: &Part| part.address.0.iter().all(|segment| segment.encoding == Encoding::Identity);
+    if !reach::is_recognised(bytes) && (parts.len() > 1 || !parts.iter().all(is_plain)) {
+        walker.note(Code::OutOfReach)?;
+    }
     let mut known = Known::default();
     for part in &parts {
         // Encoded bytes are looked at both ways.
         let range = PartReader::new(&part.address).outer_range();
-        if part.address.0.iter().all(|segment| segment.encoding == Encoding::Identity) {
+        if is_plain(part) {
             known.content(position(range.start)..position(range.end), false);
         }
         let name = part.name.as_ref().map_or("", |name| name.expose());
