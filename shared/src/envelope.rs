@@ -5,8 +5,6 @@
 
 mod carried;
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -15,6 +13,7 @@ use crate::{
     audit,
     ids::{JobId, StageName, TenantId, TraceParent, WorkId},
     pii::Pii,
+    stage::Held,
 };
 
 pub use self::carried::{Carried, MAX_JOB, StoredJob};
@@ -54,9 +53,9 @@ pub struct Envelope {
     /// Not to be run before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// The limits that have charged this job at this stage: their turn is reserved, they do not charge it again.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub turns: BTreeSet<String>,
+    /// The limits that have charged this job at this stage: they do not charge it again.
+    #[serde(default, skip_serializing_if = "Held::is_empty")]
+    pub turns: Held,
     /// The trace it belongs to.
     pub trace: TraceParent,
     /// The latest failures and deferrals, oldest first; at most [`MAX_HISTORY`].
@@ -158,7 +157,7 @@ impl Envelope {
             stage_since: origin.first_seen,
             deferrals: 0,
             not_before: None,
-            turns: BTreeSet::new(),
+            turns: Held::new(),
             trace: TraceParent::random(),
             history: Vec::new(),
             audit: Vec::new(),
@@ -179,7 +178,7 @@ impl Envelope {
             stage_since: now,
             deferrals: 0,
             not_before: None,
-            turns: BTreeSet::new(),
+            turns: Held::new(),
             history: Vec::new(),
             job: Carried::Inline(job.into()),
             dead: None,

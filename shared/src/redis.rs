@@ -2,7 +2,8 @@
 //!
 //! A connection that owes a reply to a caller who no longer waits is the danger (redis-rs#1252). Two ways of
 //! handling connections rule it out, `pooled` and `multiplexed`, and a `breaker` before both keeps a dead Redis
-//! from costing every caller the whole time limit.
+//! from costing every caller the whole time limit. A call that changes something may be answered when its caller has
+//! gone: `undo` then takes it back.
 //!
 //! **Which one.** A connection out of the pool is checked (`UNWATCH`, `PING`) before each call: two round trips
 //! where the shared connection has one, whose calls also travel together. But on the shared one a reply waits
@@ -27,19 +28,21 @@ mod multiplexed;
 mod pooled;
 #[cfg(test)]
 pub(crate) mod tests;
+mod undo;
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
-use deadpool_redis::redis::{AsyncConnectionConfig, FromRedisValue};
+use deadpool_redis::redis::{AsyncConnectionConfig, FromRedisValue, cmd};
+use tokio::time::{Instant, timeout_at};
 
-pub(crate) use self::call::Call;
 use self::{
     address::Address,
-    breaker::{Breaker, BreakerSettings},
+    breaker::{Breaker, BreakerSettings, Leave, Probe},
     error::CallError,
     multiplexed::Multiplexed,
     pooled::Pooled,
 };
+pub(crate) use self::{call::Call, undo::Undoable};
 
 /// How to reach a Redis and how long to wait for it.
 #[derive(Debug, Clone)]
@@ -49,6 +52,8 @@ pub struct Settings {
     /// How long a call may take in all, its waiting for a connection included. Over a pool a new connection must be
     /// made within it: allow for TLS. The shared connection is made beside the calls.
     pub timeout: Duration,
+    /// The same while the last call failed: whoever asks several times waits long once at most.
+    pub suspect: Duration,
     /// How long connecting, TLS and log-in may take.
     pub connect_timeout: Duration,
     /// When to stop asking.
@@ -61,6 +66,7 @@ impl Settings {
         Self {
             address,
             timeout: Duration::from_millis(50),
+            suspect: Duration::from_millis(50),
             connect_timeout: Duration::from_secs(1),
             breaker: BreakerSettings::default(),
         }
@@ -78,12 +84,23 @@ enum Link {
     Multiplexed(Box<Multiplexed>),
 }
 
+impl Link {
+    async fn ask<T: FromRedisValue>(&self, call: &Call<'_>, end: End) -> Result<T, CallError> {
+        match self {
+            Self::Pooled(pool) => pool.ask(call, end).await,
+            Self::Multiplexed(connection) => connection.ask(call, end).await,
+        }
+    }
+}
+
 /// A Redis. Connections are made when they are first needed.
 #[derive(Debug)]
 pub struct Redis {
-    link: Link,
+    link: Arc<Link>,
     timeout: Duration,
-    breaker: Breaker,
+    suspect: Duration,
+    connect_timeout: Duration,
+    breaker: Arc<Breaker>,
 }
 
 impl Redis {
@@ -106,21 +123,91 @@ impl Redis {
     }
 
     fn over(link: Link, settings: &Settings) -> Self {
-        Self { link, timeout: settings.timeout, breaker: Breaker::new(settings.breaker) }
+        let Settings { timeout, suspect, connect_timeout, .. } = *settings;
+        let (link, breaker) = (Arc::new(link), Arc::new(Breaker::new(settings.breaker)));
+        Self { link, timeout, suspect: suspect.min(timeout), connect_timeout, breaker }
+    }
+
+    /// The same with the breaker of another link to the same server: what one learns the other need not.
+    #[must_use]
+    pub fn beside(self, other: &Self) -> Self {
+        Self { breaker: Arc::clone(&other.breaker), ..self }
     }
 
     /// Makes one call. Its future may be dropped at any point.
     pub(crate) async fn ask<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, CallError> {
-        let permit = self.breaker.permit().ok_or(CallError::Open)?;
-        let answer = match &self.link {
-            Link::Pooled(pool) => pool.ask(call, self.timeout).await,
-            Link::Multiplexed(connection) => connection.ask(call, self.timeout).await,
+        self.permitted(async |end| self.link.ask(call, end).await).await
+    }
+
+    /// Makes one call that changes something. Its future may be dropped at any point: what nobody was told of is taken
+    /// back.
+    pub(crate) async fn change<T: FromRedisValue + Send + 'static>(&self, call: Undoable<T>) -> Result<T, CallError> {
+        self.permitted(async |end| match &*self.link {
+            Link::Pooled(pool) => pool.change(call, end).await,
+            Link::Multiplexed(connection) => connection.change(call, end).await,
+        })
+        .await
+    }
+
+    /// A call, if the breaker permits it.
+    async fn permitted<T>(&self, call: impl AsyncFnOnce(End) -> Result<T, CallError>) -> Result<T, CallError> {
+        let permit = match self.breaker.leave() {
+            Leave::Ask(permit) => permit,
+            Leave::Probe(probe) => {
+                self.find_out(probe);
+                return Err(CallError::Open);
+            }
+            Leave::Nothing => return Err(CallError::Open),
         };
-        if answer.as_ref().map_or_else(CallError::is_reply, |_| true) {
-            permit.answered();
-        } else {
-            permit.failed();
+        let within = if permit.is_suspect() { self.suspect } else { self.timeout };
+        let answer = call(End::after(within)).await;
+        match &answer {
+            Err(error) if !error.is_reply() => permit.failed(error),
+            _ => permit.answered(),
         }
         answer
+    }
+
+    /// Probes beside the callers, with what changes nothing.
+    fn find_out(&self, probe: Probe) {
+        let (link, end) = (Arc::clone(&self.link), End::after(self.timeout));
+        tokio::spawn(async move {
+            match link.ask::<String>(&Call::Command(cmd("PING")), end).await {
+                Ok(_) => probe.answered(),
+                Err(_) => probe.failed(),
+            }
+        });
+    }
+
+    /// Finds out, at the start of a process, whether this can be the Redis that is meant. One that does not answer, or
+    /// not yet, can.
+    ///
+    /// # Errors
+    /// [`CallError::Login`] and [`CallError::Cluster`].
+    pub async fn check(&self) -> Result<(), CallError> {
+        let mut info = cmd("INFO");
+        info.arg("server");
+        match self.link.ask::<String>(&Call::Command(info), End::after(self.connect_timeout)).await {
+            Ok(text) if text.contains("redis_mode:cluster") => Err(CallError::Cluster),
+            Err(error) if error.is_lasting() => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// When a call has to be answered.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    at: Instant,
+    within: Duration,
+}
+
+impl End {
+    fn after(within: Duration) -> Self {
+        Self { at: Instant::now() + within, within }
+    }
+
+    async fn bound<T>(self, work: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
+        timeout_at(self.at, work).await.unwrap_or(Err(CallError::Late(self.within)))
     }
 }

@@ -172,7 +172,7 @@ impl<S: Stage> Runner<S> {
                     if suspect.is_some() {
                         drop(self.fleet.suspects.room.write().await);
                     }
-                    let turns = Arc::new(Turns::new(mem::take(&mut envelope.turns)));
+                    let turns = Arc::new(Turns::new(mem::take(&mut envelope.turns), envelope.deferrals));
                     let ran = self.attempt(&mut envelope, &lease, progress, &turns).await;
                     envelope.turns = turns.take();
                     ran

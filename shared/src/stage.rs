@@ -3,7 +3,7 @@
 //! A stage never acknowledges, extends or sends; it returns what should happen.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     future::Future,
     mem,
     sync::{
@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::{
-    clock::{Clock, later},
+    clock::{Clock, later, until},
     envelope::Envelope,
     ids::{StageName, TenantId, TraceParent, WorkId},
     outcome::{Failure, Outcome, Reason},
@@ -132,24 +132,44 @@ impl Context {
     }
 }
 
-/// The limits that have charged a job at its stage, by name. They travel with the job, so that a limit charges it once,
-/// however often it is deferred, retried or drained. A run that ends without a word forgets what it added.
+/// By a limit's name: the time that it has reserved for the job; `None` once the job has passed it.
+pub type Held = BTreeMap<String, Option<Timestamp>>;
+
+/// So much later than reserved a turn still counts: a queue and a busy worker take their time. Twice as long at each
+/// deferral, so that a fleet whose queues lie further behind than that does not put a job off for ever.
+const LATE: Duration = Duration::from_secs(30);
+
+/// The limits that have charged a job at its stage. They travel with the job, so that a limit charges it once, however
+/// often it is deferred, retried or drained. A run that ends without a word forgets what it added.
+///
+/// A turn that was missed is gone: what it paid has drained meanwhile, unused, and if the turns of an hour without
+/// workers all counted, they would be used at once. The job asks again, and is charged for its new turn.
 #[derive(Debug, Default)]
-pub struct Turns(Mutex<BTreeSet<String>>);
+pub struct Turns {
+    held: Mutex<Held>,
+    deferrals: u32,
+}
 
 impl Turns {
-    pub(crate) const fn new(held: BTreeSet<String>) -> Self {
-        Self(Mutex::new(held))
+    /// The turns of a job that was deferred so often.
+    pub const fn new(held: Held, deferrals: u32) -> Self {
+        Self { held: Mutex::new(held), deferrals }
     }
 
-    /// Whether that limit has charged the job.
-    pub fn holds(&self, limit: &str) -> bool {
-        self.held().contains(limit)
+    /// Whether that limit need not be asked. A turn that was reserved is taken up, or given up if it is long over.
+    pub fn holds(&self, limit: &str, now: Timestamp) -> bool {
+        let mut held = self.held();
+        let Some(turn) = held.get_mut(limit) else { return false };
+        if turn.take().is_none_or(|at| until(at, now) <= self.late()) {
+            return true;
+        }
+        held.remove(limit);
+        false
     }
 
-    /// That limit has charged the job.
-    pub fn hold(&self, limit: &str) {
-        self.held().insert(limit.to_owned());
+    /// That limit has charged the job: for the time that it has reserved, or for now.
+    pub fn hold(&self, limit: &str, reserved: Option<Timestamp>) {
+        self.held().insert(limit.to_owned(), reserved);
     }
 
     /// The turns were used: what follows is charged anew.
@@ -157,12 +177,16 @@ impl Turns {
         self.held().clear();
     }
 
-    pub(crate) fn take(&self) -> BTreeSet<String> {
+    pub(crate) fn take(&self) -> Held {
         mem::take(&mut self.held())
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    const fn late(&self) -> Duration {
+        LATE.saturating_mul(2_u32.saturating_pow(self.deferrals.saturating_sub(1)))
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -196,4 +220,32 @@ impl Progress {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn second(n: i64) -> Timestamp {
+        Timestamp::from_second(n).unwrap()
+    }
+
+    #[test]
+    fn a_turn_counts_when_it_is_taken_up_in_time_and_then_for_good() {
+        for (deferrals, late, holds) in
+            [(0, 30, true), (1, 30, true), (1, 31, false), (2, 60, true), (2, 61, false), (40, 1 << 30, true)]
+        {
+            let turns = Turns::new([("a".to_owned(), Some(second(100)))].into(), deferrals);
+            assert_eq!(turns.holds("a", second(100 + late)), holds, "{deferrals} {late}");
+            assert_eq!(turns.take(), if holds { Held::from([("a".to_owned(), None)]) } else { Held::new() });
+        }
+        let turns = Turns::default();
+        turns.hold("passed", None);
+        turns.hold("reserved", Some(second(100)));
+        assert!(turns.holds("reserved", second(100)) && !turns.holds("other", second(100)));
+        let retried = Turns::new(turns.take(), 0);
+        assert!(retried.holds("passed", second(9999)) && retried.holds("reserved", second(9999)), "nothing twice");
+        retried.spend();
+        assert!(!retried.holds("passed", second(9999)));
+    }
 }

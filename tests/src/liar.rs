@@ -119,7 +119,7 @@ async fn serve(mut client: TcpStream, clamd: &str, rule: &Mutex<Rule>, lies: &At
 /// Whether all of a command or of a stream was read.
 fn has_ended(seen: &[u8]) -> bool {
     let Some(mut chunks) = seen.strip_prefix(b"zINSTREAM\0") else {
-        return seen.ends_with(b"\0") && !seen.starts_with(b"zI");
+        return seen.ends_with(b"\0") && !b"zINSTREAM\0".starts_with(seen);
     };
     while let Some((len, rest)) = chunks.split_first_chunk::<4>() {
         let len = u32::from_be_bytes(*len) as usize;

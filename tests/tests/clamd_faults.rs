@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use rand::RngExt;
 use shared::clamav::testing::Options;
 use tests::{
     clamd::Clamd,
@@ -11,6 +12,8 @@ use tests::{
     fleet::Fleet,
     liar::{Liar, Lie},
     mails::{Mail, Mails},
+    mime::{attachment, mail, multipart, text},
+    process::Process,
     receiver::Receiver,
     soak::{scale, seeded, within},
 };
@@ -76,6 +79,53 @@ async fn a_clamd_that_dies_again_and_again_in_the_middle_of_scans_lets_nothing_t
     .await;
 }
 
+/// Waits until so many mails have passed a stage of a process.
+async fn passed(process: &Process, stage: &str, count: usize) {
+    let stage = format!("\"stage\":\"{stage}\"");
+    let is_passed = |line: &&str| line.contains("\"outcome\":\"passed\"") && line.contains(&stage);
+    while std::fs::read_to_string(process.log()).unwrap().lines().filter(is_passed).count() < count {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Connections of a process, those that it listens on among them.
+fn sockets(pid: u32) -> usize {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let target = |file: std::io::Result<std::fs::DirEntry>| std::fs::read_link(file.ok()?.path()).ok();
+    files.filter_map(target).filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_popular_attachment_outlives_the_death_of_its_scanner() {
+    within(LIMIT, async {
+        let (mut clamd, receiver) = (Clamd::start().await, Receiver::start().await);
+        let config = Config::simple(&clamd, &receiver).section("scan", "raw = \"never\"");
+        let fleet = Fleet::new(&config.section("stage.scan", PATIENT));
+        let parsing = fleet.worker(&["parse"]).await;
+        let mut popular = vec![b'x'; 2_000_000];
+        seeded("a popular attachment").fill(&mut popular[1..]);
+        let with_it = |i: usize| {
+            let parts = [text(&format!("mail {i}")), attachment("a.dat", "application/octet-stream", &popular)];
+            mail(&format!("popular-{i}"), &multipart(&parts))
+        };
+        let mails: Vec<Mail> = (0..40).map(with_it).collect();
+        mails.iter().for_each(|mail| receiver.expect("/hook", mail));
+        fleet.submit(&mails).await;
+        passed(&parsing, "parse", mails.len()).await;
+
+        let _scanning = [fleet.worker(&["scan"]).await, fleet.worker(&["scan"]).await];
+        // Two that it listens on, a session with each worker: the rest are scans, of one content.
+        while sockets(clamd.pid().unwrap()) < 4 + 8 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        clamd.kill();
+        clamd.restart().await;
+        let _rest = fleet.worker(&["route", "deliver"]).await;
+        receiver.wait_complete(LIMIT).await.assert_sound();
+    })
+    .await;
+}
+
 /// EICAR, attached and zipped: each submitted now has to be found.
 async fn eicar_is_found(fleet: &Fleet) {
     let infected = [Fixture::named("eicar").mail(), Fixture::named("eicar-zip").mail()];
@@ -126,20 +176,26 @@ async fn a_clamd_that_stands_still_hurts_no_other_stage_and_no_mail() {
         let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
         let config = Config::scanned_by(&[clamd.endpoint_tcp()], SHORT).to(&receiver);
         let fleet = Fleet::new(&config.section("stage.scan", PATIENT));
-        let local = fleet.local().await;
+        let scanning = fleet.worker(&["parse", "scan"]).await;
         let mut source = Mails::new("still", seeded("a clamd that stands still"));
-        let warm = [source.text()];
-        warm.iter().for_each(|mail| receiver.expect("/hook", mail));
-        fleet.submit_and_wait(&warm, LIMIT).await;
+        let ahead: Vec<Mail> = (0..10).map(|_| source.any()).collect();
+        ahead.iter().for_each(|mail| receiver.expect("/hook", mail));
+        fleet.submit(&ahead).await;
+        passed(&scanning, "scan", ahead.len()).await;
 
         clamd.pause();
         let mails: Vec<Mail> = (0..scale(15, 100)).map(|_| source.any()).collect();
         mails.iter().for_each(|mail| receiver.expect("/hook", mail));
         fleet.submit(&mails).await;
-        local.wait_log("scanner_unreachable", LIMIT).await;
-        // What needs no scan ends as ever: `parse` goes on, and so does what comes after it.
+        scanning.wait_log("scanner_unreachable", LIMIT).await;
+        // What needs no scan ends as ever: `parse` goes on, and so does what comes after the scan.
         let ambiguous = fleet.submit_and_wait(&[Fixture::named("content-type-twice").mail()], LIMIT).await;
         assert_eq!(ambiguous[0].names(), ["quarantined"], "{ambiguous:?}");
+        let _rest = fleet.worker(&["route", "deliver"]).await;
+        while receiver.report().delivered < ahead.len() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(receiver.report().delivered, ahead.len(), "delivered without a scan");
         assert_eq!(receiver.report().invented, [""; 0], "delivered without a scan");
 
         clamd.resume();

@@ -117,6 +117,33 @@ async fn a_flood_of_one_tenant_drains_at_its_rate_and_delays_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_at_one_destination_leaves_room_for_another_tenants_mail() {
+    within(LIMIT * 2, async {
+        let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
+        let (rate, burst) = (10, 10);
+        let config = Config::simple(&clamd, &receiver)
+            .section("tenants", TENANTS)
+            .section("limit.hook", &format!("by = \"destination\"\nrate = \"{rate}/sec burst {burst}\""));
+        let fleet = Fleet::new(&config);
+        let _workers = fleet.workers(2).await;
+        let (flood, quiet) = (some("flood", scale(400, 4000)), some("quiet", 3));
+        flood.iter().chain(&quiet).for_each(|mail| receiver.expect("/hook", mail));
+        let ran = submit(&fleet, "all@flood.example", &flood, &[]).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        // The whole flood has come to the limit: what was reserved in the order of arrival would be.
+        receiver.wait(LIMIT, |book| book.arrivals().len() > burst + rate).await;
+        let ended = ends(&fleet, "desk@quiet.example", &quiet).await;
+        let delivered = receiver.book(|book| book.arrivals().len());
+        assert_eq!(tally(&ended), [("delivered".to_owned(), quiet.len())].into());
+        // Ten seconds' worth, and twice as much for a busy machine.
+        assert!(delivered < burst + 31 * rate, "{delivered} of {} before the others", flood.len());
+        receiver.wait_complete(LIMIT).await.assert_sound();
+        assert_eq!(dead_letters(&fleet).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mails_without_a_turn_in_time_end_as_declared_and_none_is_a_dead_letter() {
     within(LIMIT, async {
         let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
@@ -195,8 +222,8 @@ async fn processes_share_their_limits_and_commands_see_and_reset_them() {
 async fn a_door_takes_what_its_limit_lets_in_gives_the_next_a_turn_and_says_when_to_come_again() {
     within(LIMIT, async {
         let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
-        let config = Config::simple(&clamd, &receiver)
-            .section("limit.doors", "by = \"ingress\"\nrate = \"1/day burst 2\"\nexpired = \"quarantine\"");
+        let config =
+            Config::simple(&clamd, &receiver).section("limit.doors", "by = \"ingress\"\nrate = \"1/day burst 2\"");
         let fleet = Fleet::new(&config);
         let _local = fleet.local().await;
         let mails = some("door", 4);
@@ -205,6 +232,10 @@ async fn a_door_takes_what_its_limit_lets_in_gives_the_next_a_turn_and_says_when
         assert_eq!((ran.code, ran.stdout.lines().count()), (Some(75), 3), "{ran:?}");
         assert!(ran.stderr.contains("limit doors: no more is taken in before"), "{ran:?}");
         receiver.wait(LIMIT, |book| book.arrivals().len() == 2).await;
+        let nobody = fleet.run(&["limits", "test", "tenant=nobody"]).await;
+        assert!(nobody.stderr.contains("no domain belongs to a tenant \"nobody\""), "{nobody:?}");
+        let look = fleet.run(&["limits", "test", "ingress=submit"]).await;
+        assert!(look.stdout.contains("passes in 1 d 23 h") || look.stdout.contains("passes in 2 d"), "{look:?}");
         let look = fleet.run(&["limits", "test", "ingress=incoming"]).await;
         assert!(look.stdout.contains("passes now"), "another door is another: {look:?}");
         receiver.report().assert_sound();

@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use shared::testing::redis::TestRedis;
 use tests::{
     aws::Scene,
-    fleet::Fleet,
+    fleet::{Fleet, mailtri, run},
     mails::Mails,
     metrics::Metrics,
     process::Process,
     soak::{scale, seeded, within},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
 };
 
 const LIMIT: Duration = Duration::from_secs(240);
@@ -32,6 +37,50 @@ async fn counted(metrics: &Metrics, line: &str, least: u64) {
 fn signal(scene: &mut Scene, signal: Signal) {
     let pid = scene.cloud.redis().pid().and_then(|pid| Pid::from_raw(pid.try_into().unwrap())).unwrap();
     kill_process(pid, signal).unwrap();
+}
+
+/// As a failover does it, by an inline command.
+async fn replica_of(scene: &mut Scene, primary: &str) {
+    let mut redis = TcpStream::connect(("127.0.0.1", scene.cloud.redis().port())).await.unwrap();
+    redis.write_all(format!("REPLICAOF {primary}\r\n").as_bytes()).await.unwrap();
+    let mut answer = [0; 5];
+    redis.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"+OK\r\n");
+}
+
+/// When mails have arrived, in milliseconds since the first, in order.
+fn arrivals(scene: &Scene) -> Vec<u128> {
+    let mut at: Vec<_> = scene.receiver.book(|book| book.arrivals().iter().map(|arrival| arrival.at).collect());
+    at.sort_unstable();
+    at.iter().map(|arrival| arrival.duration_since(at[0]).as_millis()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_over_a_limit_drains_at_its_rate_over_two_workers_and_redis() {
+    within(LIMIT * scale(2, 10), async {
+        let scene = Scene::start().await;
+        let (rate, burst) = (10, 10);
+        let config = scene
+            .config(Duration::from_secs(6), &scene.cloud.endpoint())
+            .section("limit.hook", &format!("by = \"destination\"\nrate = \"{rate}/sec burst {burst}\""))
+            .section("limit.tenants", "by = \"tenant\"\nrate = \"20/sec burst 20\"");
+        let fleet = Fleet::new(&config);
+        let stages = ["parse", "scan", "route", "deliver"];
+        let _workers = [fleet.worker(&stages).await, fleet.worker(&stages).await];
+        let mut source = Mails::new("over", seeded("a flood over a limit"));
+        let mails: Vec<_> = (0..scale(120, 3000)).map(|_| source.text()).collect();
+        scene.send(&mails).await;
+        scene.receiver.wait_complete(LIMIT * scale(1, 5)).await.assert_sound();
+        let arrived = arrivals(&scene);
+        // On their way mails may catch up with each other; half a second's worth is allowed for.
+        for (from, at) in arrived.iter().enumerate() {
+            let within = arrived[from..].iter().filter(|later| **later < at + 5000).count();
+            assert!(within <= 5 * rate + burst + rate / 2, "{within} in five seconds from {at}: {arrived:?}");
+        }
+        let listed = fleet.run(&["dlq", "list", "--each"]).await;
+        assert!(listed.stdout.contains("no dead letters"), "{listed:?}");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,8 +127,43 @@ async fn a_redis_that_hangs_dies_and_comes_back_empty_loses_no_mail() {
         counted(&metrics, &fell("hook", "defer"), 2 * count as u64).await;
         scene.cloud.redis().restart().await.unwrap();
         scene.receiver.wait_complete(LIMIT).await.assert_sound();
+
+        // A primary that was replaced keeps its connections: it answers, and takes nothing.
+        replica_of(&mut scene, "127.0.0.1 1").await;
+        scene.send(&some(count)).await;
+        counted(&metrics, &fell("hook", "defer"), 3 * count as u64).await;
+        replica_of(&mut scene, "NO ONE").await;
+        scene.receiver.wait_complete(LIMIT).await.assert_sound();
         let listed = fleet.run(&["dlq", "list", "--each"]).await;
         assert!(listed.stdout.contains("no dead letters"), "{listed:?}");
+    })
+    .await;
+}
+
+/// A worker with a Redis that no waiting mends; what it says.
+async fn refused(settings: &[&str]) -> String {
+    let (server, dir) = (TestRedis::start_with(settings).await.unwrap(), tempfile::tempdir().unwrap());
+    let config = dir.path().join("mailtri.toml");
+    let toml = "[plane]\nkind = \"aws\"\n[aws]\nregion = \"us-east-1\"\nbucket = \"mails\"\n\
+                queue_prefix = \"http://127.0.0.1:1/000000000000/mailtri-\"\nendpoint = \"http://127.0.0.1:1\"\n\
+                expected_owner = \"000000000000\"\n[redis]\nurl_env = \"REDIS\"\n[audit]\nkey_env = \"KEY\"\n";
+    std::fs::write(&config, toml).unwrap();
+    let mut worker = mailtri();
+    worker.args(["worker", "route"]).arg("--config").arg(&config);
+    worker.env("REDIS", server.url()).env("KEY", "the key of a scenario, 32 bytes.");
+    worker.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    let ran = run(&mut worker, b"").await;
+    assert_eq!(ran.code, Some(78), "{ran:?}");
+    ran.stderr
+}
+
+#[tokio::test]
+async fn a_worker_whose_redis_can_never_serve_does_not_start() {
+    within(LIMIT, async {
+        let told = refused(&["--requirepass", "the-right-word"]).await;
+        assert!(told.contains("redis: Redis refuses the login: it answered NOAUTH"), "{told}");
+        let told = refused(&["--cluster-enabled", "yes"]).await;
+        assert!(told.contains("Redis Cluster, which is not supported"), "{told}");
     })
     .await;
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tests::{
     clamd::Clamd,
     config::Config,
+    containers::fixture,
     fleet::{Fleet, Ran},
     mails::Mail,
     mime::{attachment, mail, multipart, text},
@@ -97,6 +98,36 @@ async fn a_rescan_tells_every_change_once_and_goes_on_where_it_stopped() {
         let ran = fleet.run(&["rescan", "--again"]).await;
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(ran.stdout.contains(&format!("{all} scanned with signatures 27502, 0 changed, 0 failed")), "{ran:?}");
+        receiver.wait_complete(LIMIT).await.assert_sound();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_policy_let_pass_is_never_called_clean_later() {
+    within(LIMIT, async {
+        let (mut clamd, receiver) = (Clamd::start().await, Receiver::start().await);
+        let fleet = Fleet::new(&Config::simple(&clamd, &receiver).section("scan", "encrypted = \"deliver\""));
+        let local = fleet.local().await;
+        // clamd calls it clean: the walk of containers is what says that nobody can look into it.
+        let document = fixture("encrypted.docx");
+        let mail = mail("locked", &multipart(&[text("see"), attachment("a.docx", "application/msword", &document)]));
+        receiver.expect("/hook", &mail);
+        fleet.submit_and_wait(&[mail], LIMIT).await;
+        local.terminate();
+        let nothing = rescan(&fleet, "27500").await;
+        assert_eq!(nothing.len(), 1, "nothing has changed: {nothing:?}");
+
+        let hex: String = document[512..544].iter().map(|byte| format!("{byte:02x}")).collect();
+        for (version, signature, previous, verdict) in [
+            (27_501, format!("Locked:0:*:{hex}\n"), "encrypted", "infected"),
+            (27_502, signature("something else"), "infected", "encrypted"),
+        ] {
+            clamd.update(version, &[("more.ndb", &signature)]).await;
+            let told = rescan(&fleet, &version.to_string()).await;
+            assert_eq!(told.len(), 2, "{told:?}");
+            assert_eq!((&told[0]["previous"], &told[0]["verdict"]), (&previous.into(), &verdict.into()), "{told:?}");
+        }
         receiver.wait_complete(LIMIT).await.assert_sound();
     })
     .await;

@@ -61,25 +61,30 @@ async fn a_policy_says_for_each_verdict_tenant_and_rule_what_becomes_of_a_mail()
         let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
         let config = Config::new(&clamd)
             .destination("hook", &receiver, "/hook", "")
+            .destination("archive", &receiver, "/archive", "")
             .section("scan", "infected = \"reject\"\nencrypted = \"deliver_without\"")
             .rule("name = \"open\"\nwhen = { recipient = \"open@*\" }\ndeliver = \"hook\"\nscan = { encrypted = \"deliver\" }")
+            .rule("name = \"archive\"\nwhen = { recipient = \"archive@*\" }\ndeliver = \"archive\"\nstop = false\nscan = { infected = \"deliver\" }")
             .rule("name = \"rest\"\ndeliver = \"hook\"");
         let fleet = Fleet::new(&config);
         let _local = fleet.local().await;
         let without = with("without", "desk@mail.example", locked());
         let open = with("open", "open@mail.example", locked());
         let infected = with("infected", "open@mail.example", virus());
+        // The leniency of one rule is not for the destination of the other.
+        let archived = with("archived", "archive@mail.example", virus());
         for mail in [&without, &open] {
             receiver.expect("/hook", mail);
         }
-        let ended = fleet.submit_and_wait(&[without.clone(), open.clone(), infected], LIMIT).await;
+        let ended = fleet.submit_and_wait(&[without.clone(), open.clone(), infected, archived], LIMIT).await;
         let names: Vec<_> = ended.iter().map(|ended| ended.names()[0]).collect();
-        assert_eq!(names, ["delivered", "delivered", "rejected"], "{ended:#?}");
+        assert_eq!(names, ["delivered", "delivered", "rejected", "rejected"], "{ended:#?}");
         let why = ended[2].ends[0].reason.as_deref().unwrap();
         assert!(why.starts_with("infected: Eicar-Test") && !why.contains("x.com"), "{why}");
 
         let data_without = data(&receiver, "/hook", &without);
         assert_eq!((&data_without["verdict"], &data_without["scan"]["withheld"]), (&json!("encrypted"), &json!([4])));
+        assert!(data_without["raw"]["key"].is_null(), "the raw mail has the part in it");
         assert_eq!(data_without["attachments"][0]["verdict"], "clean");
         assert_eq!(data_without["attachments"][1]["verdict"], "encrypted");
         assert_eq!(data_without["attachments"][1]["name"], "locked.zip");
@@ -91,6 +96,7 @@ async fn a_policy_says_for_each_verdict_tenant_and_rule_what_becomes_of_a_mail()
 
         let data_open = data(&receiver, "/hook", &open);
         assert_eq!((&data_open["verdict"], &data_open["scan"]["withheld"]), (&json!("encrypted"), &json!([])));
+        assert!(data_open["raw"]["key"].is_string());
         assert!(data_open["attachments"].as_array().unwrap().iter().all(|attached| attached["key"].is_string()));
         receiver.report().assert_sound();
 

@@ -30,7 +30,7 @@ use crate::{
     stages::{
         deliver::{Deliver, Destination},
         parse::Parse,
-        route::Route,
+        route::{Decisions, Route},
         scan::Scan,
     },
     webhook::BuildError,
@@ -115,7 +115,7 @@ impl Running {
                     let scanning = scanning(settings, clamds, sandbox);
                     running.add(scan(settings, plane, fleet.key.clone(), scanning), policy, plane, &fleet);
                 }
-                ROUTE => running.add(route(settings, plane, &limiting), policy, plane, &fleet),
+                ROUTE => running.add(route(settings, plane, fleet.key.clone(), &limiting), policy, plane, &fleet),
                 DELIVER => running.add(deliver(settings, plane, &limiting)?, policy, plane, &fleet),
                 other => tracing::error!(stage = %other, "a row of the pipeline has no stage"),
             }
@@ -177,7 +177,7 @@ fn scan(settings: &Settings, plane: &Plane, key: AuditKey, scanning: Scanning) -
     Scan {
         blobs: Arc::clone(&plane.blobs),
         sources: plane.sources.clone(),
-        scanning: scanning.remembering(Memory::new(Arc::clone(&plane.state), key.clone())),
+        scanning: scanning.remembering(Memory::new(Arc::clone(&plane.state), key.clone(), plane.clock.clone())),
         key,
         policies: Arc::new(settings.scan.policies.clone()),
         rules: Arc::clone(&settings.rules),
@@ -214,10 +214,10 @@ pub fn clamd_config(settings: &Settings) -> PoolConfig {
     PoolConfig { terms, ..config }
 }
 
-fn route(settings: &Settings, plane: &Plane, limiting: &Arc<Limiting>) -> Route {
+fn route(settings: &Settings, plane: &Plane, key: AuditKey, limiting: &Arc<Limiting>) -> Route {
     Route {
         blobs: Arc::clone(&plane.blobs),
-        state: Arc::clone(&plane.state),
+        decisions: Decisions::new(Arc::clone(&plane.state), key),
         rules: Arc::clone(&settings.rules),
         policies: Arc::new(settings.scan.policies.clone()),
         limiting: Arc::clone(limiting),

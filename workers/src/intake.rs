@@ -3,7 +3,11 @@
 //! A mail that was taken in is durable. The same key with the same content is the same mail, so that a
 //! repeated intake makes no second one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -26,6 +30,8 @@ use crate::{
 
 /// The longest wait for a turn that is reserved for a mail on its way in; one that would wait longer is not taken.
 const LONGEST_TURN: Duration = Duration::from_secs(86_400);
+/// How many turns are kept for repeats of mails that could not be taken in.
+const MOST_KEPT: usize = 1000;
 /// The longest wait for it where whoever hands the mail in has to wait.
 const LONGEST_STAY: Duration = Duration::from_secs(60);
 
@@ -40,6 +46,25 @@ pub struct Intake {
     tenants: Tenants,
     max_mail: u64,
     limiting: Option<(Arc<Limiting>, &'static str)>,
+    kept: Kept,
+}
+
+/// Turns that mails have had whose taking in failed afterwards, by their keys: a repeat is not charged again.
+#[derive(Debug, Clone, Default)]
+struct Kept(Arc<Mutex<HashMap<String, Option<Timestamp>>>>);
+
+impl Kept {
+    fn take(&self, key: &str) -> Option<Option<Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+    }
+
+    /// Keys that never come back must not add up.
+    fn keep(&self, key: &str, turn: Option<Timestamp>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < MOST_KEPT {
+            kept.insert(key.to_owned(), turn);
+        }
+    }
 }
 
 /// Why a mail was not taken in.
@@ -93,6 +118,7 @@ impl Intake {
             tenants,
             max_mail,
             limiting: None,
+            kept: Kept::default(),
         })
     }
 
@@ -117,7 +143,25 @@ impl Intake {
         check(&raw, self.max_mail)?;
         let size = raw.len() as u64;
         let tenant = self.tenants.of(&envelope);
-        let turn = self.turn(&tenant, client, size).await?;
+        let turn = match self.kept.take(key) {
+            Some(turn) => turn,
+            None => self.turn(&tenant, client, size).await?,
+        };
+        let taken = self.take_in(key, raw, envelope, (tenant, turn)).await;
+        if taken.is_err() {
+            self.kept.keep(key, turn);
+        }
+        taken
+    }
+
+    async fn take_in(
+        &self,
+        key: &str,
+        raw: Bytes,
+        envelope: SmtpEnvelope,
+        (tenant, turn): (TenantId, Option<Timestamp>),
+    ) -> Result<WorkId, IntakeError> {
+        let size = raw.len() as u64;
         let Meta { etag, version, .. } = self.store(key, raw).await?;
         let (bucket, key) = (self.bucket.clone(), key.to_owned());
         let source = Source { bucket, key, etag, version, size };
@@ -218,5 +262,49 @@ pub fn begins_like_a_mail(raw: &[u8]) -> bool {
     match line.iter().position(|b| *b == b':') {
         Some(colon) if colon > 0 => line[..colon].trim_ascii_end().iter().all(|b| b.is_ascii_graphic()),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{
+        limiting::{Scope, SubjectKey},
+        settings::Settings,
+    };
+
+    #[tokio::test]
+    async fn a_mail_is_charged_once_however_often_the_store_fails() {
+        let (dir, config) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        fs::write(config.path(), "[limit.doors]\nby = \"ingress\"\nrate = \"1/hour burst 2\"\n").unwrap();
+        let (settings, _) = Settings::load(Some(config.path()), std::iter::empty()).unwrap();
+        let plane = Plane::open(dir.path(), Clock::system()).unwrap();
+        let key = SubjectKey::new(vec![1; 32]);
+        let limiting = Limiting::new(settings.declared_limits, Arc::clone(&plane.limiter), key, plane.clock.clone());
+        let limiting = Arc::new(limiting);
+        let intake = Intake::new(&plane, settings.tenants, 1000).unwrap().limited(Arc::clone(&limiting), "incoming");
+        let accept = |key: &'static str| {
+            intake.accept(key, Bytes::from_static(b"From: a@x.example\r\n\r\nx\r\n"), SmtpEnvelope::default(), None)
+        };
+        let turn = async || {
+            let looks = limiting.look(Scope::Ingress, "default", "incoming", 1).await.unwrap();
+            looks[0].answer.as_ref().unwrap().waits[0]
+        };
+        // A store that is broken by a file where its objects should be.
+        let (objects, aside) = (dir.path().join("blobs/objects"), dir.path().join("blobs/aside"));
+        fs::rename(&objects, &aside).unwrap();
+        fs::write(&objects, "x").unwrap();
+        for _ in 0..5 {
+            assert!(matches!(accept("raw/a").await, Err(IntakeError::Store(_))));
+            assert!(turn().await.is_zero(), "one of two is left");
+        }
+        fs::remove_file(&objects).unwrap();
+        fs::rename(&aside, &objects).unwrap();
+        accept("raw/a").await.unwrap();
+        assert!(turn().await.is_zero());
+        accept("raw/b").await.unwrap();
+        assert!(!turn().await.is_zero(), "another mail is charged");
     }
 }

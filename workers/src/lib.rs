@@ -24,6 +24,7 @@ pub mod prefixes;
 pub mod rules;
 pub mod sandbox;
 pub mod scanning;
+pub mod sealed;
 pub mod senders;
 pub mod settings;
 pub mod stages;

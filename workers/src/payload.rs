@@ -8,7 +8,7 @@ use shared::ids::{TenantId, WorkId, hex};
 
 use crate::{
     auth::{Authentication, header},
-    jobs::{DeliverJob, Source},
+    jobs::DeliverJob,
     mail::{
         facts::Facts,
         model::{Digest, Disposition, Finding, FindingCode, Intent, IntentSource, Mailbox, ParsedMail, Part, PartRole},
@@ -66,8 +66,9 @@ struct Attachment<'a> {
     disposition: Option<Disposition>,
     /// The HTML shows it, as `cid:` and its `content_id`.
     shown_in_html: bool,
+    /// What was read in its content; nothing where that is left out.
     #[serde(flatten)]
-    facts: &'a Facts,
+    facts: Option<&'a Facts>,
     size: u64,
     sha256: String,
     /// Where its content is; without one where a policy left it out.
@@ -103,7 +104,8 @@ impl<'a> Authenticated<'a> {
 
 #[derive(Debug, Serialize)]
 struct Raw<'a> {
-    key: &'a str,
+    /// Where it is; without one where a policy left out a part: it has that, too.
+    key: Option<&'a str>,
     size: u64,
     sha256: String,
 }
@@ -136,7 +138,7 @@ impl<'a> MailProcessed<'a> {
             html: mail.html.as_ref().filter(|_| bodied).map(|html| html.expose().as_str()),
             html_removed: mail.html_removed,
             attachments: attachments(job, mail),
-            raw: raw(&job.mail.source, mail.raw),
+            raw: raw(job, mail.raw),
             verdict: scan.verdict().name(),
             scan: Scan {
                 engine: &scan.engine.engine,
@@ -160,7 +162,8 @@ fn attachments<'a>(job: &'a DeliverJob, mail: &'a ParsedMail) -> Vec<Attachment<
 }
 
 fn attachment<'a>(number: usize, i: usize, part: &'a Part, job: &'a DeliverJob) -> Attachment<'a> {
-    let stored = job.mail.scan.stored.iter().filter(|stored| stored.part == i && !job.withheld.contains(&i));
+    let is_given = !job.withheld.contains(&i);
+    let stored = job.mail.scan.stored.iter().filter(|stored| stored.part == i && is_given);
     Attachment {
         part: number,
         name: part.name.as_ref().map(|name| name.expose().as_str()),
@@ -170,7 +173,7 @@ fn attachment<'a>(number: usize, i: usize, part: &'a Part, job: &'a DeliverJob) 
         content_id: part.content_id.as_ref().map(|id| id.expose().as_str()),
         disposition: part.disposition,
         shown_in_html: part.is_shown,
-        facts: &part.facts,
+        facts: is_given.then_some(&part.facts),
         size: part.content.len,
         sha256: hex(&part.content.sha256),
         key: stored.map(|stored| stored.key.as_str()).next(),
@@ -178,8 +181,9 @@ fn attachment<'a>(number: usize, i: usize, part: &'a Part, job: &'a DeliverJob) 
     }
 }
 
-fn raw(source: &Source, digest: Digest) -> Raw<'_> {
-    Raw { key: &source.key, size: digest.len, sha256: hex(&digest.sha256) }
+fn raw(job: &DeliverJob, digest: Digest) -> Raw<'_> {
+    let key = job.withheld.is_empty().then_some(job.mail.source.key.as_str());
+    Raw { key, size: digest.len, sha256: hex(&digest.sha256) }
 }
 
 #[cfg(test)]

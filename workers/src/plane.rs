@@ -94,6 +94,8 @@ pub struct Plane {
     pub state: Arc<dyn State>,
     /// The limiter.
     pub limiter: Arc<dyn Limiter>,
+    /// What the state and the limiter of the production plane are on.
+    pub redis: Option<Arc<Redis>>,
     /// Wall-clock time.
     pub clock: Clock,
 }
@@ -161,6 +163,7 @@ impl Plane {
             announces: false,
             state: Arc::new(SqliteState::open(&dir.join("state"), clock.clone())?),
             limiter: Arc::new(SqliteLimiter::open(&dir.join("limits"), clock.clone())?),
+            redis: None,
             clock,
         })
     }
@@ -192,8 +195,8 @@ impl Plane {
         let names = settings.sources.iter().chain([&settings.bucket]);
         let failed = |error: CallError| PlaneError::Redis(error.to_string());
         let patient = redis::Settings { timeout: STATE_TIMEOUT, ..settings.redis.clone() };
-        let pool = Redis::pooled(&patient, REDIS_CONNECTIONS).map_err(failed)?;
-        let shared = Redis::multiplexed(&settings.redis).map_err(failed)?;
+        let shared = Arc::new(Redis::multiplexed(&settings.redis).map_err(failed)?);
+        let pool = Redis::pooled(&patient, REDIS_CONNECTIONS).map_err(failed)?.beside(&shared);
         Ok(Self {
             dir: None,
             queues: PIPELINE.iter().map(of).collect(),
@@ -202,9 +205,19 @@ impl Plane {
             announces: true,
             sources: Sources(Arc::new(names.map(|name| (name.clone(), bucket(name))).collect())),
             state: Arc::new(RedisState::new(Arc::new(pool))),
-            limiter: Arc::new(RedisLimiter::new(Arc::new(shared), clock.clone())),
+            limiter: Arc::new(RedisLimiter::new(Arc::clone(&shared), clock.clone())),
+            redis: Some(shared),
             clock,
         })
+    }
+
+    /// Finds out what no waiting mends, before anything runs.
+    ///
+    /// # Errors
+    /// When the Redis wants another login, or is part of a cluster.
+    pub async fn check(&self) -> Result<(), PlaneError> {
+        let Some(redis) = &self.redis else { return Ok(()) };
+        redis.check().await.map_err(|error| PlaneError::Redis(error.to_string()))
     }
 
     /// What carries out settlements on this plane.

@@ -43,7 +43,7 @@ pub struct Clamd {
 
 /// A connection that nothing was sent on yet.
 pub(super) struct Connected {
-    connection: Box<dyn Connection>,
+    pub(super) connection: Box<dyn Connection>,
     write: Duration,
 }
 
@@ -78,6 +78,14 @@ impl Clamd {
     /// As [`Clamd::ping`].
     pub async fn version(&self) -> Result<EngineVersion, ScanError> {
         reply::version(&self.ask(b"zVERSION\0").await?)
+    }
+
+    /// How many threads it scans with (`MaxThreads`); `None` if it does not say.
+    ///
+    /// # Errors
+    /// As [`Clamd::ping`].
+    pub async fn max_threads(&self) -> Result<Option<usize>, ScanError> {
+        self.ask(b"zSTATS\0").await.map(|reply| reply::max_threads(&reply))
     }
 
     /// Has it load its signatures anew. It answers at once, and loads after that.

@@ -15,6 +15,7 @@ pub mod probes;
 pub mod reload;
 pub mod reply;
 pub mod selftest;
+mod session;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod zip;

@@ -67,6 +67,15 @@ pub fn version(reply: &[u8]) -> Result<EngineVersion, ScanError> {
     Ok(EngineVersion { engine: engine.to_owned(), database, built })
 }
 
+/// Reads `MaxThreads` in the reply to `STATS`: `THREADS: live 1  idle 0 max 12 idle-timeout 30`.
+pub fn max_threads(reply: &[u8]) -> Option<usize> {
+    let text = str::from_utf8(reply).ok()?;
+    let threads = text.lines().find_map(|line| line.strip_prefix("THREADS: "))?;
+    let mut words = threads.split_ascii_whitespace();
+    words.find(|word| *word == "max")?;
+    words.next()?.parse().ok()
+}
+
 /// The date of the database as `ctime(3)` writes it. It is in clamd's own time zone, which it does not name: taken as
 /// UTC it is off by less than a day, and it is compared with days.
 fn built(date: &str) -> Result<Timestamp, ScanError> {

@@ -1,9 +1,16 @@
 //! What happens to a limit whose limiter does not answer: it is waived, kept by this process alone, or waited for.
 //!
 //! An error of the limiter never reaches the job: the fallback answers instead, for each part of a request as that
-//! part says.
+//! part says. The log says when that begins, why, and when it is over.
 
-use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
 
 use super::{Answer, Charge, Holder, LimitError, Limiter, Rate, Request, Slot, Turn, local::LocalLimiter};
 use crate::clock::{Clock, later};
@@ -84,12 +91,37 @@ pub struct Guarded {
     local: LocalLimiter,
     clock: Clock,
     wait: Duration,
+    outage: Outage,
+}
+
+/// So long no call may fail for an outage to be over: one that comes and goes is one outage.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// When a call failed last, while that counts as an outage.
+#[derive(Debug, Default)]
+struct Outage(Mutex<Option<Instant>>);
+
+impl Outage {
+    fn failed(&self, error: &LimitError) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.replace(Instant::now()).is_none() {
+            tracing::warn!(%error, "limits are kept by their fallbacks");
+        }
+    }
+
+    fn answered(&self) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() >= QUIET) {
+            *last = None;
+            tracing::warn!("the limiter answers again");
+        }
+    }
 }
 
 impl Guarded {
     /// Asks `primary` first; what then has to wait for it comes again after `wait`.
     pub fn new(primary: Arc<dyn Limiter>, clock: Clock, wait: Duration) -> Self {
-        Self { primary, local: LocalLimiter::new(clock.clone()), clock, wait }
+        Self { primary, local: LocalLimiter::new(clock.clone()), clock, wait, outage: Outage::default() }
     }
 
     /// The limiter itself.
@@ -100,9 +132,12 @@ impl Guarded {
     /// Grants all of a request or nothing.
     pub async fn ask(&self, request: &Request<'_>) -> (Answer, Source) {
         match self.primary.ask(request).await {
-            Ok(answer) => (answer, Source::Limiter),
+            Ok(answer) => {
+                self.outage.answered();
+                (answer, Source::Limiter)
+            }
             Err(error) => {
-                tracing::debug!(%error, "limits are kept by their fallbacks");
+                self.outage.failed(&error);
                 (self.fall_back(request).await, Source::Fallback)
             }
         }

@@ -122,7 +122,8 @@ pub struct LimitError(pub String);
 /// - With several charges each key is charged in its own time line, from now on: one key's far-away turn does not
 ///   stall everyone who shares another.
 /// - A key that comes with another rate goes on from where it is, at the new rate.
-/// - After an error it is unknown whether a request was granted.
+/// - What was granted after its caller had stopped waiting is given back. After a lost connection it is unknown whether
+///   a request was granted.
 #[async_trait]
 pub trait Limiter: Send + Sync + fmt::Debug {
     /// Grants all of a request or nothing.

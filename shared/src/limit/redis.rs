@@ -10,6 +10,9 @@
 //! `{tenant}:sender:…` (what stands between the first `{` and the next `}`; without one, the whole key). Limits
 //! across tenants are calls of their own.
 //!
+//! **Late replies.** A call that took too long was carried out all the same. Its reply is still read, and what it granted
+//! is given back, so that a slow Redis charges nobody who did not pass.
+//!
 //! **Connections.** [`Redis::multiplexed`] serves it best, and no one else on it: see the measurements in
 //! [`crate::redis`]. Redis 5 or newer, or Valkey.
 
@@ -17,17 +20,21 @@ mod charge;
 mod dating;
 #[cfg(test)]
 mod tests;
+mod undo;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use deadpool_redis::redis::{Script, cmd};
+use deadpool_redis::redis::{Script, ScriptInvocation, cmd};
 
-use self::{charge::Span, dating::Dating};
+use self::{charge::Span, dating::Dating, undo::Undo};
 use super::{Answer, Holder, LimitError, Limiter, Request, Turn};
 use crate::{
     clock::Clock,
-    redis::{Call, Redis, error::CallError},
+    redis::{Call, Redis, Undoable, error::CallError},
 };
 
 /// Before the key of a charge, so that other users of the same Redis are not met.
@@ -35,12 +42,14 @@ const CHARGE: &str = "limit:";
 /// Before the key of a slot.
 const SLOT: &str = "slots:";
 
+static ASK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/ask.lua")));
+static UNDO: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/undo.lua")));
+static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/renew.lua")));
+
 /// A limiter shared by all who use the same Redis. Clones are the same limiter.
 #[derive(Debug, Clone)]
 pub struct RedisLimiter {
     redis: Arc<Redis>,
-    ask: Arc<Script>,
-    renew: Arc<Script>,
     dating: Arc<Dating>,
 }
 
@@ -81,29 +90,35 @@ impl From<CallError> for LimitError {
 impl RedisLimiter {
     /// A limiter on `redis`; `clock` only dates the turns that it hands out.
     pub fn new(redis: Arc<Redis>, clock: Clock) -> Self {
-        let ask = Arc::new(Script::new(include_str!("redis/ask.lua")));
-        let renew = Arc::new(Script::new(include_str!("redis/renew.lua")));
-        Self { redis, ask, renew, dating: Arc::new(Dating::new(clock)) }
+        Self { redis, dating: Arc::new(Dating::new(clock)) }
     }
 
     async fn call(&self, request: &Request<'_>) -> Result<Reply, LimitError> {
-        let Request { charges, slots, holder, longest, trial } = *request;
-        let mut script = self.ask.prepare_invoke();
-        script.arg(Span::whole_micros(longest)).arg(u8::from(trial)).arg(charges.len());
-        script.arg(&holder.id).arg(Span::whole_micros(holder.lease));
-        for charge in charges {
-            let (cost, tolerance) = (Span::of(charge.cost, &charge.rate), charge::tolerance(charge));
-            script.key(format!("{CHARGE}{}", charge.key));
-            script.arg(u8::from(charge.enforce)).arg(charge::denominator(&charge.rate));
-            script.arg(cost.whole).arg(cost.part).arg(tolerance.whole).arg(tolerance.part);
-        }
-        for slot in slots {
-            script.key(format!("{SLOT}{}", slot.key));
-            script.arg(u8::from(slot.enforce)).arg(slot.limit.get());
-        }
-        let numbers: Vec<i64> = self.redis.ask(&Call::Script(script)).await?;
-        Reply::read(&numbers, charges.len(), slots.len())
+        let (charges, slots) = (request.charges.len(), request.slots.len());
+        let call = Call::Script(asking(request));
+        let undo = Undo::of(request);
+        let undo = move |numbers: Vec<i64>| undo?.of_reply(&Reply::read(&numbers, charges, slots).ok()?);
+        let numbers = self.redis.change(Undoable { call, undo: Box::new(undo) }).await?;
+        Reply::read(&numbers, charges, slots)
     }
+}
+
+fn asking(request: &Request<'_>) -> ScriptInvocation<'static> {
+    let Request { charges, slots, holder, longest, trial } = *request;
+    let mut script = ASK.prepare_invoke();
+    script.arg(Span::whole_micros(longest)).arg(u8::from(trial)).arg(charges.len());
+    script.arg(&holder.id).arg(Span::whole_micros(holder.lease));
+    for charge in charges {
+        let (cost, tolerance) = (Span::of(charge.cost, &charge.rate), charge::tolerance(charge));
+        script.key(format!("{CHARGE}{}", charge.key));
+        script.arg(u8::from(charge.enforce)).arg(charge::denominator(&charge.rate));
+        script.arg(cost.whole).arg(cost.part).arg(tolerance.whole).arg(tolerance.part);
+    }
+    for slot in slots {
+        script.key(format!("{SLOT}{}", slot.key));
+        script.arg(u8::from(slot.enforce)).arg(slot.limit.get());
+    }
+    script
 }
 
 #[async_trait]
@@ -130,7 +145,7 @@ impl Limiter for RedisLimiter {
     }
 
     async fn renew(&self, slots: &[String], holder: &Holder) -> Result<(), LimitError> {
-        let mut script = self.renew.arg(&holder.id);
+        let mut script = RENEW.arg(&holder.id);
         script.arg(Span::whole_micros(holder.lease));
         for slot in slots {
             script.key(format!("{SLOT}{slot}"));

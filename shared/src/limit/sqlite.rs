@@ -1,8 +1,8 @@
 //! The limiter of one machine: exact GCRA and slots in one SQLite file, shared by several processes.
 //!
 //! It lives by the wall clock, as the embedded queue does, since processes have no other in common. A power cut may lose
-//! the last charges, as the port allows; the file itself stays sound. Keys whose time has come are removed a few at each
-//! request: the file holds only keys charged within their last period.
+//! the last charges, as the port allows; the file itself stays sound. Keys whose time has come are removed, a few more at
+//! each request than it may add: the file holds only keys charged within their last period.
 
 #[cfg(test)]
 mod tests;
@@ -41,11 +41,12 @@ const WRITE: &str = "INSERT INTO tat VALUES (?1, ?2, ?3, ?4)
 const OTHERS: &str = "SELECT COUNT(*) FROM slot WHERE key = ?1 AND holder <> ?2 AND expires_at > ?3";
 const TAKE: &str = "INSERT INTO slot VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at";
 const GIVE: &str = "DELETE FROM slot WHERE key = ?1 AND holder = ?2";
-/// A few at each request, so that the file stays small and no request pays for all.
+/// Twice as many at each request as it may add, so that the file shrinks and no request pays for all.
 const PURGE: [&str; 2] = [
-    "DELETE FROM tat WHERE key IN (SELECT key FROM tat WHERE expires_at <= ?1 LIMIT 20)",
-    "DELETE FROM slot WHERE (key, holder) IN (SELECT key, holder FROM slot WHERE expires_at <= ?1 LIMIT 20)",
+    "DELETE FROM tat WHERE key IN (SELECT key FROM tat WHERE expires_at <= ?1 LIMIT ?2)",
+    "DELETE FROM slot WHERE (key, holder) IN (SELECT key, holder FROM slot WHERE expires_at <= ?1 LIMIT ?2)",
 ];
+const LEAST_PURGED: i64 = 20;
 const FORGET: [&str; 2] = ["DELETE FROM tat WHERE key = ?1", "DELETE FROM slot WHERE key = ?1"];
 
 const NANOS_PER_MILLI: u128 = 1_000_000;
@@ -142,8 +143,10 @@ fn ask(connection: &Connection, request: &Request<'_>, now: i64, clock: &Clock) 
     for key in weighed.takes(request) {
         take(connection, key, request.holder, now)?;
     }
+    let parts = request.charges.len() + request.slots.len();
+    let most = i64::try_from(parts * 2).unwrap_or(i64::MAX).max(LEAST_PURGED);
     for sql in PURGE {
-        connection.prepare_cached(sql)?.execute([now])?;
+        connection.prepare_cached(sql)?.execute([now, most])?;
     }
     Ok(weighed.answer(clock))
 }

@@ -1,23 +1,24 @@
-//! The breaker: while a Redis is down it is asked now and then by one caller, and not by everyone each time.
+//! The breaker: while a Redis is down nobody waits for it.
 //!
-//! Closed → open after some failures in a row → after a cool-down one call may probe → closed or open again. A
-//! caller that goes away without an answer says nothing about Redis, and never leaves the breaker waiting for it.
+//! Closed → open after some failures in a row → after a cool-down a probe, which is no caller's call → closed again, but
+//! for the first call to prove it. A caller that goes away without an answer says nothing about Redis.
 
 use std::{
-    mem,
     num::NonZeroU32,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::time::Instant;
+
+use super::error::CallError;
 
 /// When to stop asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerSettings {
     /// Failures in a row that open it.
     pub failures: NonZeroU32,
-    /// How long it then stays open before one call may probe.
+    /// How long it then stays open before a probe.
     pub cool_down: Duration,
 }
 
@@ -36,26 +37,43 @@ enum State {
 }
 
 #[derive(Debug)]
+struct Known {
+    state: State,
+    /// The log says that Redis is left alone.
+    told: bool,
+}
+
+#[derive(Debug)]
 pub(super) struct Breaker {
     settings: BreakerSettings,
-    state: Mutex<State>,
+    known: Mutex<Known>,
+}
+
+/// What a caller may do.
+#[derive(Debug)]
+pub(super) enum Leave {
+    /// Make its call.
+    Ask(Permit),
+    /// Not make it, but see to it that somebody probes.
+    Probe(Probe),
+    /// Not make it.
+    Nothing,
 }
 
 impl Breaker {
-    pub(super) fn new(settings: BreakerSettings) -> Self {
-        Self { settings, state: Mutex::new(State::Closed { failures: 0 }) }
+    pub(super) const fn new(settings: BreakerSettings) -> Self {
+        Self { settings, known: Mutex::new(Known { state: State::Closed { failures: 0 }, told: false }) }
     }
 
-    /// Leave to make one call, unless Redis is to be left alone.
-    pub(super) fn permit(&self) -> Option<Permit<'_>> {
-        let mut state = self.state();
-        match *state {
-            State::Closed { .. } => Some(Permit { breaker: self, probe: false }),
+    pub(super) fn leave(self: &Arc<Self>) -> Leave {
+        let mut known = self.known();
+        match known.state {
+            State::Closed { failures } => Leave::Ask(Permit { breaker: Arc::clone(self), suspect: failures > 0 }),
             State::Open { until } if Instant::now() >= until => {
-                *state = State::Probing;
-                Some(Permit { breaker: self, probe: true })
+                known.state = State::Probing;
+                Leave::Probe(Probe { breaker: Arc::clone(self), until: Instant::now() })
             }
-            State::Open { .. } | State::Probing => None,
+            State::Open { .. } | State::Probing => Leave::Nothing,
         }
     }
 
@@ -63,56 +81,78 @@ impl Breaker {
         State::Open { until: Instant::now() + self.settings.cool_down }
     }
 
-    /// Every write is a single assignment: a panic elsewhere cannot leave it half done.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Every write is of single values: a panic elsewhere cannot leave it half done.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Leave to make one call; to be told how it went.
 #[derive(Debug)]
-pub(super) struct Permit<'a> {
-    breaker: &'a Breaker,
-    probe: bool,
+pub(super) struct Permit {
+    breaker: Arc<Breaker>,
+    suspect: bool,
 }
 
-impl Permit<'_> {
+impl Permit {
+    /// Whether the last call failed.
+    pub(super) const fn is_suspect(&self) -> bool {
+        self.suspect
+    }
+
     /// Redis answered.
-    pub(super) fn answered(mut self) {
-        self.probe = false;
-        let before = mem::replace(&mut *self.breaker.state(), State::Closed { failures: 0 });
-        if !matches!(before, State::Closed { .. }) {
-            tracing::info!("Redis answers again");
+    pub(super) fn answered(self) {
+        let mut known = self.breaker.known();
+        // A call from before it opened proves nothing.
+        if matches!(known.state, State::Closed { .. }) {
+            known.state = State::Closed { failures: 0 };
+            if std::mem::take(&mut known.told) {
+                tracing::info!("Redis serves again");
+            }
         }
     }
 
-    /// Redis did not answer.
-    pub(super) fn failed(mut self) {
-        let probe = mem::take(&mut self.probe);
-        let mut state = self.breaker.state();
-        match *state {
-            State::Closed { failures } if !probe && failures + 1 < self.breaker.settings.failures.get() => {
-                *state = State::Closed { failures: failures + 1 };
-            }
-            State::Closed { .. } => {
-                *state = self.breaker.open();
-                tracing::warn!("Redis does not answer: it is left alone for a while");
-            }
-            State::Probing if probe => *state = self.breaker.open(),
-            // A call from before it opened.
-            State::Open { .. } | State::Probing => {}
+    /// Redis did not answer, or cannot serve.
+    pub(super) fn failed(self, error: &CallError) {
+        let mut known = self.breaker.known();
+        let State::Closed { failures } = known.state else { return };
+        if failures + 1 < self.breaker.settings.failures.get() {
+            known.state = State::Closed { failures: failures + 1 };
+            return;
+        }
+        known.state = self.breaker.open();
+        if !std::mem::replace(&mut known.told, true) {
+            tracing::warn!(%error, "Redis is left alone for a while");
         }
     }
 }
 
-impl Drop for Permit<'_> {
-    /// A probe whose caller went away: the next call may probe.
+/// Leave to find out whether Redis is back. Dropped, it is for another to find out.
+#[derive(Debug)]
+pub(super) struct Probe {
+    breaker: Arc<Breaker>,
+    /// When the next may probe, if this one comes to nothing.
+    until: Instant,
+}
+
+impl Probe {
+    /// It is: the next call has to prove it.
+    pub(super) fn answered(self) {
+        let failures = self.breaker.settings.failures.get() - 1;
+        self.breaker.known().state = State::Closed { failures };
+    }
+
+    /// It is not.
+    pub(super) fn failed(mut self) {
+        self.until = Instant::now() + self.breaker.settings.cool_down;
+    }
+}
+
+impl Drop for Probe {
     fn drop(&mut self) {
-        if self.probe {
-            let mut state = self.breaker.state();
-            if matches!(*state, State::Probing) {
-                *state = State::Open { until: Instant::now() };
-            }
+        let mut known = self.breaker.known();
+        if matches!(known.state, State::Probing) {
+            known.state = State::Open { until: self.until };
         }
     }
 }
@@ -125,18 +165,39 @@ mod tests {
 
     const COOL_DOWN: Duration = Duration::from_secs(1);
 
-    fn breaker() -> Breaker {
-        Breaker::new(BreakerSettings { failures: NonZeroU32::new(3).unwrap(), cool_down: COOL_DOWN })
+    fn breaker() -> Arc<Breaker> {
+        Arc::new(Breaker::new(BreakerSettings { failures: NonZeroU32::new(3).unwrap(), cool_down: COOL_DOWN }))
     }
 
-    fn fail(breaker: &Breaker) {
-        breaker.permit().unwrap().failed();
+    #[track_caller]
+    fn permit(breaker: &Arc<Breaker>) -> Permit {
+        match breaker.leave() {
+            Leave::Ask(permit) => permit,
+            other => panic!("{other:?}"),
+        }
     }
 
-    fn opened() -> Breaker {
+    #[track_caller]
+    fn probe(breaker: &Arc<Breaker>) -> Probe {
+        match breaker.leave() {
+            Leave::Probe(probe) => probe,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn is_open(breaker: &Arc<Breaker>) {
+        assert!(matches!(breaker.leave(), Leave::Nothing));
+    }
+
+    fn fail(breaker: &Arc<Breaker>) {
+        permit(breaker).failed(&CallError::Open);
+    }
+
+    fn opened() -> Arc<Breaker> {
         let breaker = breaker();
         (0..3).for_each(|_| fail(&breaker));
-        assert!(breaker.permit().is_none());
+        is_open(&breaker);
         breaker
     }
 
@@ -144,53 +205,63 @@ mod tests {
     async fn only_failures_in_a_row_open_it() {
         let breaker = breaker();
         for _ in 0..5 {
+            assert!(!permit(&breaker).is_suspect());
             fail(&breaker);
+            assert!(permit(&breaker).is_suspect());
             fail(&breaker);
-            breaker.permit().unwrap().answered();
+            permit(&breaker).answered();
         }
         (0..3).for_each(|_| fail(&breaker));
-        assert!(breaker.permit().is_none());
+        is_open(&breaker);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_call_probes_after_the_cool_down() {
+    async fn one_probes_after_the_cool_down_and_a_call_has_to_prove_it() {
         let breaker = opened();
         advance(COOL_DOWN).await;
-        let probe = breaker.permit().unwrap();
-        assert!(breaker.permit().is_none(), "one at a time");
-        probe.failed();
-        assert!(breaker.permit().is_none(), "open again");
+        let first = probe(&breaker);
+        is_open(&breaker);
+        first.failed();
+        is_open(&breaker);
         advance(COOL_DOWN).await;
-        breaker.permit().unwrap().answered();
+        probe(&breaker).answered();
         fail(&breaker);
-        assert!(breaker.permit().is_some(), "closed, and the count begins anew");
+        is_open(&breaker);
+        advance(COOL_DOWN).await;
+        probe(&breaker).answered();
+        permit(&breaker).answered();
+        fail(&breaker);
+        drop(permit(&breaker));
+        fail(&breaker);
+        assert!(permit(&breaker).is_suspect(), "closed, and the count begins anew");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_probe_that_was_given_up_lets_the_next_probe() {
         let breaker = opened();
         advance(COOL_DOWN).await;
-        drop(breaker.permit().unwrap());
-        drop(breaker.permit().unwrap());
-        breaker.permit().unwrap().answered();
-        assert!(breaker.permit().is_some());
+        drop(probe(&breaker));
+        probe(&breaker).answered();
+        permit(&breaker).answered();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn calls_from_before_it_opened_do_not_prolong_it() {
+    async fn calls_from_before_it_opened_say_nothing() {
         let breaker = breaker();
-        let late: Vec<_> = (0..6).map(|_| breaker.permit().unwrap()).collect();
+        let mut late: Vec<_> = (0..6).map(|_| permit(&breaker)).collect();
         (0..3).for_each(|_| fail(&breaker));
+        late.pop().unwrap().answered();
+        is_open(&breaker);
         advance(COOL_DOWN / 2).await;
-        late.into_iter().for_each(Permit::failed);
+        late.into_iter().for_each(|permit| permit.failed(&CallError::Open));
         advance(COOL_DOWN / 2).await;
-        assert!(breaker.permit().is_some());
+        probe(&breaker).answered();
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_that_went_away_is_no_failure() {
         let breaker = breaker();
-        (0..10).for_each(|_| drop(breaker.permit().unwrap()));
-        assert!(breaker.permit().is_some());
+        (0..10).for_each(|_| drop(permit(&breaker)));
+        assert!(!permit(&breaker).is_suspect());
     }
 }

@@ -3,12 +3,11 @@
 //! Replies come in the order of the calls, and each is given to its own; the reply to a call whose future was
 //! dropped is read and thrown away (`redis::aio::MultiplexedConnection` says that it is cancellation-safe, and the
 //! tests hold it to that), so that a caller who goes away costs nobody a connection. After a call that got no
-//! reply in time, or something that is none, later calls get a new connection; those under way keep the old one.
+//! reply in time, something that is none, or the word that this server cannot serve, later calls get a new connection; those under way keep the old one.
 
 use std::{
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use deadpool_redis::redis::{AsyncConnectionConfig, Client, FromRedisValue, aio::MultiplexedConnection};
@@ -16,9 +15,9 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
-use super::{address::Address, call::Call, error::CallError};
+use super::{End, address::Address, call::Call, error::CallError, undo::Undoable};
 
 /// A connection, made or in the making.
 type Attempt = Shared<BoxFuture<'static, Result<MultiplexedConnection, CallError>>>;
@@ -41,15 +40,28 @@ impl Multiplexed {
         Ok(Self { client, config, current: Mutex::default() })
     }
 
-    pub(super) async fn ask<T: FromRedisValue>(&self, call: &Call<'_>, within: Duration) -> Result<T, CallError> {
-        let end = Instant::now() + within;
+    pub(super) async fn ask<T: FromRedisValue>(&self, call: &Call<'_>, end: End) -> Result<T, CallError> {
+        self.over(end, async |mut connection| call.over(&mut connection).await).await
+    }
+
+    pub(super) async fn change<T: FromRedisValue + Send + 'static>(
+        &self,
+        call: Undoable<T>,
+        end: End,
+    ) -> Result<T, CallError> {
+        self.over(end, async |connection| call.over(connection).await).await
+    }
+
+    async fn over<T>(
+        &self,
+        end: End,
+        call: impl AsyncFnOnce(MultiplexedConnection) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
         let attempt = self.attempt();
         // A connection in the making may take longer than a call: it goes on, for a later one.
-        let connected = timeout_at(end, attempt.clone()).await.map_err(|_| CallError::Late(within))?;
+        let connected = timeout_at(end.at, attempt.clone()).await.map_err(|_| CallError::Late(end.within))?;
         let answer = match connected {
-            Ok(mut connection) => {
-                timeout_at(end, call.over(&mut connection)).await.unwrap_or(Err(CallError::Late(within)))
-            }
+            Ok(connection) => end.bound(call(connection)).await,
             Err(error) => Err(error),
         };
         if answer.as_ref().is_err_and(|error| !error.is_reply()) {

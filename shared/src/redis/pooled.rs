@@ -3,15 +3,14 @@
 //! A connection goes back into the pool after its reply was read, and only then: when the call's future is dropped
 //! on the way, by a timeout or by its caller, the connection is closed.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use deadpool_redis::{
     Connection, Manager, Pool, Runtime,
     redis::{AsyncConnectionConfig, FromRedisValue, aio::MultiplexedConnection},
 };
-use tokio::time::timeout;
 
-use super::{address::Address, call::Call, error::CallError};
+use super::{End, address::Address, call::Call, error::CallError, undo::Undoable};
 
 pub(super) struct Pooled(Pool);
 
@@ -29,16 +28,33 @@ impl Pooled {
         pool.map(Self).map_err(|error| CallError::Connect(error.to_string()))
     }
 
-    pub(super) async fn ask<T: FromRedisValue>(&self, call: &Call<'_>, within: Duration) -> Result<T, CallError> {
-        let asked = async {
+    pub(super) async fn ask<T: FromRedisValue>(&self, call: &Call<'_>, end: End) -> Result<T, CallError> {
+        self.over(end, async |connection| call.over(connection).await).await
+    }
+
+    pub(super) async fn change<T: FromRedisValue + Send + 'static>(
+        &self,
+        call: Undoable<T>,
+        end: End,
+    ) -> Result<T, CallError> {
+        // Out of the pool a late reply has the connection to itself.
+        self.over(end, async |connection| call.over(connection.clone()).await).await
+    }
+
+    async fn over<T>(
+        &self,
+        end: End,
+        call: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        end.bound(async {
             let mut lease = Lease(Some(self.0.get().await?));
-            let answer = call.over(lease.connection()?).await;
+            let answer = call(lease.connection()?).await;
             if answer.as_ref().map_or_else(CallError::is_reply, |_| true) {
                 lease.give_back();
             }
             answer
-        };
-        timeout(within, asked).await.unwrap_or(Err(CallError::Late(within)))
+        })
+        .await
     }
 }
 

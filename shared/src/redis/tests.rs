@@ -2,7 +2,7 @@
 
 mod crossing;
 mod measure;
-mod proxy;
+pub(crate) mod proxy;
 mod security;
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use deadpool_redis::redis::{Client, FromRedisValue, cmd};
+use deadpool_redis::redis::{Client, FromRedisValue, Script, cmd};
 use tokio::{
     net::TcpListener,
     time::{Instant, sleep, timeout},
@@ -24,7 +24,7 @@ use crate::testing::redis::TestRedis;
 const PATIENT: Duration = Duration::from_secs(20);
 
 pub(crate) fn settings(url: &str) -> Settings {
-    Settings { timeout: PATIENT, ..Settings::new(Address::parse(url, None).unwrap()) }
+    Settings { timeout: PATIENT, suspect: PATIENT, ..Settings::new(Address::parse(url, None).unwrap()) }
 }
 
 /// Asks outside of what is tested.
@@ -105,6 +105,24 @@ async fn a_hung_redis_costs_a_call_its_time_limit_and_later_ones_nothing() {
     assert!(*connections.borrow() <= 6, "{}", *connections.borrow());
 }
 
+/// As the limiter and the state of a job do.
+#[tokio::test]
+async fn a_hung_redis_costs_whoever_asks_over_two_links_little_and_later_ones_nothing() {
+    let (url, _) = black_hole().await;
+    let limit = Duration::from_millis(50);
+    let breaker = BreakerSettings { failures: NonZeroU32::new(3).unwrap(), cool_down: Duration::from_secs(3600) };
+    let settings = Settings { suspect: limit, breaker, ..settings(&url) };
+    let limits = Redis::multiplexed(&Settings { timeout: limit, ..settings.clone() }).unwrap();
+    let state = Redis::pooled(&settings, NonZeroUsize::MIN).unwrap().beside(&limits);
+    assert_eq!(limits.ask::<String>(&echo("word")).await, Err(CallError::Late(limit)));
+    for _ in 0..2 {
+        assert_eq!(state.ask::<String>(&echo("word")).await, Err(CallError::Late(limit)), "and not its own time");
+    }
+    for redis in [&state, &limits] {
+        assert_eq!(redis.ask::<String>(&echo("word")).await, Err(CallError::Open));
+    }
+}
+
 #[tokio::test]
 async fn a_stopped_redis_is_left_alone_and_found_again() {
     let server = TestRedis::start().await.unwrap();
@@ -135,6 +153,31 @@ async fn a_restarted_redis_is_found_again() {
             server.restart().await.unwrap();
             recovers(&redis).await;
         }
+    }
+}
+
+/// A primary that was made a replica keeps its connections and answers them: it counts as one that does not.
+#[tokio::test]
+async fn a_replica_is_left_alone_until_a_new_connection_reaches_a_primary() {
+    let server = TestRedis::start().await.unwrap();
+    let write = || {
+        let mut set = cmd("SET");
+        set.arg("key").arg(1);
+        Call::Command(set)
+    };
+    let in_a_script = Script::new("return redis.call('SET', KEYS[1], 1)");
+    for redis in both(&Settings { breaker: quick(Duration::from_millis(50)), ..settings(&server.url()) }) {
+        assert_eq!(redis.ask::<String>(&write()).await, Ok("OK".to_owned()));
+        let before = ask_id(&redis).await;
+        let _: () = ask(&server.url(), &["REPLICAOF", "127.0.0.1", "1"]).await;
+        let replica = Err(CallError::Unfit("READONLY".to_owned()));
+        assert_eq!(redis.ask::<String>(&write()).await, replica);
+        assert_ne!(ask_id(&redis).await, before, "another connection");
+        assert_eq!(redis.ask::<String>(&Call::Script(in_a_script.key("key"))).await, replica);
+        while redis.ask::<String>(&write()).await != Err(CallError::Open) {}
+        let _: () = ask(&server.url(), &["REPLICAOF", "NO", "ONE"]).await;
+        recovers(&redis).await;
+        assert_eq!(redis.ask::<String>(&write()).await, Ok("OK".to_owned()));
     }
 }
 

@@ -205,7 +205,7 @@ fn a_deferral_past_its_age_is_a_dead_letter() {
 #[test]
 fn turns_are_kept_with_every_resend_and_gone_at_the_next_stage() {
     let bench = Bench::new();
-    let job = Envelope { turns: ["senders".to_owned()].into(), ..bench.job() };
+    let job = Envelope { turns: [("senders".to_owned(), Some(bench.now))].into(), ..bench.job() };
     let failures = [Failure::defer("over_limit", "its turn", bench.now), Failure::retry("refused", "500")];
     for ran in failures.map(Ran::Failed).into_iter().chain([Ran::Drained, Ran::Early, Ran::Panicked, Ran::NoRoom]) {
         let plan = bench.decide(ran, &job);

@@ -25,6 +25,21 @@ pub enum Status {
     Unknown,
 }
 
+impl Status {
+    /// Its name, as in payloads.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Gray => "gray",
+            Self::ProcessingFailed => "processing_failed",
+            Self::Disabled => "disabled",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// The policy that the sender's domain publishes for mail that fails DMARC (RFC 7489 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -49,9 +49,10 @@ impl Authenticator {
     ///
     /// # Errors
     /// Those of the sandbox.
-    pub async fn check(&self, mail: Mail<'_>, sandbox: &Sandbox) -> Result<Authentication, SandboxError> {
+    pub async fn check(&self, mut mail: Mail<'_>, sandbox: &Sandbox) -> Result<Authentication, SandboxError> {
+        mail.evidence = mail.evidence.standing_in(mail.raw);
         let reported = mail.receipt.map(Reported::of_receipt).or_else(|| mail.evidence.reported.clone());
-        let author = mail.evidence.author.clone();
+        let author = mail.evidence.author.one().cloned();
         let found = match &self.dns {
             Some(dns) => self.ask(dns, &mail, sandbox).await?,
             None => Authentication::unchecked(Why::DnsOff, &self.authserv_id),
@@ -65,28 +66,28 @@ impl Authenticator {
         let (evidence, (deadline, end)) = (&mail.evidence, dns.deadlines());
         let hop = evidence.hop.as_ref();
         let question = Question::new(hop, mail.envelope.from.as_ref());
-        let beside = hop.filter(|_| Question::identity(&question) != Some(SpfIdentity::Helo)).map(Question::of_helo);
+        let client = hop.and_then(|hop| hop.client.as_ref());
+        let beside = client.filter(|_| Question::identity(&question) != Some(SpfIdentity::Helo)).map(Question::of_helo);
         let silent = dns.is_silent();
         let (keys, spf, spf_helo, iprev, answered) = tokio::join!(
             keys(dns, &evidence.keys, deadline, silent),
             self.spf(dns, question, deadline, silent),
             OptionFuture::from(beside.map(|question| self.spf(dns, question, deadline, silent))),
             iprev(dns, hop, deadline, silent),
-            warm(dns, evidence.author.as_ref(), deadline, silent),
+            warm(dns, evidence.author.domains(), deadline, silent),
         );
         if !silent && !answered {
             dns.listen().await;
         }
         let left = end.saturating_duration_since(Instant::now());
         let verified = verify(evidence, keys, mail.raw, sandbox).await?;
-        let dmarc = match &evidence.author {
-            None => Dmarc::without(DmarcResult::PermError, Why::NoAuthor),
-            Some(_) if dns.is_silent() => Dmarc::without(DmarcResult::TempError, Why::DnsFailed),
-            Some(author) => {
-                let evaluated = dmarc::evaluate(&dns.authenticator, author, &spf, &verified.dkim);
-                let late = |_| Dmarc::without(DmarcResult::TempError, Why::DnsFailed);
-                timeout_at(Instant::now() + left, evaluated).await.unwrap_or_else(late)
-            }
+        let is_asked = !evidence.author.domains().is_empty();
+        let late = || Dmarc::without(DmarcResult::TempError, Why::DnsFailed);
+        let dmarc = if is_asked && dns.is_silent() {
+            late()
+        } else {
+            let evaluated = dmarc::evaluate(&dns.authenticator, &evidence.author, &spf, &verified.dkim);
+            timeout_at(Instant::now() + left, evaluated).await.unwrap_or_else(|_| late())
         };
         Ok(Authentication {
             author: None,
@@ -126,7 +127,8 @@ async fn keys(dns: &Dns, names: &[Domain], deadline: Instant, silent: bool) -> V
 
 async fn iprev(dns: &Dns, hop: Option<&TrustedHop>, deadline: Instant, silent: bool) -> Iprev {
     let Some(hop) = hop else { return Iprev::about_nobody(Some(Why::NoTrustedHop)) };
-    let ip = *hop.client_ip.expose();
+    let Some(client) = &hop.client else { return Iprev::about_nobody(Some(Why::HopUnreadable)) };
+    let ip = *client.ip.expose();
     let failed = || Iprev::about(ip, IprevResult::TempError, Why::DnsFailed);
     if silent {
         return failed();
@@ -134,10 +136,9 @@ async fn iprev(dns: &Dns, hop: Option<&TrustedHop>, deadline: Instant, silent: b
     timeout_at(deadline, iprev::ask(&dns.authenticator, ip)).await.unwrap_or_else(|_| failed())
 }
 
-/// Whether DNS said anything about the author's policy.
-async fn warm(dns: &Dns, author: Option<&Domain>, deadline: Instant, silent: bool) -> bool {
-    let Some(author) = author.filter(|_| !silent) else { return true };
-    timeout_at(deadline, dmarc::warm(&dns.authenticator, author)).await.unwrap_or(false)
+/// Whether DNS said anything about the authors' policies.
+async fn warm(dns: &Dns, authors: &[Domain], deadline: Instant, silent: bool) -> bool {
+    silent || timeout_at(deadline, dmarc::warm(&dns.authenticator, authors)).await.unwrap_or(false)
 }
 
 async fn verify(

@@ -3,6 +3,7 @@
 //! Invariant: a pass needs the record's alignment and the public suffix list's, so that a record which a registry
 //! publishes for everybody below it aligns nobody with his neighbour.
 
+use futures::future::join_all;
 use mail_auth::{
     AuthenticatedMessage, DkimOutput, DkimResult as TheirDkim, DmarcResult as Theirs, DnsError, Error,
     MessageAuthenticator, Parameters, SpfOutput, SpfResult as TheirSpf,
@@ -14,6 +15,7 @@ use super::{
     Domain,
     allowance::Allowance,
     dns::policies,
+    evidence::Author,
     results::{Dkim, DkimResult, Dmarc, DmarcResult, Mechanism, Policy, Spf, SpfResult, Why},
 };
 
@@ -22,17 +24,44 @@ impl Dmarc {
     pub(super) const fn without(result: DmarcResult, why: Why) -> Self {
         Self { result, why: Some(why), policy: None, aligned_by: None }
     }
+
+    /// What results for several domains come to where nobody can say which of them is the author's: the strictest policy
+    /// that the mail fails (RFC 7489 §6.6.1), never a pass.
+    fn strictest(results: &[Self]) -> Self {
+        let failed = results.iter().filter(|one| one.result == DmarcResult::Fail).filter_map(|one| one.policy);
+        let strictest = failed.filter(|policy| *policy != Policy::None).max_by_key(|policy| *policy == Policy::Reject);
+        match strictest {
+            Some(policy) => Self { policy: Some(policy), ..Self::without(DmarcResult::Fail, Why::NoAuthor) },
+            _ if results.iter().any(|one| one.result == DmarcResult::TempError) => {
+                Self::without(DmarcResult::TempError, Why::DnsFailed)
+            }
+            _ => Self::without(DmarcResult::PermError, Why::NoAuthor),
+        }
+    }
 }
 
-/// Asks for the author's policy ahead of time, so that its answer is at hand when the signatures are verified.
-pub(super) async fn warm(dns: &MessageAuthenticator, author: &Domain) -> bool {
+/// Asks for the authors' policies ahead of time, so that the answers are at hand when the signatures are verified.
+pub(super) async fn warm(dns: &MessageAuthenticator, authors: &[Domain]) -> bool {
     let none = None::<&Allowance>;
-    let asked = dns.txt_lookup::<DmarcRecord>(format!("_dmarc.{}.", author.expose()), none).await;
-    !matches!(asked, Err(Error::Dns(DnsError::Resolver(_))))
+    let ask = |author: &Domain| dns.txt_lookup::<DmarcRecord>(format!("_dmarc.{}.", author.expose()), none);
+    let asked = join_all(authors.iter().map(ask)).await;
+    asked.iter().all(|answer| !matches!(answer, Err(Error::Dns(DnsError::Resolver(_)))))
 }
 
-/// The result for an author.
-pub(super) async fn evaluate(dns: &MessageAuthenticator, author: &Domain, spf: &Spf, dkim: &[Dkim]) -> Dmarc {
+/// The result for whoever is the author.
+pub(super) async fn evaluate(dns: &MessageAuthenticator, author: &Author, spf: &Spf, dkim: &[Dkim]) -> Dmarc {
+    match author {
+        Author::One(author) => evaluate_one(dns, author, spf, dkim).await,
+        Author::Some(authors) => {
+            let each = authors.iter().map(|author| evaluate_one(dns, author, spf, dkim));
+            Dmarc::strictest(&join_all(each).await)
+        }
+        Author::Local => Dmarc::without(DmarcResult::PermError, Why::NoAuthor),
+        Author::Unreadable => Dmarc::without(DmarcResult::PermError, Why::AuthorUnreadable),
+    }
+}
+
+async fn evaluate_one(dns: &MessageAuthenticator, author: &Domain, spf: &Spf, dkim: &[Dkim]) -> Dmarc {
     // The mail itself never comes here: its author is all that counts, and is a domain of one form.
     let synthetic = format!("From: author@{}\r\n\r\n", author.expose());
     let Some(message) = AuthenticatedMessage::parse(synthetic.as_bytes()) else {

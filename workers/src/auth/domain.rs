@@ -54,15 +54,7 @@ impl Domain {
     /// suffix itself.
     #[must_use]
     pub fn organisation(&self) -> Option<&str> {
-        let name = self.expose();
-        if !name.contains("xn--") {
-            return psl::domain_str(name);
-        }
-        // The list has its names in their own scripts; both forms have the same labels.
-        let (unicode, _) = idna::domain_to_unicode(name);
-        let labels = psl::domain_str(&unicode)?.split('.').count();
-        let start = name.rmatch_indices('.').nth(labels - 1).map_or(0, |(dot, _)| dot + 1);
-        name.get(start..)
+        organisation(self.expose())
     }
 
     /// Whether this belongs to the same organisation as another (relaxed alignment, RFC 7489 §3.1).
@@ -70,6 +62,20 @@ impl Domain {
     pub fn is_aligned_with(&self, other: &Self) -> bool {
         self == other || self.organisation().is_some_and(|organisation| other.organisation() == Some(organisation))
     }
+}
+
+/// The domain that somebody registered, of a lower-case name in A-labels or in its own script. `None` for a public suffix
+/// itself.
+#[must_use]
+pub fn organisation(name: &str) -> Option<&str> {
+    if !name.contains("xn--") {
+        return psl::domain_str(name);
+    }
+    // The list has its names in their own scripts; both forms have the same labels.
+    let (unicode, _) = idna::domain_to_unicode(name);
+    let labels = psl::domain_str(&unicode)?.split('.').count();
+    let start = name.rmatch_indices('.').nth(labels - 1).map_or(0, |(dot, _)| dot + 1);
+    name.get(start..)
 }
 
 /// The A-labels of a name of other scripts. `url` decodes `%` before that, which a mail's names do not have.

@@ -15,6 +15,7 @@ mod iprev;
 pub mod policy;
 pub mod results;
 mod spf;
+mod standing;
 pub mod verify;
 mod words;
 

@@ -38,8 +38,10 @@ pub enum Decision {
 
 /// Decides.
 ///
-/// A policy is enforced only where SPF could be asked: a mail that no mail server handed over (a file, a test) would
-/// otherwise fail for want of a client. And DNS is waited for only where its answer can make an aligned pass: what is
+/// A policy is enforced where a trusted server handed the mail over; one that came otherwise (a file, a test) would fail
+/// for want of a client. It is enforced also where that server's line cannot be read, or tells no `MAIL FROM`: what a
+/// client can do to a line must not free it of the policy. Then DKIM alone can pass. Nor may a way to write `From`: one that
+/// nobody can read is quarantined there too. And DNS is waited for only where its answer can make an aligned pass: what is
 /// neither signed nor came from a known client has none to wait for.
 #[must_use]
 pub fn decide(results: &Authentication, dmarc: DmarcMode, on_temperror: OnTempError) -> Decision {
@@ -53,11 +55,25 @@ pub fn decide(results: &Authentication, dmarc: DmarcMode, on_temperror: OnTempEr
             }
         };
     }
-    match results.dmarc.policy {
-        Some(Policy::Reject) if results.spoofed() && client_known && dmarc == DmarcMode::Enforce => {
+    let enforced = client_known && dmarc == DmarcMode::Enforce;
+    if enforced && results.dmarc.why == Some(Why::AuthorUnreadable) {
+        return Decision::Quarantine(
+            "dmarc",
+            "nobody can say whose mail this is by its From, so no policy can be asked for",
+        );
+    }
+    match results.dmarc.policy.filter(|_| enforced && results.spoofed()) {
+        Some(Policy::Reject | Policy::Quarantine) if results.spf.why == Some(Why::HopUnreadable) => {
+            Decision::Quarantine(
+                "dmarc",
+                "this mail fails DMARC, and SPF could not be asked: neither client nor MAIL FROM may be missing from what the \
+             trusted server writes",
+            )
+        }
+        Some(Policy::Reject) => {
             Decision::Quarantine("dmarc", "the domain in From asks to reject what fails DMARC, and this mail does")
         }
-        Some(Policy::Quarantine) if results.spoofed() && client_known && dmarc == DmarcMode::Enforce => {
+        Some(Policy::Quarantine) => {
             Decision::Quarantine("dmarc", "the domain in From asks to quarantine what fails DMARC, and this mail does")
         }
         _ => Decision::Accept,
@@ -81,6 +97,11 @@ mod tests {
             results.dkim = if signed { vec![dkim] } else { vec![] };
             results
         };
+        let unreadable = |why| {
+            let mut results = results(DmarcResult::PermError, None, why, false);
+            results.dmarc.why = Some(Why::AuthorUnreadable);
+            results
+        };
         let (fail, temp, nowhere) = (DmarcResult::Fail, DmarcResult::TempError, Some(Why::NoTrustedHop));
         let (reject, quarantine, none) = (Some(Policy::Reject), Some(Policy::Quarantine), Some(Policy::None));
         for (what, results, mode, on_temperror, expected) in [
@@ -90,6 +111,16 @@ mod tests {
             ("p=none", results(fail, none, None, false), enforce, OnTempError::Defer, Some(Accept)),
             ("only noted", results(fail, reject, None, false), tag, OnTempError::Defer, Some(Accept)),
             ("no client", results(fail, reject, nowhere, false), enforce, OnTempError::Defer, Some(Accept)),
+            (
+                "a client that cannot be read",
+                results(fail, reject, Some(Why::HopUnreadable), false),
+                enforce,
+                OnTempError::Defer,
+                None,
+            ),
+            ("a From that nobody can read", unreadable(None), enforce, OnTempError::Defer, None),
+            ("the same, only noted", unreadable(None), tag, OnTempError::Defer, Some(Accept)),
+            ("the same, no client", unreadable(nowhere), enforce, OnTempError::Defer, Some(Accept)),
             ("DNS fails", results(temp, None, None, false), enforce, OnTempError::Defer, Some(Defer)),
             ("DNS fails, tagging", results(temp, None, None, false), tag, OnTempError::Defer, Some(Defer)),
             ("DNS fails, accepting", results(temp, None, None, false), enforce, OnTempError::Accept, Some(Accept)),

@@ -7,7 +7,7 @@ use super::{
     Domain,
     allowance::Allowance,
     dns::policies,
-    evidence::TrustedHop,
+    evidence::{Client, TrustedHop},
     results::{Spf, SpfIdentity, SpfResult, Why},
 };
 
@@ -20,7 +20,7 @@ impl Spf {
 
 /// Who is asked about: `MAIL FROM`, or `HELO` for a bounce (RFC 7208 §2.4).
 pub(super) struct Question<'a> {
-    hop: &'a TrustedHop,
+    client: &'a Client,
     sender: &'a str,
     pub(super) domain: Domain,
     identity: SpfIdentity,
@@ -32,27 +32,28 @@ impl<'a> Question<'a> {
     /// # Errors
     /// The result where nothing can.
     pub(super) fn new(hop: Option<&'a TrustedHop>, envelope_from: Option<&'a Pii<String>>) -> Result<Self, Spf> {
-        let unknown = || Spf::about_nobody(SpfResult::None, Why::NoTrustedHop);
-        let hop = hop.ok_or_else(unknown)?;
-        let sender = envelope_from.or(hop.mail_from.as_ref()).ok_or_else(unknown)?.expose().as_str();
+        let hop = hop.ok_or_else(|| Spf::about_nobody(SpfResult::None, Why::NoTrustedHop))?;
+        let unreadable = || Spf::about_nobody(SpfResult::None, Why::HopUnreadable);
+        let client = hop.client.as_ref().ok_or_else(unreadable)?;
+        let sender = envelope_from.or(hop.mail_from.as_ref()).ok_or_else(unreadable)?.expose().as_str();
         if sender.is_empty() {
-            return Self::of_helo(hop);
+            return Self::of_helo(client);
         }
-        Self::about(hop, sender, SpfIdentity::MailFrom, Domain::of_address(sender))
+        Self::about(client, sender, SpfIdentity::MailFrom, Domain::of_address(sender))
     }
 
     /// About `HELO`, with `postmaster` as the sender. What is no domain name is not asked about (RFC 7208 §2.3).
     ///
     /// # Errors
     /// As above.
-    pub(super) fn of_helo(hop: &'a TrustedHop) -> Result<Self, Spf> {
-        Self::about(hop, "", SpfIdentity::Helo, Domain::parse(hop.helo.expose()))
+    pub(super) fn of_helo(client: &'a Client) -> Result<Self, Spf> {
+        Self::about(client, "", SpfIdentity::Helo, Domain::parse(client.helo.expose()))
     }
 
-    fn about(hop: &'a TrustedHop, sender: &'a str, identity: SpfIdentity, domain: Option<Domain>) -> Result<Self, Spf> {
+    fn about(client: &'a Client, sender: &'a str, identity: SpfIdentity, domain: Option<Domain>) -> Result<Self, Spf> {
         let none =
             || Spf { result: SpfResult::None, why: Some(Why::Malformed), domain: None, identity: Some(identity) };
-        Ok(Self { hop, sender, domain: domain.ok_or_else(none)?, identity })
+        Ok(Self { client, sender, domain: domain.ok_or_else(none)?, identity })
     }
 
     /// Which identity a question, or the result in its place, is about.
@@ -70,7 +71,7 @@ impl<'a> Question<'a> {
 
     /// Asks DNS. `us` is our own name, which explanations may carry.
     pub(super) async fn ask(&self, dns: &MessageAuthenticator, us: &str) -> Spf {
-        let (ip, helo, allowance) = (*self.hop.client_ip.expose(), self.hop.helo.expose(), Allowance::new());
+        let (ip, helo, allowance) = (*self.client.ip.expose(), self.client.helo.expose(), Allowance::new());
         let parameters = match self.identity {
             SpfIdentity::Helo => SpfParameters::helo(ip, self.domain.expose(), us),
             SpfIdentity::MailFrom => SpfParameters::new(ip, self.domain.expose(), helo, us, self.sender),

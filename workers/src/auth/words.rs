@@ -149,6 +149,8 @@ words!(
         DnsFailed = "dns_failed",
         /// Nobody trusted told the client's address and `HELO`.
         NoTrustedHop = "no_trusted_hop",
+        /// A trusted server handed it over, but its line does not tell the client, or nothing tells `MAIL FROM`.
+        HopUnreadable = "hop_unreadable",
         /// There is no such record.
         NoRecord = "no_record",
         /// The record or field cannot be read.
@@ -175,6 +177,8 @@ words!(
         BrokenChain = "broken_chain",
         /// There is no single author domain in `From`.
         NoAuthor = "no_author",
+        /// Nobody can say whose domain stands in `From`.
+        AuthorUnreadable = "author_unreadable",
         /// What passed belongs to another domain than `From`.
         NotAligned = "not_aligned",
         /// No name of the client leads back to it.

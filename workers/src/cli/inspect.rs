@@ -179,7 +179,7 @@ impl Inspection {
         mail: Box<ParsedMail>,
     ) -> Self {
         let scanning = fleet::scanning(settings, &fleet::clamds(settings), sandbox);
-        self.scan = match scanning.scan(&RawMail::Inline(raw), &mail, Try::default()).await {
+        self.scan = match scanning.scan(&RawMail::Inline(raw), &mail, Try::First).await {
             Ok(report) => ScanResult::Done(Box::new(Scanned::of(report, &mail))),
             Err(error) => ScanResult::NotDone(error.to_string()),
         };
@@ -189,7 +189,7 @@ impl Inspection {
         };
         let verdict = report.map_or("error", |report| report.verdict().name());
         let decision = settings.rules.decide(&Facts::of(&mail, &self.envelope, verdict, self.tenant.as_str()));
-        let policy = settings.scan.policies.of(&self.tenant, decision.scan);
+        let policy = settings.scan.policies.of(&self.tenant, &decision.policies);
         let handling = report.map(|report| Handling::of(report, &policy));
         self.end = Forecast::routed(&decision.outcome, handling.as_ref(), &mail);
         Self { mail: Some(mail), decision: Some(decision), ..self }

@@ -12,8 +12,6 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::{
@@ -21,6 +19,7 @@ use shared::{
     envelope::{Attempt, Carried, DeadLetter, Envelope, UndecodableBody},
     ids::{JobId, StageName},
     settle::packed,
+    stage::Held,
 };
 
 pub(in crate::cli) use self::{
@@ -91,7 +90,7 @@ impl Letter {
             attempt: 0,
             crashes: 0,
             deferrals: 0,
-            turns: BTreeSet::new(),
+            turns: Held::new(),
             stage_since: now,
             dead: None,
             ..envelope.again()

@@ -5,14 +5,19 @@ mod counted;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use jiff::{Timestamp, Unit};
 use serde_json::json;
 use shared::{
-    config::units::{parse_size, show_duration},
+    clock::{Clock, later},
+    config::units::parse_size,
     limit::{LimitError, OnError, Turn},
 };
 
 use super::{DataArgs, boot, error::CommandError, output, table::Table};
-use crate::limiting::{Bounds, Cost, Expired, Kind, Limit, Limiting, Look, Scope, spelled};
+use crate::{
+    limiting::{Bounds, Cost, Expired, Kind, Limit, Limiting, Look, Scope, spelled},
+    settings::Tenants,
+};
 use counted::Counted;
 
 #[derive(Debug, Subcommand)]
@@ -48,9 +53,9 @@ pub(super) struct KeyArgs {
     /// What is counted by, and whom it is about, such as sender-domain=example.org
     #[arg(value_name = "KEY", value_parser = key)]
     key: Key,
-    /// Whose mail it is
-    #[arg(long, value_name = "TENANT", default_value = "default")]
-    tenant: String,
+    /// Whose mail it is; of tenant=NAME that one [default: default]
+    #[arg(long, value_name = "TENANT")]
+    tenant: Option<String>,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -69,6 +74,27 @@ fn key(text: &str) -> Result<Key, String> {
     let (scope, subject) = text.split_once('=').ok_or_else(|| format!("expected KIND=WHOM, of the kinds {names}"))?;
     let scope = Scope::named(scope).ok_or_else(|| format!("there is no such kind; there are {names}"))?;
     Ok(Key { scope, subject: spelled(scope, subject) })
+}
+
+impl KeyArgs {
+    /// The limits, and whose mail it is.
+    async fn open(&self) -> Result<(Limiting, String), CommandError> {
+        let (settings, plane) = self.data.plane().await?;
+        let tenant = self.whose(&settings.tenants)?;
+        Ok((Limiting::open(&settings, &plane).map_err(CommandError::failed)?, tenant))
+    }
+
+    fn whose(&self, tenants: &Tenants) -> Result<String, CommandError> {
+        let subject = (self.key.scope == Scope::Tenant).then_some(&self.key.subject);
+        if let Some((named, subject)) = self.tenant.as_ref().zip(subject).filter(|(named, subject)| named != subject) {
+            return Err(CommandError::usage(format!("tenant={subject} is no mail of --tenant {named}")));
+        }
+        let tenant = self.tenant.as_ref().or(subject).map_or_else(|| "default".to_owned(), Clone::clone);
+        if tenants.is_tenant(&tenant) {
+            return Ok(tenant);
+        }
+        Err(CommandError::usage(format!("no domain belongs to a tenant {tenant:?}: see [tenants]")))
+    }
 }
 
 fn size(text: &str) -> Result<u64, String> {
@@ -113,11 +139,12 @@ async fn show(args: &ShowArgs) -> Result<(), CommandError> {
 }
 
 async fn test(args: &TestArgs) -> Result<(), CommandError> {
-    let (key, limiting) = (&args.key, open(&args.key.data).await?);
-    let looks = limiting.look(key.key.scope, &key.tenant, &key.key.subject, args.size).await.map_err(unanswered)?;
+    let (key, (limiting, tenant)) = (&args.key, args.key.open().await?);
+    let looks = limiting.look(key.key.scope, &tenant, &key.key.subject, args.size).await.map_err(unanswered)?;
     if looks.is_empty() {
         return Err(undeclared(key.key.scope));
     }
+    let now = Clock::system().now();
     let mut table = Table::new(["LIMIT", "SAYS", "ENFORCED"]);
     for look in &looks {
         if key.json {
@@ -127,14 +154,14 @@ async fn test(args: &TestArgs) -> Result<(), CommandError> {
             }))?;
         }
         let enforced = if look.limit.enforce { "yes" } else { "no" };
-        table.row([look.limit.name.clone(), says(look), enforced.to_owned()]);
+        table.row([look.limit.name.clone(), says(look, now), enforced.to_owned()]);
     }
     if key.json { Ok(()) } else { output::line(table) }
 }
 
 async fn reset(args: &KeyArgs) -> Result<(), CommandError> {
-    let limiting = open(&args.data).await?;
-    let forgot = limiting.forget(args.key.scope, &args.tenant, &args.key.subject).await.map_err(unanswered)?;
+    let (limiting, tenant) = args.open().await?;
+    let forgot = limiting.forget(args.key.scope, &tenant, &args.key.subject).await.map_err(unanswered)?;
     if forgot == 0 {
         return Err(undeclared(args.key.scope));
     }
@@ -142,11 +169,6 @@ async fn reset(args: &KeyArgs) -> Result<(), CommandError> {
         return output::json(&json!({ "limits": forgot }));
     }
     output::line(format_args!("forgotten by {forgot} limit{}", if forgot == 1 { "" } else { "s" }))
-}
-
-async fn open(data: &DataArgs) -> Result<Limiting, CommandError> {
-    let (settings, plane) = data.plane().await?;
-    Limiting::open(&settings, &plane).map_err(CommandError::failed)
 }
 
 fn unanswered(error: LimitError) -> CommandError {
@@ -163,20 +185,34 @@ fn passes(look: &Look<'_>) -> bool {
 
 /// How long until the turn; `None` where there is none to wait for.
 fn wait(look: &Look<'_>) -> Option<Duration> {
-    look.answer.as_ref().and_then(|answer| answer.waits.first().copied())
+    look.answer.as_ref().and_then(|answer| answer.waits.iter().max().copied())
 }
 
-fn says(look: &Look<'_>) -> String {
+fn says(look: &Look<'_>, now: Timestamp) -> String {
     match (&look.answer, wait(look)) {
         (None, _) => "no limit for it".to_owned(),
         (Some(answer), _) if answer.turn == Turn::Full || answer.full == [true] => "no slot is free".to_owned(),
-        // Milliseconds are no help to people.
         (_, Some(wait)) if !wait.is_zero() => {
+            // Milliseconds are no help to people.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            format!("passes in {}", show_duration(Duration::from_secs(seconds)))
+            let at = later(now, wait).round(Unit::Second).unwrap_or(Timestamp::MAX);
+            format!("passes in {}, at {at}", in_words(seconds))
         }
         _ => "passes now".to_owned(),
     }
+}
+
+/// The two largest units of a time, such as `9 h 59 min`.
+fn in_words(seconds: u64) -> String {
+    let units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+    let first = units.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(units.len() - 1);
+    let mut rest = seconds;
+    let words = units[first..].iter().take(2).filter_map(|(unit, name)| {
+        let count = rest / unit;
+        rest %= unit;
+        (count > 0 || seconds == 0).then(|| format!("{count} {name}"))
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn bound(limit: &Limit) -> String {
@@ -210,4 +246,24 @@ fn on_error(limit: &Limit) -> String {
 
 fn expired(limit: &Limit) -> String {
     Expired::NAMED.iter().find(|(_, end)| *end == limit.expired).map_or("", |(name, _)| name).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_for_people() {
+        for (seconds, words) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3599, "59 min 59 s"),
+            (35_999, "9 h 59 min"),
+            (86_400 * 2 + 59, "2 d"),
+            (90_000, "1 d 1 h"),
+        ] {
+            assert_eq!(in_words(seconds), words);
+        }
+    }
 }

@@ -14,6 +14,7 @@ mod quarantine;
 mod rescan;
 mod submit;
 mod table;
+mod terminal;
 mod worker;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};

@@ -1,5 +1,7 @@
 //! Plain tables: columns as wide as what stands in them.
 
+use super::terminal;
+
 /// A table with a header.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -38,9 +40,9 @@ impl std::fmt::Display for Table {
     }
 }
 
-/// One line, without control characters, cut where it is too wide.
+/// One line that does nothing to the terminal, cut where it is too wide.
 pub(super) fn printable(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let clean: String = terminal::printable(text);
     if clean.chars().count() <= WIDEST {
         return clean;
     }
@@ -54,11 +56,11 @@ mod tests {
     #[test]
     fn columns_line_up_and_nothing_controls_the_terminal() {
         let mut table = Table::new(["ID", "WHY"]);
-        table.row(["a-long-id".to_owned(), "x\u{1b}[31m\ny".to_owned()]);
+        table.row(["a-long-id".to_owned(), "x\u{1b}[31m\ny\u{202e}".to_owned()]);
         table.row(["b".to_owned(), "é".repeat(80)]);
         let text = table.to_string();
         assert_eq!(text.lines().next(), Some("ID         WHY"));
-        assert_eq!(text.lines().nth(1), Some("a-long-id  x [31m y"));
+        assert_eq!(text.lines().nth(1), Some("a-long-id  x [31m y\u{fffd}"));
         assert_eq!(text.lines().nth(2).map(|l| l.chars().count()), Some(11 + WIDEST));
     }
 }

@@ -58,6 +58,7 @@ fn run(data: &DataArgs, stages: &[StageName], local: bool) -> Result<(), Command
             }
             (_, false) => None,
         };
+        plane.check().await.map_err(CommandError::config)?;
         let running = Running::start(&settings, &plane, stages, &shutdown).await.map_err(CommandError::failed)?;
         if let Err(error) = output::line("ready") {
             tracing::warn!(%error, "nobody reads standard output");

@@ -104,6 +104,17 @@ pub struct Limit {
     pub expired: Expired,
 }
 
+impl Limit {
+    /// Whether a tenant's mails are counted apart under it, where those of all tenants are counted together otherwise.
+    pub fn is_own(&self, tenant: &str, subject: &str) -> bool {
+        self.scope.is_shared()
+            && match &self.kind {
+                Kind::Rate { bounds, .. } => bounds.is_own(tenant, subject),
+                Kind::Slots(bounds) => bounds.is_own(tenant, subject),
+            }
+    }
+}
+
 /// What a limit bounds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
@@ -180,11 +191,20 @@ impl<T> Exception<T> {
 impl<T: Copy> Bounds<T> {
     /// What holds for a subject of a tenant's.
     pub fn of(&self, tenant: &str, subject: &str) -> Option<T> {
+        self.exception(tenant, subject).map_or(self.base, |exception| exception.bound)
+    }
+
+    /// Whether that was declared for the tenant alone.
+    pub fn is_own(&self, tenant: &str, subject: &str) -> bool {
+        self.exception(tenant, subject).is_some_and(|exception| exception.tenant.is_some())
+    }
+
+    fn exception(&self, tenant: &str, subject: &str) -> Option<&Exception<T>> {
         let fits = |exception: &&Exception<T>| {
             exception.tenant.as_ref().is_none_or(|name| name == tenant)
                 && exception.pattern.as_ref().is_none_or(|pattern| pattern.matches(subject))
         };
-        self.exceptions.iter().find(fits).map_or(self.base, |exception| exception.bound)
+        self.exceptions.iter().find(fits)
     }
 }
 
@@ -207,13 +227,14 @@ mod tests {
                 exception(None, Some("*@partner.example"), None),
             ],
         };
-        for (tenant, subject, expected) in [
-            ("acme", "a@partner.example", Some(2)),
-            ("acme", "a@other.example", Some(3)),
-            ("else", "a@partner.example", None),
-            ("else", "a@other.example", Some(1)),
+        for (tenant, subject, expected, own) in [
+            ("acme", "a@partner.example", Some(2), true),
+            ("acme", "a@other.example", Some(3), true),
+            ("else", "a@partner.example", None, false),
+            ("else", "a@other.example", Some(1), false),
         ] {
-            assert_eq!(bounds.of(tenant, subject), expected, "{tenant} {subject}");
+            let said = (bounds.of(tenant, subject), bounds.is_own(tenant, subject));
+            assert_eq!(said, (expected, own), "{tenant} {subject}");
         }
     }
 

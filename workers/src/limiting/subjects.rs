@@ -1,7 +1,7 @@
 //! Whom a mail is counted for: the subjects of each scope, in one spelling, as far as they are known.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv6Addr},
 };
 
@@ -12,6 +12,7 @@ use shared::{ids::hex, pii::Pii};
 
 use super::declared::Scope;
 use crate::{
+    auth::domain::{Domain, organisation},
     jobs::SmtpEnvelope,
     mail::{
         addr_spec::canonical,
@@ -20,8 +21,8 @@ use crate::{
     names::ClientName,
 };
 
-/// The most recipients of one mail that are counted.
-const MOST_RECIPIENTS: usize = 100;
+/// The most recipients of one mail that are counted, in one request. RFC 5321 §4.5.3.1.8 asks servers to take 100.
+const MOST_RECIPIENTS: usize = 1000;
 
 /// Whom a mail is counted for. A scope that is not there is not known yet; one without subjects has none.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +30,8 @@ pub struct Subjects {
     known: BTreeMap<Scope, Vec<Pii<String>>>,
     /// The raw mail's length, where it is known.
     bytes: Option<u64>,
+    /// There are more recipients than are counted.
+    crowded: bool,
 }
 
 impl Subjects {
@@ -64,6 +67,11 @@ impl Subjects {
         Self { bytes: Some(bytes), ..self }
     }
 
+    /// Whether there are more recipients than are counted.
+    pub(super) const fn are_crowded(&self) -> bool {
+        self.crowded
+    }
+
     /// The raw mail's length, where it is known.
     pub(super) const fn bytes(&self) -> Option<u64> {
         self.bytes
@@ -82,8 +90,9 @@ impl Subjects {
     pub fn and_of_mail(mut self, mail: &ParsedMail) -> Self {
         self.bytes = Some(mail.raw.len);
         let hop = mail.evidence.as_ref().and_then(|evidence| evidence.hop.as_ref());
-        if let Some(hop) = hop.filter(|_| !self.known.contains_key(&Scope::ClientIp)) {
-            self = self.with_client(*hop.client_ip.expose());
+        let client = hop.and_then(|hop| hop.client.as_ref());
+        if let Some(client) = client.filter(|_| !self.known.contains_key(&Scope::ClientIp)) {
+            self = self.with_client(*client.ip.expose());
         }
         if !self.known.contains_key(&Scope::Sender) {
             let from = mail.from.first().map_or("", |from| from.address.expose());
@@ -126,8 +135,9 @@ impl Subjects {
     }
 
     fn with_recipients<'a>(self, addresses: impl Iterator<Item = &'a Pii<String>>) -> Self {
-        let spelled = addresses.map(|address| spelled(Scope::Recipient, address.expose()));
-        self.with(Scope::Recipient, spelled.take(MOST_RECIPIENTS))
+        let each: BTreeSet<_> = addresses.map(|address| spelled(Scope::Recipient, address.expose())).collect();
+        let crowded = each.len() > MOST_RECIPIENTS;
+        Self { crowded, ..self.with(Scope::Recipient, each.into_iter().take(MOST_RECIPIENTS)) }
     }
 }
 
@@ -141,8 +151,8 @@ pub fn spelled(scope: Scope, text: &str) -> String {
             if address.is_empty() { "<>".to_owned() } else { canonical(&address).into_owned() }
         }
         Scope::SenderDomain => {
-            let domain = text.trim_end_matches('.').to_lowercase();
-            psl::domain_str(&domain).map(str::to_owned).unwrap_or(domain)
+            let domain = Domain::parse(text).map_or_else(|| text.trim_end_matches('.').to_lowercase(), String::from);
+            organisation(&domain).map(str::to_owned).unwrap_or(domain)
         }
         Scope::ClientIp => text.parse().map_or_else(|_| text.to_owned(), client),
         Scope::Tenant | Scope::Route | Scope::Destination | Scope::Ingress | Scope::ApiClient => text.to_owned(),
@@ -205,6 +215,10 @@ mod tests {
             Subjects::of_envelope(&envelope, "acme", Some(9)).with_client("::ffff:192.0.2.7".parse().unwrap());
         assert_eq!(of(&subjects, Scope::Sender), Some(vec!["news@mail.example.co.uk"]));
         assert_eq!(of(&subjects, Scope::SenderDomain), Some(vec!["example.co.uk"]));
+        // Suffixes of other scripts have customers of their own, who are the same in either form.
+        for domain in ["news.a.xn--55qx5d.cn", "a.公司.cn"] {
+            assert_eq!(spelled(Scope::SenderDomain, domain), "a.xn--55qx5d.cn");
+        }
         assert_eq!(of(&subjects, Scope::Recipient), Some(vec!["a@x.example", "b@x.example"]));
         assert_eq!(of(&subjects, Scope::ClientIp), Some(vec!["192.0.2.7"]));
         assert_eq!(of(&subjects, Scope::Tenant), Some(vec!["acme"]));

@@ -1,9 +1,11 @@
+mod many;
+
 use std::{num::NonZeroU32, sync::Mutex};
 
 use async_trait::async_trait;
 use shared::{
     ids::TenantId,
-    limit::{Holder, OnError, Rate, Share, local::LocalLimiter},
+    limit::{OnError, Rate, Share, local::LocalLimiter},
 };
 
 use super::*;
@@ -129,6 +131,43 @@ async fn the_excess_drains_in_order_at_the_rate_and_is_charged_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn more_recipients_than_are_counted_end_as_the_limit_declares() {
+    let mail = |count: usize| {
+        let to = (0..count).map(|n| format!("{n}@here.example").into()).collect();
+        Subjects::of_envelope(&crate::jobs::SmtpEnvelope { from: None, to }, "acme", None)
+    };
+    let limit = rate("recipients", Scope::Recipient, "1/hour burst 1");
+    let bench = Bench::new(vec![limit.clone()]);
+    assert_eq!(bench.turn(&mail(1000), &bench.job("acme")).await, None);
+    assert_eq!(bench.asked().concat().len(), 1000, "all are counted");
+    let stopped = bench.stop(&mut Pass::of(mail(1001)), &bench.job("acme")).await.unwrap();
+    let text = format!("{stopped:?}");
+    assert!(stopped.is_ok() && text.contains("Quarantined") && text.contains("more recipients"), "{text}");
+    assert_eq!(bench.asked().len(), 0);
+    let shadow = Bench::new(vec![Limit { enforce: false, ..limit }, rate("tenants", Scope::Tenant, "1/sec")]);
+    assert_eq!(shadow.turn(&mail(1001), &shadow.job("acme")).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_dead_limiter_in_vain_ends_as_declared() {
+    let waits = |name| Limit { on_error: OnError::Defer, ..rate(name, Scope::Sender, "9/sec") };
+    let shadow = Limit { enforce: false, ..waits("shadow") };
+    let local = rate("local", Scope::Sender, "9/sec");
+    for (expired, end) in [(Expired::Quarantine, "Quarantined"), (Expired::Reject, "Rejected")] {
+        let bench = Bench::over(vec![shadow.clone(), local.clone(), Limit { expired, ..waits("strict") }], true);
+        let (subjects, job) = (from("a@x.example"), bench.job("acme"));
+        tokio::time::advance(HOUR - MARGIN - Duration::from_secs(1)).await;
+        let stopped = bench.stop(&mut Pass::of(subjects.clone()), &job).await.unwrap();
+        let Err(Failure::Defer { class: "limiter_unavailable", until, .. }) = stopped else { panic!("{stopped:?}") };
+        assert!(until <= last_call(&job), "never so late that it would be a dead letter: {until}");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let stopped = bench.stop(&mut Pass::of(subjects), &job).await.unwrap();
+        let text = format!("{stopped:?}");
+        assert!(stopped.is_ok() && text.contains(end) && text.contains("limit strict"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_tenants_limits_are_one_request_and_those_across_tenants_come_first() {
     let bench = Bench::new(vec![
         rate("senders", Scope::Sender, "9/sec"),
@@ -140,8 +179,8 @@ async fn one_tenants_limits_are_one_request_and_those_across_tenants_come_first(
     let subjects = from("a@mail.x.example").with_client("192.0.2.1".parse().unwrap());
     assert_eq!(bench.turn(&subjects, &bench.job("acme")).await, None);
     let asked = bench.asked();
-    assert_eq!(asked.iter().map(Vec::len).collect::<Vec<_>>(), [1, 4]);
-    assert!(asked[0][0].starts_with("{client-ip.") && asked[0][0].contains("}:clients:"), "{asked:?}");
+    assert_eq!(asked.iter().map(Vec::len).collect::<Vec<_>>(), [2, 4], "the tenant's line beside the limit");
+    assert!(asked[0].iter().all(|key| key.starts_with("{client-ip.") && key.contains("}:clients:")), "{asked:?}");
     assert!(asked[1].iter().all(|key| key.starts_with("{acme}:")), "{asked:?}");
     for part in ["192.0.2.1", "x.example", "here.example", "@"] {
         assert!(!format!("{asked:?}").contains(part), "{part} in {asked:?}");
@@ -185,7 +224,7 @@ async fn who_finds_no_turn_looks_again_until_the_declared_end() {
         assert_eq!(bench.turn(&subjects, &bench.job("acme")).await, None);
         let again = bench.turn(&subjects, &job).await.unwrap();
         assert!((15_000..=30_000).contains(&again), "{again}");
-        assert!(!job.turns.holds("senders"));
+        assert!(!job.turns.holds("senders", job.clock.now()));
         // Before the settlement would find it too old.
         tokio::time::advance(HOUR - MARGIN).await;
         let stopped = bench.stop(&mut Pass::of(subjects), &job).await.unwrap();
@@ -212,7 +251,7 @@ async fn slots_are_held_while_the_run_lasts_and_renewed() {
         // Longer than a lease in all.
         tokio::time::sleep(slots::LEASE / 4).await;
         assert!(bench.turn(&subjects, &second).await.is_some_and(|again| again <= 30_000));
-        assert!(!second.turns.holds("tenants"), "nothing is charged by a job that finds no slot");
+        assert!(!second.turns.holds("tenants", bench.clock.now()), "nothing is charged by a job that finds no slot");
     }
     assert_eq!(
         bench.turn(&Subjects::one(Scope::Tenant, "else"), &bench.job("else")).await,

@@ -2,7 +2,11 @@
 //!
 //! The domain is what follows the last `@`, whatever a quoted local part shows.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
@@ -91,7 +95,7 @@ fn unquoted(quoted: &str) -> Option<String> {
 
 fn is_domain(text: &str) -> bool {
     if let Some(literal) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return !literal.is_empty() && literal.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-".contains(&b));
+        return is_literal(literal);
     }
     let is_label = |label: &str| {
         label.starts_with(|c: char| c.is_alphanumeric() || "-_".contains(c))
@@ -102,6 +106,12 @@ fn is_domain(text: &str) -> bool {
     } else {
         text.nfc().collect::<String>().split('.').all(is_label)
     }
+}
+
+/// An address of the Internet is all that stands in brackets in today's mail (RFC 5321 §4.1.3).
+fn is_literal(text: &str) -> bool {
+    let v6 = text.get(..5).filter(|tag| tag.eq_ignore_ascii_case("IPv6:")).and_then(|_| text.get(5..));
+    v6.map_or_else(|| text.parse::<Ipv4Addr>().is_ok(), |v6| v6.parse::<Ipv6Addr>().is_ok())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use shared::{
 
 use super::*;
 use crate::{
-    jobs::{RouteJob, SmtpEnvelope},
+    jobs::{RouteJob, SmtpEnvelope, Source},
     mail::{limits::Limits, parse::parse},
     scanning::{Item, Place, ScanReport, StoredPart},
 };
@@ -96,4 +96,24 @@ fn parts_have_one_number_in_attachments_scan_and_findings() {
         findings.iter().any(|finding| finding["code"] == "type_mismatch" && finding["where"] == "part 6"),
         "{findings:?}"
     );
+}
+
+#[test]
+fn nothing_of_a_withheld_part_is_handed_on() {
+    let raw = raw();
+    let mail = parse(raw.as_bytes(), &Limits::default(), &[]).unwrap();
+    let (work, tenant) = (WorkId::derive(&[b"1"]), TenantId::default_tenant());
+    let without = |withheld: &[usize]| {
+        let job = DeliverJob { withheld: withheld.iter().copied().collect(), ..job(&mail) };
+        serde_json::to_value(MailProcessed::of(&work, &tenant, &job, &mail)).unwrap()
+    };
+    let all = without(&[]);
+    assert_eq!((&all["raw"]["key"], &all["attachments"][2]["key"]), (&"raw/1".into(), &"attachments/4".into()));
+    assert_eq!(all["attachments"][2]["invitation"]["location"], "Canteen");
+    let invited = without(&[4]);
+    assert_eq!((&invited["raw"]["key"], &invited["raw"]["size"]), (&().into(), &raw.len().into()));
+    assert_eq!((&invited["attachments"][2]["name"], &invited["attachments"][2]["key"]), (&"in".into(), &().into()));
+    assert!(invited["attachments"][2].get("invitation").is_none() && !invited.to_string().contains("Canteen"));
+    // What is not withheld is told all the same.
+    assert_eq!(invited["attachments"][0]["image"], all["attachments"][0]["image"]);
 }

@@ -6,8 +6,8 @@ use crate::{
     mail::model::{Mailbox, ParsedMail, PartRole},
 };
 
-/// The verdicts that a rule can ask for: those of the scanner, and `error` where there is none.
-pub const VERDICTS: [&str; 6] = ["clean", "infected", "encrypted", "limits_exceeded", "unscannable", "error"];
+/// The verdicts that a rule can ask for. A mail without one has not come to the rules.
+pub const VERDICTS: [&str; 5] = ["clean", "infected", "encrypted", "limits_exceeded", "unscannable"];
 
 /// How rules see the null reverse-path of a bounce (RFC 5321 §4.5.5).
 const NULL_SENDER: &str = "<>";

@@ -71,9 +71,9 @@ pub struct Decision {
     pub rules: Vec<RuleName>,
     /// What happens to the mail.
     pub outcome: Outcome,
-    /// What the rules say about verdicts: the first one that speaks of a verdict decides about it.
-    #[serde(default, skip_serializing_if = "VerdictPolicy::is_silent")]
-    pub scan: VerdictPolicy,
+    /// What each of these rules says about verdicts; empty where none says anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<VerdictPolicy>,
 }
 
 /// What happens to a mail.
@@ -128,10 +128,10 @@ impl RuleSet {
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
         let mut rules = Vec::new();
         let mut destinations = Vec::new();
-        let mut scan = VerdictPolicy::default();
+        let mut policies = Vec::new();
         for rule in self.rules.iter().filter(|rule| rule.when.matches(facts)) {
             rules.push(rule.name.clone());
-            scan = scan.or(rule.scan);
+            policies.push(rule.scan);
             match &rule.then {
                 Action::Deliver { to, stop } => {
                     add_new(&mut destinations, to);
@@ -139,13 +139,18 @@ impl RuleSet {
                         break;
                     }
                 }
-                action => return Decision { rules, outcome: action.outcome(&format!("rule {}", rule.name)), scan },
+                action => {
+                    let outcome = action.outcome(&format!("rule {}", rule.name));
+                    return Decision { rules, outcome, policies: Vec::new() };
+                }
             }
         }
-        if rules.is_empty() {
-            return Decision { rules, outcome: self.default.outcome("no rule matched"), scan };
+        if policies.iter().all(VerdictPolicy::is_silent) {
+            policies.clear();
         }
-        Decision { rules, outcome: Outcome::Deliver(destinations), scan }
+        let outcome =
+            if rules.is_empty() { self.default.outcome("no rule matched") } else { Outcome::Deliver(destinations) };
+        Decision { rules, outcome, policies }
     }
 }
 

@@ -21,8 +21,8 @@ use shared::{
 };
 
 pub use containers::Containers;
-use memory::Failures;
 pub use memory::Memory;
+use memory::{Failures, Mishap};
 pub use policy::{Action, Handling, Policies, VerdictPolicy};
 pub use report::{Item, Noted, Place, ScanReport, StoredPart};
 pub use walk::{Found, Walk, WalkError};
@@ -57,12 +57,12 @@ impl ScanRaw {
 }
 
 /// Which try at a mail it is.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Try {
-    /// Runs that failed before.
-    pub failed: u32,
-    /// Whether there was one before, whatever became of it.
-    pub repeated: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Try {
+    /// The first one.
+    First,
+    /// There was one before, whatever became of it.
+    Another,
 }
 
 /// What scans, and how.
@@ -82,6 +82,8 @@ struct Subject<'a> {
     content: Content<'a>,
     /// Whether its bytes are verified again before they are used: then a verdict on its SHA-256 holds for them.
     verified_later: bool,
+    /// What is known of scans of it that came to nothing.
+    failures: Failures,
 }
 
 type Looked = Result<(Vec<Item>, Option<EngineVersion>), ScanError>;
@@ -111,12 +113,13 @@ impl Scanning {
     /// When something of it could not be scanned: there is no verdict then.
     pub async fn scan(&self, raw: &RawMail, mail: &ParsedMail, which: Try) -> Result<ScanReport, ScanError> {
         let newest = self.scanner.engine().await?;
+        let failures = self.failures(mail).await;
         let mut looks: Vec<BoxFuture<'_, Looked>> = Vec::new();
         if self.raw.is_due(mail) {
-            looks.push(self.whole(raw, mail, &newest, which).boxed());
+            looks.push(self.whole(raw, mail, &failures, &newest, which).boxed());
         }
-        for (i, part) in mail.parts.iter().enumerate() {
-            looks.push(self.part_and_members(raw, i, part, &newest, which).boxed());
+        for ((i, part), failures) in mail.parts.iter().enumerate().zip(&failures) {
+            looks.push(self.part_and_members(raw, i, part, *failures, &newest, which).boxed());
         }
         let looked: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
         let (items, engines): (Vec<Vec<Item>>, Vec<Option<EngineVersion>>) = looked.into_iter().unzip();
@@ -124,9 +127,36 @@ impl Scanning {
         Ok(ScanReport::new(oldest.unwrap_or(newest), items.into_iter().flatten().collect()))
     }
 
-    async fn whole(&self, raw: &RawMail, mail: &ParsedMail, newest: &EngineVersion, which: Try) -> Looked {
+    /// What is known of scans of each part that came to nothing.
+    async fn failures(&self, mail: &ParsedMail) -> Vec<Failures> {
+        let known: Vec<BoxFuture<'_, Failures>> =
+            mail.parts.iter().map(|part| self.known(&part.content).boxed()).collect();
+        stream::iter(known).buffered(AT_ONCE).collect().await
+    }
+
+    async fn known(&self, content: &Digest) -> Failures {
+        match &self.memory {
+            Some(memory) => memory.failures(content).await,
+            None => Failures::default(),
+        }
+    }
+
+    async fn whole(
+        &self,
+        raw: &RawMail,
+        mail: &ParsedMail,
+        parts: &[Failures],
+        newest: &EngineVersion,
+        which: Try,
+    ) -> Looked {
         let content = Content::new(mail.raw.len, raw.whole(mail.raw));
-        let subject = Subject { kind: "raw", digest: &mail.raw, content, verified_later: false };
+        // What takes too long by itself takes too long in the mail. Else only a mail that came before is known.
+        let failures = match (parts.iter().find(|failures| failures.is_late()), which) {
+            (Some(late), _) => *late,
+            (None, Try::Another) => self.known(&mail.raw).await,
+            (None, Try::First) => Failures::default(),
+        };
+        let subject = Subject { kind: "raw", digest: &mail.raw, content, verified_later: false, failures };
         let Scan { verdict, engine } = self.one(subject, newest, which).await?;
         Ok((vec![Item { place: Place::Raw, verdict }], Some(engine)))
     }
@@ -137,65 +167,60 @@ impl Scanning {
         raw: &RawMail,
         i: usize,
         part: &Part,
+        failures: Failures,
         newest: &EngineVersion,
         which: Try,
     ) -> Looked {
-        let (mut items, engine) = self.part(raw, i, part, newest, which).await?;
-        let is_infected = items.iter().any(|item| matches!(item.verdict, Verdict::Infected { .. }));
+        // What is stored is verified by the put. A body is not: its text came from the parse.
+        let verified_later = part.role != PartRole::Body;
+        let content = Content::new(part.content.len, raw.part(part));
+        let subject = Subject { kind: "part", digest: &part.content, content, verified_later, failures };
+        let Scan { verdict, engine } = self.one(subject, newest, which).await?;
+        let is_infected = matches!(verdict, Verdict::Infected { .. });
+        let mut items = vec![Item { place: Place::Part { part: i }, verdict }];
         if let Some(walk) = self.walk.as_ref().filter(|_| !is_infected) {
             items.extend(walked(&**walk, raw, i, part).await?);
         }
-        Ok((items, engine))
-    }
-
-    async fn part(&self, raw: &RawMail, i: usize, part: &Part, newest: &EngineVersion, which: Try) -> Looked {
-        let content = Content::new(part.content.len, raw.part(part));
-        // What is stored is verified by the put. A body is not: its text came from the parse.
-        let verified_later = part.role != PartRole::Body;
-        let subject = Subject { kind: "part", digest: &part.content, content, verified_later };
-        let Scan { verdict, engine } = self.one(subject, newest, which).await?;
-        Ok((vec![Item { place: Place::Part { part: i }, verdict }], Some(engine)))
+        Ok((items, Some(engine)))
     }
 
     /// Scans one content, unless what is known of it says what there is to say.
     async fn one(&self, subject: Subject<'_>, newest: &EngineVersion, which: Try) -> Result<Scan, ScanError> {
-        let Subject { kind, digest, content, verified_later } = subject;
+        let Subject { kind, digest, content, verified_later, failures } = subject;
         let memory = self.memory.as_ref();
         // A try that failed may have failed because the bytes turned out to be others.
-        if let Some(memory) = memory.filter(|_| verified_later && !which.repeated)
+        if let Some(memory) = memory.filter(|_| verified_later && which == Try::First)
             && let Some(known) = memory.verdict(digest, newest).await
         {
             metric::scanned("remembered", known.verdict.name());
             return Ok(known);
         }
-        if let Some(memory) = memory.filter(|_| verified_later || which.repeated)
-            && let Some(verdict) = memory.failures(digest).await.verdict()
-        {
+        if let Some(verdict) = failures.verdict() {
             metric::scanned(kind, verdict.name());
             return Ok(Scan { verdict, engine: newest.clone() });
         }
         let scan = match self.scanner.scan(content).await {
             Ok(scan) => scan,
             Err(ScanError::Source(error)) => Scan { verdict: not_as_parsed(error)?, engine: newest.clone() },
-            Err(error) => Scan { verdict: self.failed(digest, error, which).await?, engine: newest.clone() },
+            Err(error) => Scan { verdict: self.failed(digest, error).await?, engine: newest.clone() },
         };
         metric::scanned(kind, scan.verdict.name());
-        if let Some(memory) = memory.filter(|_| verified_later) {
-            memory.remember(digest, &scan).await;
+        if let Some(memory) = memory {
+            if let Some(mishap) = Mishap::of_verdict(&scan.verdict) {
+                memory.count(digest, mishap).await;
+            } else if verified_later {
+                memory.remember(digest, &scan).await;
+            }
         }
         Ok(scan)
     }
 
     /// What a failed scan means for its content: another try, or that it cannot be scanned.
-    async fn failed(&self, digest: &Digest, error: ScanError, which: Try) -> Result<Verdict, ScanError> {
-        let mut failures = match &self.memory {
-            Some(memory) => memory.count(digest, &error).await,
-            None => Failures::default(),
+    async fn failed(&self, digest: &Digest, error: ScanError) -> Result<Verdict, ScanError> {
+        let failures = match (&self.memory, Mishap::of_error(&error)) {
+            (Some(memory), Some(mishap)) => memory.count(digest, mishap).await,
+            _ => Failures::default(),
         };
-        if error == ScanError::Deadline {
-            // Also where nothing is remembered.
-            failures.late = failures.late.max(which.failed + 1);
-        }
         failures.verdict().ok_or(error)
     }
 }

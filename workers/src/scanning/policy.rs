@@ -1,7 +1,7 @@
 //! What becomes of a mail in which something is not clean: a policy for each verdict, decided by a pure function.
 //!
 //! A rule's word comes before the tenant's, the tenant's before `[scan]`'s; what nobody speaks of is quarantined. Of
-//! several items the strictest action stands. Only what was scanned is ever delivered, and what is not clean only by a
+//! several rules, and of several items, the strictest action stands: no rule's leniency is for another one's destinations. Only what was scanned is ever delivered, and what is not clean only by a
 //! policy that says so.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +49,9 @@ impl Action {
         }
     }
 }
+
+/// What becomes of what nobody speaks of.
+const UNSAID: Action = Action::Quarantine;
 
 /// What somebody says about some verdicts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +103,17 @@ impl VerdictPolicy {
         }
     }
 
+    /// Of both words the stricter one; silence is the word that nobody else spoke.
+    fn and(self, other: Self) -> Self {
+        let stricter = |a: Option<Action>, b: Option<Action>| Some(a.unwrap_or(UNSAID).max(b.unwrap_or(UNSAID)));
+        Self {
+            infected: stricter(self.infected, other.infected),
+            encrypted: stricter(self.encrypted, other.encrypted),
+            limits_exceeded: stricter(self.limits_exceeded, other.limits_exceeded),
+            unscannable: stricter(self.unscannable, other.unscannable),
+        }
+    }
+
     /// What to do about a verdict: to keep the mail aside, unless something else is said.
     #[must_use]
     pub fn action(&self, verdict: &Verdict) -> Action {
@@ -110,7 +124,7 @@ impl VerdictPolicy {
             Verdict::LimitsExceeded { .. } => self.limits_exceeded,
             Verdict::Unscannable { .. } => self.unscannable,
         };
-        said.unwrap_or(Action::Quarantine)
+        said.unwrap_or(UNSAID)
     }
 }
 
@@ -126,9 +140,10 @@ pub struct Policies {
 impl Policies {
     /// What is in force for a tenant's mail and the rules that matched it.
     #[must_use]
-    pub fn of(&self, tenant: &TenantId, rules: VerdictPolicy) -> VerdictPolicy {
+    pub fn of(&self, tenant: &TenantId, rules: &[VerdictPolicy]) -> VerdictPolicy {
         let tenant = self.tenants.get(tenant.as_str()).copied().unwrap_or_default();
-        rules.or(tenant).or(self.all)
+        let otherwise = tenant.or(self.all);
+        rules.iter().map(|rule| rule.or(otherwise)).reduce(VerdictPolicy::and).unwrap_or(otherwise)
     }
 }
 

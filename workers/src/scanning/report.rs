@@ -12,7 +12,8 @@ use shared::{
 
 use crate::mail::model::ParsedMail;
 
-/// From so many places on only the worst of each part is listed: a report travels in a job.
+/// From so many places on only one of each verdict is listed of a part, by which any policy decides as by all of them: a
+/// report travels in a job.
 const DETAILED: usize = 100;
 
 /// What was looked at.
@@ -132,7 +133,7 @@ impl ScanReport {
         items.sort_by(|a, b| (a.place.part(), rank(&b.verdict)).cmp(&(b.place.part(), rank(&a.verdict))));
         if items.len() > DETAILED {
             let mut seen = BTreeSet::new();
-            items.retain(|item| seen.insert(item.place.part()));
+            items.retain(|item| seen.insert((item.place.part(), rank(&item.verdict))));
         }
         let verdict = items.iter().map(|item| &item.verdict).max_by_key(|verdict| rank(verdict));
         Self { verdict: verdict.cloned().unwrap_or(Verdict::Clean), engine, items, stored: Vec::new() }
@@ -227,12 +228,15 @@ mod tests {
     }
 
     #[test]
-    fn a_long_report_still_names_every_part() {
-        let items =
-            (0..400).map(|i| item(Place::Part { part: i / 2 }, if i % 2 == 0 { encrypted() } else { infected() }));
+    fn a_long_report_still_names_every_verdict_of_every_part() {
+        let member = |i: usize| Place::Member { part: i / 10, path: Pii::new(format!("{i}")) };
+        let items = (0..400).map(|i| item(member(i), if i % 2 == 0 { encrypted() } else { infected() }));
         let report = ScanReport::new(engine(), items.collect());
-        assert_eq!(report.items().len(), 200);
-        assert!(report.items().iter().all(|item| item.verdict == infected()));
+        assert_eq!(report.items().len(), 80);
+        for part in 0..40 {
+            let of_part = report.items().into_iter().filter(|item| item.place.part() == Some(part));
+            assert_eq!(of_part.map(|item| item.verdict).collect::<Vec<_>>(), [infected(), encrypted()]);
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Stored attachments under newer signatures: what is known of each, and what changed.
 //!
-//! An attachment without a record was clean when it was stored, as all are that no policy let pass otherwise. Every change
+//! An attachment without a record was clean when it was stored, as all are that no policy let pass otherwise. One that was
+//! stored as something else stays at least that: clamd calls clean what it does not open, and the walk of containers, which
+//! may have said so, is not repeated. Every change
 //! is a durable record beside it, with a trail that is linked by our HMAC, so that none can be taken back unnoticed.
 
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use shared::{
     ids::{WorkId, hex},
 };
 
-use super::not_as_parsed;
+use super::{not_as_parsed, report::rank};
 use crate::{content, mail::model::Digest};
 
 /// Where attachments are.
@@ -43,6 +45,9 @@ pub struct VerdictRecord {
     /// The verdict.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// What it was stored as by a policy; absent where that was clean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_as: Option<Verdict>,
     /// What it was before; absent where it was stored with this verdict, by a policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Verdict>,
@@ -52,6 +57,13 @@ pub struct VerdictRecord {
     pub at: Timestamp,
     /// Everything that was ever said, each linked to the one before.
     pub audit: Vec<Record>,
+}
+
+impl VerdictRecord {
+    /// What the attachment was stored as, unless that was clean. The first record of it says so in any case.
+    fn first(&self) -> Option<&Verdict> {
+        self.stored_as.as_ref().or(self.previous.is_none().then_some(&self.verdict))
+    }
 }
 
 /// What became of one attachment.
@@ -112,8 +124,10 @@ impl Rescan {
             Err(error) => return Err(error.into()),
         };
         let before = if known { Some(self.read(&record_key(key)).await?) } else { None };
+        let stored_as = before.as_ref().and_then(VerdictRecord::first).cloned();
         let previous = before.as_ref().map_or(Verdict::Clean, |record| record.verdict.clone());
-        if !is_change(&previous, &verdict) {
+        let verdict = standing(stored_as.as_ref(), verdict);
+        if verdict == previous {
             return Ok(Rescanned::Same);
         }
         let audit = before.map(|record| record.audit).unwrap_or_default();
@@ -121,6 +135,7 @@ impl Rescan {
             mail,
             key: key.to_owned(),
             verdict,
+            stored_as,
             previous: Some(previous),
             engine,
             at: self.clock.now(),
@@ -135,13 +150,13 @@ impl Rescan {
     }
 }
 
-/// Whether a verdict says something new. What the scanner calls clean may have been called otherwise by the container
-/// walk, which is not repeated: only its own finding is taken back.
-fn is_change(previous: &Verdict, now: &Verdict) -> bool {
-    match (previous, now) {
-        (Verdict::Infected { .. }, Verdict::Clean) => true,
-        (_, Verdict::Clean) => false,
-        (previous, now) => previous != now,
+/// What stands of an attachment that was stored as something else than clean, and is called this now: the worse of both.
+/// Another word for the same says nothing new, but that of another signature does.
+fn standing(stored_as: Option<&Verdict>, now: Verdict) -> Verdict {
+    match stored_as {
+        Some(Verdict::Infected { .. }) if matches!(now, Verdict::Infected { .. }) => now,
+        Some(stored) if rank(stored) >= rank(&now) => stored.clone(),
+        _ => now,
     }
 }
 
@@ -172,4 +187,31 @@ pub fn record_key(attachment: &str) -> String {
 fn parts(key: &str) -> Option<(WorkId, [u8; 32])> {
     let (mail, sha256) = key.strip_prefix(ATTACHMENTS)?.split_once('/')?;
     Some((WorkId::new(mail).ok()?, crate::mail::hex32::decode(sha256)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_as_something_else_than_clean_stays_at_least_that() {
+        let text = |text: &str| text.to_owned();
+        let infected = |name: &str| Verdict::Infected { signature: text(name) };
+        let encrypted = |reason: &str| Verdict::Encrypted { reason: text(reason) };
+        let limits = |reason: &str| Verdict::LimitsExceeded { reason: text(reason) };
+        for (stored_as, now, stands) in [
+            (None, Verdict::Clean, Verdict::Clean),
+            (None, infected("a"), infected("a")),
+            (None, encrypted("zip"), encrypted("zip")),
+            (Some(encrypted("docx")), Verdict::Clean, encrypted("docx")),
+            (Some(encrypted("docx")), infected("a"), infected("a")),
+            (Some(encrypted("zip")), encrypted("Heuristics.Encrypted.Zip"), encrypted("zip")),
+            (Some(limits("deep")), encrypted("Heuristics.Encrypted.Zip"), limits("deep")),
+            (Some(encrypted("zip")), limits("files"), limits("files")),
+            (Some(infected("a")), infected("b"), infected("b")),
+            (Some(infected("a")), Verdict::Clean, infected("a")),
+        ] {
+            assert_eq!(standing(stored_as.as_ref(), now.clone()), stands, "{stored_as:?} {now:?}");
+        }
+    }
 }

@@ -71,13 +71,13 @@ async fn raw_and_every_part_are_looked_at_and_all_that_is_found_is_told() {
     let (scanner, scanning) = scanning(ScanRaw::Always);
     let (raw, mail) = mail();
     assert_eq!(mail.parts.len(), 2);
-    let report = scanning.scan(&raw, &mail, Try::default()).await.unwrap();
+    let report = scanning.scan(&raw, &mail, Try::First).await.unwrap();
     assert!(report.is_clean());
     assert_eq!(scanner.scans(), 3);
     scanner.says(MAIL, Ok(infected()));
     scanner.says(ATTACHED, Ok(infected()));
     scanner.says(b"hello", Ok(Verdict::Encrypted { reason: "x".to_owned() }));
-    let report = scanning.scan(&raw, &mail, Try::default()).await.unwrap();
+    let report = scanning.scan(&raw, &mail, Try::First).await.unwrap();
     let found: Vec<String> = report.items().iter().map(|item| item.told(&mail)).collect();
     assert_eq!(found, ["infected: Eicar in the raw mail", "encrypted: x in part 2", "infected: Eicar in part 3"]);
     assert_eq!(scanner.scans(), 3);
@@ -98,7 +98,7 @@ async fn the_raw_mail_is_scanned_when_asked_for() {
             let (code, place) = (crate::mail::model::FindingCode::EncodingDamaged, "part 1".to_owned());
             mail.findings.push(crate::mail::model::Finding { code, severity: Severity::Warning, place });
         }
-        scanning.scan(&raw, &mail, Try::default()).await.unwrap();
+        scanning.scan(&raw, &mail, Try::First).await.unwrap();
         assert_eq!(scanner.scans(), scans, "{raw_scan:?}");
     }
 }
@@ -117,7 +117,7 @@ async fn one_failed_scan_leaves_the_mail_without_a_report() {
         ScanError::Scanner("disk".to_owned()),
     ] {
         scanner.says(ATTACHED, Err(error.clone()));
-        assert_eq!(scanning.scan(&raw, &mail, Try::default()).await, Err(error));
+        assert_eq!(scanning.scan(&raw, &mail, Try::First).await, Err(error));
     }
 }
 
@@ -126,53 +126,84 @@ async fn other_bytes_than_those_that_were_parsed_are_unscannable() {
     let (_, scanning) = scanning(ScanRaw::Always);
     let (raw, mut mail) = mail();
     mail.parts[1].content.sha256 = Sha256::digest(b"something else").into();
-    let report = scanning.scan(&raw, &mail, Try::default()).await.unwrap();
+    let report = scanning.scan(&raw, &mail, Try::First).await.unwrap();
     assert_eq!(report.items()[0].told(&mail), format!("unscannable: {NOT_AS_PARSED} in part 3"));
     mail.parts[1].content.len += 1;
     mail.raw.len += 1;
-    assert_eq!(scanning.scan(&raw, &mail, Try::default()).await.unwrap().items().len(), 2);
+    assert_eq!(scanning.scan(&raw, &mail, Try::First).await.unwrap().items().len(), 2);
 }
 
-fn remembering(dir: &std::path::Path, scanning: Scanning) -> Scanning {
+fn remembering(dir: &std::path::Path, clock: Clock, scanning: Scanning) -> Scanning {
     let state = Arc::new(SqliteState::open(dir, Clock::system()).unwrap());
-    scanning.remembering(Memory::new(state, AuditKey::new(vec![1; 32])))
+    scanning.remembering(Memory::new(state, AuditKey::new(vec![1; 32]), clock))
 }
 
 #[tokio::test]
 async fn an_attachment_that_was_scanned_is_not_scanned_again_but_bodies_and_raw_mail_are() {
     let dir = tempfile::tempdir().unwrap();
     let (scanner, scanning) = scanning(ScanRaw::Always);
-    let scanning = remembering(dir.path(), scanning);
+    let scanning = remembering(dir.path(), Clock::system(), scanning);
     let (raw, mail) = mail();
     for (which, scans) in [
-        (Try::default(), 3),
-        (Try::default(), 2),
+        (Try::First, 3),
+        (Try::First, 2),
         // The bytes may have turned out to be others when they were stored.
-        (Try { failed: 1, repeated: true }, 3),
-        (Try::default(), 2),
+        (Try::Another, 3),
+        (Try::First, 2),
     ] {
         assert!(scanning.scan(&raw, &mail, which).await.unwrap().is_clean());
         assert_eq!(scanner.scans(), scans, "{which:?}");
     }
 }
 
+/// A clock so far on: what is counted then is another incident.
+fn minutes_later(minutes: i64) -> Clock {
+    Clock::starting_at(jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes))
+}
+
 #[tokio::test]
 async fn a_content_whose_scans_never_end_is_given_up_for_every_mail_that_brings_it() {
     let dir = tempfile::tempdir().unwrap();
-    let (scanner, scanning) = scanning(ScanRaw::Never);
     let (raw, mail) = mail();
+    for (minutes, which) in [(0, Try::First), (0, Try::Another)] {
+        let (scanner, scanning) = scanning(ScanRaw::Never);
+        let scanning = remembering(dir.path(), minutes_later(minutes), scanning);
+        scanner.says(ATTACHED, Err(ScanError::Deadline));
+        // A second one in the same moment says nothing new.
+        assert_eq!(scanning.scan(&raw, &mail, which).await, Err(ScanError::Deadline));
+    }
+    let (scanner, scanning) = scanning(ScanRaw::Never);
+    let scanning = remembering(dir.path(), minutes_later(2), scanning);
     scanner.says(ATTACHED, Err(ScanError::Deadline));
-    // By the tries of the one mail where nothing is remembered.
-    assert_eq!(scanning.scan(&raw, &mail, Try::default()).await, Err(ScanError::Deadline));
-    let second = scanning.scan(&raw, &mail, Try { failed: 1, repeated: true }).await.unwrap();
-    assert!(matches!(second.verdict(), Verdict::Unscannable { .. }));
-    let scanning = remembering(dir.path(), scanning);
-    assert_eq!(scanning.scan(&raw, &mail, Try::default()).await, Err(ScanError::Deadline));
-    scanner.scans();
     for scans in [2, 1, 1] {
-        let report = scanning.scan(&raw, &mail, Try::default()).await.unwrap();
+        let report = scanning.scan(&raw, &mail, Try::First).await.unwrap();
         assert!(matches!(report.verdict(), Verdict::Unscannable { reason } if reason.contains("2 times")));
         assert_eq!(scanner.scans(), scans);
+    }
+}
+
+#[tokio::test]
+async fn what_clamd_gives_up_twice_is_not_shown_to_it_again_neither_by_itself_nor_in_its_mail() {
+    let limits = Verdict::LimitsExceeded { reason: "Heuristics.Limits.Exceeded.MaxScanTime".to_owned() };
+    let (raw, mail) = mail();
+    // A body as well as an attachment.
+    for slow in [ATTACHED, &b"hello"[..]] {
+        let dir = tempfile::tempdir().unwrap();
+        for (minutes, scans) in [(0, 3), (2, 3), (4, 1), (6, 1)] {
+            let (scanner, scanning) = scanning(ScanRaw::Always);
+            let scanning = remembering(dir.path(), minutes_later(minutes), scanning);
+            scanner.says(slow, Ok(limits.clone()));
+            scanner.says(MAIL, Ok(limits.clone()));
+            // A definite verdict on the attachment would be remembered.
+            if slow != ATTACHED {
+                scanner.says(ATTACHED, Ok(Verdict::Unscannable { reason: "x".to_owned() }));
+            }
+            let report = scanning.scan(&raw, &mail, Try::First).await.unwrap();
+            assert_eq!(report.verdict(), &limits);
+            let places: Vec<Place> = report.items().into_iter().map(|item| item.place).collect();
+            assert!(places.contains(&Place::Raw), "{places:?}");
+            assert_eq!(scanner.scans(), scans, "{minutes}");
+        }
     }
 }
 
@@ -202,11 +233,11 @@ async fn what_the_walk_finds_is_told_beside_what_the_scanner_says() {
         Found { member: None, verdict: limits.clone() },
     ];
     let (_, clamd) = scanning(ScanRaw::Always);
-    let report = clamd.walking(Arc::new(Walker(Ok(found)))).scan(&raw, &mail, Try::default()).await.unwrap();
+    let report = clamd.walking(Arc::new(Walker(Ok(found)))).scan(&raw, &mail, Try::First).await.unwrap();
     assert_eq!(report.verdict(), &limits);
     let places: Vec<Place> = report.items().into_iter().map(|item| item.place).collect();
     assert_eq!(places, [Place::Part { part: 1 }, Place::Member { part: 1, path }]);
     let (_, clamd) = scanning(ScanRaw::Always);
-    let report = clamd.walking(Arc::new(Walker(Err("no child")))).scan(&raw, &mail, Try::default()).await;
+    let report = clamd.walking(Arc::new(Walker(Err("no child")))).scan(&raw, &mail, Try::First).await;
     assert_eq!(report, Err(ScanError::Unreachable("no child".to_owned())));
 }

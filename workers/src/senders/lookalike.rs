@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use unicode_security::skeleton;
 
-use crate::auth::domain::Domain;
+use crate::auth::domain::{Domain, organisation};
 
 /// Domains that others must not look like.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Protected {
 impl Protected {
     /// Protects the registered domain of a name; a public suffix is nobody's to protect.
     pub fn add(&mut self, name: &str) {
-        if let Some(organisation) = psl::domain_str(name) {
+        if let Some(organisation) = organisation(name) {
             self.looks.insert(look(&shown(organisation)), organisation.to_owned());
             self.organisations.insert(organisation.to_owned());
         }
@@ -83,7 +83,7 @@ mod tests {
 
     fn protected() -> Protected {
         let mut protected = Protected::default();
-        let names = ["example.org", "mail.paypal.com", "modern-wool.co.uk", "b\u{fc}cher.example", "co.uk"];
+        let names = ["example.org", "mail.paypal.com", "modern-wool.co.uk", "b\u{fc}cher.example", "co.uk", "公司.cn"];
         for name in names {
             protected.add(Domain::parse(name).unwrap().expose());
         }
@@ -118,6 +118,8 @@ mod tests {
             ("bucher.example", false),
             ("xn--bcher-kva.example", false),
             ("other.co.uk", false),
+            ("other.公司.cn", false),
+            ("xn--55qx5d.cn.evil.test", false),
             ("localhost", false),
             ("", false),
         ] {

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::{auth::domain::Domain, mail::addr_spec::AddrSpec};
+use crate::{
+    auth::domain::{Domain, organisation},
+    mail::addr_spec::AddrSpec,
+};
 
 /// Some domains.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +51,7 @@ impl Domains {
     /// Whether they reach beyond one organisation: everything below a public suffix.
     #[must_use]
     pub fn is_of_many(&self) -> bool {
-        matches!(self, Self::Below(parent) if psl::domain_str(parent.trim_start_matches('.')).is_none())
+        matches!(self, Self::Below(parent) if organisation(parent.trim_start_matches('.')).is_none())
     }
 
     /// Whether a domain is one of them.
@@ -146,7 +149,15 @@ mod tests {
         assert!(Domains::parse_organisation("co.uk").is_none());
         assert!(Domains::parse_organisation("shop.example.co.uk").is_none());
         assert!(Domains::parse_organisation("example.co.uk").is_some());
-        for (text, many) in [("*.co.uk", true), ("*.zip", true), ("*.example.co.uk", false), ("example.org", false)] {
+        for (text, many) in [
+            ("*.co.uk", true),
+            ("*.zip", true),
+            ("*.example.co.uk", false),
+            ("example.org", false),
+            ("*.公司.cn", true),
+            ("*.xn--55qx5d.cn", true),
+            ("*.a.公司.cn", false),
+        ] {
             assert_eq!(Domains::parse(text).unwrap().is_of_many(), many, "{text}");
         }
         let other = Domain::parse("other.co.uk").unwrap();

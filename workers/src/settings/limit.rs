@@ -9,7 +9,7 @@ use shared::{
 
 use super::{Destination, Tenants};
 use crate::{
-    limiting::{Bounds, Cost, Exception, Expired, Kind, Limit, Scope},
+    limiting::{Bounds, Cost, Exception, Expired, Kind, Limit, Place, Scope},
     names::{self, DestinationName, LimitName},
     rules::{Glob, LONGEST_PATTERN},
 };
@@ -26,13 +26,18 @@ enum Fallback {
 const FALLBACKS: [(&str, Fallback); 3] =
     [("allow", Fallback::Allow), ("local", Fallback::Local), ("defer", Fallback::Defer)];
 
-pub(super) fn read(root: &Reader<'_>, tenants: &Tenants) -> Vec<Limit> {
+/// `clients_told`: somebody trusted writes into mails which client handed them over.
+pub(super) fn read(root: &Reader<'_>, tenants: &Tenants, clients_told: bool) -> Vec<Limit> {
     let limits = root.subsections("limit").into_iter().filter_map(|(name, section)| {
         let known = LimitName::parse(&name);
         if known.is_none() {
             section.reject_section(&format!("expected {}, at most 40 long", names::EXPECTED));
         }
-        limit(&name, &section, tenants).filter(|_| known.is_some())
+        let limit = limit(&name, &section, tenants).filter(|_| known.is_some())?;
+        if limit.scope == Scope::ClientIp && !clients_told {
+            section.reject("by", "nobody tells which client it was: name our servers in authentication.trusted_hosts");
+        }
+        Some(limit)
     });
     limits.collect()
 }
@@ -61,6 +66,10 @@ fn limit(name: &str, section: &Reader<'_>, tenants: &Tenants) -> Option<Limit> {
     let on_error = on_error(section, if to_destination { Fallback::Defer } else { Fallback::Local });
     let default = if to_destination { Expired::DeadLetter } else { Expired::Quarantine };
     let expired = one_of_or(section, "expired", &Expired::NAMED, default);
+    if section.is_set("expired") && scope.is_some_and(|scope| scope.place() == Place::Intake) {
+        section
+            .reject("expired", "a mail that finds no turn at the way in is not taken in: whoever hands it in is told");
+    }
     Some(Limit { name: name.to_owned(), scope: scope?, kind: kind?, enforce, on_error, expired })
 }
 

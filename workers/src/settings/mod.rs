@@ -146,11 +146,12 @@ impl Settings {
             tenants: tenants.names().map(|tenant| tenant.as_str().to_owned()).collect::<BTreeSet<String>>(),
         };
         let destinations = destinations.into_iter().filter_map(|(name, read)| Some((name, read?))).collect();
-        let mut declared_limits = limit::read(root, &tenants);
+        let authentication = Authentication::read(&root.section("authentication"), &plane);
+        let mut declared_limits = limit::read(root, &tenants, !authentication.trust.hosts.is_empty());
         declared_limits.extend(limit::of_destinations(&destinations));
         let limits = Limits::read(&root.section("limits"));
         Self {
-            authentication: Authentication::read(&root.section("authentication"), &plane),
+            authentication,
             plane,
             data: Data::read(&root.section("data")),
             clamav,

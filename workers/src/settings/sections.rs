@@ -196,7 +196,7 @@ impl Tenants {
     }
 
     /// Whether mail can belong to a tenant of that name.
-    pub(super) fn is_tenant(&self, name: &str) -> bool {
+    pub fn is_tenant(&self, name: &str) -> bool {
         name == TenantId::default_tenant().as_str() || self.names().any(|tenant| tenant.as_str() == name)
     }
 

@@ -317,7 +317,7 @@ action = "reject"
   mailtri.toml:17: rule[2].name: not set; expected a name of lower-case letters, digits and "-", at most 64 long
   mailtri.toml:17: rule[2]: expected deliver = ["NAME"] or action = "quarantine"
   mailtri.toml:18: rule[2].when.subject = "": expected a pattern of 1 to 256 characters
-  mailtri.toml:18: rule[2].when.verdict = "cleen": expected one of clean, infected, encrypted, limits_exceeded, unscannable, error
+  mailtri.toml:18: rule[2].when.verdict = "cleen": expected one of clean, infected, encrypted, limits_exceeded, unscannable
   mailtri.toml:18: rule[2].when.tenant = "acne": no tenant is called "acne"; there is default, acme
   mailtri.toml:18: rule[2].when.finding = "odd": there is no such finding
   mailtri.toml:18: rule[2].when.header = "List-Id": expected a header field with a pattern, such as "List-Id: *news*"

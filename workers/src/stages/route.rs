@@ -1,7 +1,9 @@
 //! `route`: evaluates the rules and makes one job a destination. Nothing that is not clean goes on from here but by a
 //! policy that says so.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+mod decisions;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -10,8 +12,9 @@ use shared::{
     blobs::{self, Blobs, Condition, Put},
     outcome::{End, Event, Failure, Outcome},
     stage::{Context, Stage},
-    state::State,
 };
+
+pub use decisions::Decisions;
 
 use super::{from_json, parse::quarantine, parsed, store_failure};
 use crate::{
@@ -24,16 +27,13 @@ use crate::{
     scanning::{Handling, Item, Policies, ScanReport},
 };
 
-/// How long a decision is remembered: longer than a job can come back.
-const REMEMBER: Duration = Duration::from_secs(2 * 86_400);
-
 /// The stage.
 #[derive(Debug)]
 pub struct Route {
     /// Where decisions about several destinations are kept.
     pub blobs: Arc<dyn Blobs>,
     /// Remembers every decision, as far as it remembers.
-    pub state: Arc<dyn State>,
+    pub decisions: Decisions,
     /// The rules.
     pub rules: Arc<RuleSet>,
     /// What becomes of what is not clean.
@@ -73,7 +73,7 @@ impl Stage for Route {
             Decided::Drop { reason } => ended("mail.dropped", End::Dropped { reason: reason.into() }),
             Decided::Quarantine { reason } => quarantine("rule", reason),
             Decided::Deliver(destinations) => {
-                let policy = self.policies.of(&ctx.tenant, decision.scan);
+                let policy = self.policies.of(&ctx.tenant, &decision.policies);
                 match Handling::of(&job.scan, &policy) {
                     Handling::Deliver { withheld } if all_stored(&job.scan, &mail, &withheld) => {
                         let mut pass = Pass::of(Subjects::of_route(&rules));
@@ -102,7 +102,7 @@ impl Route {
     async fn settled(&self, decided: Dated, ctx: &Context) -> Result<Dated, Failure> {
         let json = serde_json::to_vec(&decided)
             .map_err(|_| Failure::permanent("encoding", "the decision has no JSON form"))?;
-        if let Some(earlier) = self.remembered(&json, ctx).await {
+        if let Some(earlier) = self.decisions.before(&ctx.work, &json).await {
             return from_json(&earlier);
         }
         let several = matches!(&decided.decision.outcome, Decided::Deliver(destinations) if destinations.len() > 1);
@@ -117,17 +117,6 @@ impl Route {
                 from_json(&read.map_err(|e| store_failure(&e, ctx))?.1)
             }
         }
-    }
-
-    /// The decision that was made before, if the state remembers one; else it remembers this one.
-    async fn remembered(&self, decision: &[u8], ctx: &Context) -> Option<Vec<u8>> {
-        let key = format!("decision:{}", ctx.work);
-        let known = match self.state.compare_and_set(&key, None, Some(decision), REMEMBER).await {
-            Ok(true) => return None,
-            Ok(false) => self.state.get(&key).await,
-            Err(error) => Err(error),
-        };
-        known.inspect_err(|error| tracing::warn!(%error, "an earlier decision cannot be looked up")).ok().flatten()
     }
 }
 

@@ -71,12 +71,12 @@ impl Stage for Scan {
             }
             None => RawMail::Stored(Arc::clone(source_bucket(&self.sources, &job.source.bucket)?), job.source.clone()),
         };
-        let which = Try { failed: ctx.attempt, repeated: ctx.repeated };
+        let which = if ctx.repeated { Try::Another } else { Try::First };
         let scanned = ctx.opaque(ctx.remaining(), self.scanning.scan(&raw, &mail, which)).await;
         let mut scan = scanned.map_err(|error| failure(&error, ctx))?;
         // What the rules make of the mail is for `route` to decide; here they say what may have to be delivered.
         let facts = Facts::of(&mail, &job.envelope, scan.verdict().name(), ctx.tenant.as_str());
-        let policy = self.policies.of(&ctx.tenant, self.rules.decide(&facts).scan);
+        let policy = self.policies.of(&ctx.tenant, &self.rules.decide(&facts).policies);
         match Handling::of(&scan, &policy) {
             Handling::Deliver { withheld } => scan.stored = self.store(&raw, &mail, &scan, &withheld, ctx).await?,
             Handling::Defer(item) if later(ctx.first_seen, DEFER) > ctx.clock.now() => {
@@ -135,6 +135,7 @@ impl Scan {
         let record = VerdictRecord {
             mail: ctx.work.clone(),
             key: key.to_owned(),
+            stored_as: Some(verdict.clone()),
             verdict,
             previous: None,
             engine: engine.clone(),

@@ -52,7 +52,7 @@ pub(crate) async fn a_chain_of_seals_makes_nobody_an_author() {
 }
 
 /// The mail with a first set of seals by `list.example`.
-fn seal(raw: &str, keys: &Keys, selector: &str) -> String {
+pub(crate) fn seal(raw: &str, keys: &Keys, selector: &str) -> String {
     let message = AuthenticatedMessage::parse(raw.as_bytes()).unwrap();
     let none = ArcOutput::default();
     let results = AuthenticationResults::new("list.example").with_arc_result(&none, "192.0.2.1".parse().unwrap());

@@ -30,7 +30,17 @@ pub(crate) async fn dmarc_has_each_of_its_results() {
         ("servfail", from(CLIENT, "sf.example"), DmarcResult::TempError, None, None),
         ("the key fails", signed("late.example"), DmarcResult::TempError, Some(Policy::Reject), None),
         ("no author", mail(""), DmarcResult::PermError, None, None),
-        ("two authors", mail("a@alpha.example, b@alpha.example"), DmarcResult::PermError, None, None),
+        ("two of one domain", mail("a@alpha.example, b@alpha.example"), DmarcResult::Fail, Some(Policy::Reject), None),
+        ("two authors", mail("a@none.example, b@alpha.example"), DmarcResult::Fail, Some(Policy::Reject), None),
+        ("the stricter", mail("a@soft.example, b@alpha.example"), DmarcResult::Fail, Some(Policy::Reject), None),
+        (
+            "two authors, one of them signed",
+            sign(&mail("a@none.example, b@alpha.example"), "alpha.example", &keys, "ed"),
+            DmarcResult::PermError,
+            None,
+            None,
+        ),
+        ("two authors, DNS fails", mail("a@sf.example, b@none.example"), DmarcResult::TempError, None, None),
     ] {
         let results = world.check(&raw).await;
         let dmarc = &results.dmarc;
@@ -39,7 +49,8 @@ pub(crate) async fn dmarc_has_each_of_its_results() {
         assert_eq!(results.spoofed(), result == DmarcResult::Fail);
         assert_eq!(results.is_unsettled(), result == DmarcResult::TempError);
     }
-    assert_eq!(world.check(&mail("")).await.dmarc.why, Some(Why::NoAuthor));
+    assert_eq!(world.check(&mail("")).await.dmarc.why, Some(Why::AuthorUnreadable));
+    assert_eq!(world.check(&mail("root@localhost")).await.dmarc.why, Some(Why::NoAuthor));
 }
 
 pub(crate) async fn two_policies_are_none() {

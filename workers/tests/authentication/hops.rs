@@ -71,6 +71,42 @@ pub(crate) async fn the_client_is_the_one_that_a_trusted_server_saw() {
             ours("from m.x ([198.51.100.66] helo=[192.0.2.10]) by mx.ours.example with esmtp (Exim 4.98) id 1; date"),
             SpfResult::Fail,
         ),
+        (
+            "qmail",
+            ours(
+                "(qmail 71 invoked from network); date\r\nReceived: from unknown (HELO m.y) (u@192.0.2.10)\r\n  by mx.ours.example with SMTP; date",
+            ),
+            SpfResult::Pass,
+        ),
+        (
+            "words like qmail's beneath another server's line",
+            ours(
+                "from m.x (m.x [198.51.100.66]) by mx.ours.example; date\r\nReceived: (qmail 71 invoked from network); date\r\nReceived: from unknown (192.0.2.10) by mx.ours.example with SMTP; date",
+            ),
+            SpfResult::Fail,
+        ),
+        (
+            "Exchange",
+            ours(
+                "from m.x (192.0.2.10) by mx.ours.example (10.0.0.1) with Microsoft SMTP Server (version=TLS1_2) id 15.1; date",
+            ),
+            SpfResult::Pass,
+        ),
+        (
+            "an address without brackets from a server that writes them",
+            ours("from m.x (192.0.2.10) by mx.ours.example with ESMTP id 1; date"),
+            SpfResult::None,
+        ),
+        (
+            "a HELO with a bracket",
+            ours("from x[1 (m.x [192.0.2.10]) by mx.ours.example (Postfix) with ESMTP id 1; date"),
+            SpfResult::Pass,
+        ),
+        (
+            "a HELO that is a line and leaves a comment open",
+            ours("from x (m.x [192.0.2.10]) by mx.ours.example ( (m [198.51.100.66]) by mx.ours.example; date"),
+            SpfResult::None,
+        ),
         ("IPv6", ours("from m.x (m.x [IPv6:2001:db8::1]) by mx.ours.example with ESMTP id 1; date"), SpfResult::Pass),
         (
             "a stranger",

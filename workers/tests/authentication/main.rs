@@ -6,11 +6,14 @@
 mod arc;
 mod dkim;
 mod dmarc;
+mod enforced;
 mod failures;
 mod forged;
 mod hops;
 mod iprev;
+mod ordinary;
 mod spf;
+mod standing;
 mod suites;
 mod world;
 
@@ -27,7 +30,7 @@ macro_rules! case {
     };
 }
 
-const CASES: [Case; 24] = [
+const CASES: [Case; 30] = [
     case!(spf::spf_has_each_of_its_results),
     case!(spf::spf_asks_about_the_right_identity),
     case!(spf::spf_tells_of_helo_beside_mail_from),
@@ -46,6 +49,12 @@ const CASES: [Case; 24] = [
     case!(forged::no_forgery_is_an_aligned_pass),
     case!(arc::a_chain_of_seals_makes_nobody_an_author),
     case!(forged::a_header_that_claims_to_be_ours_is_renamed),
+    case!(enforced::no_client_talks_its_way_round_a_policy),
+    case!(enforced::no_author_is_written_round_a_policy),
+    case!(enforced::an_odd_way_to_write_an_author_is_no_reason_to_stop_his_mail),
+    case!(ordinary::no_more_than_one_in_a_thousand_genuine_mails_is_stopped),
+    case!(standing::a_lying_child_asks_dns_about_nothing_that_is_not_in_the_mail),
+    case!(standing::what_an_honest_child_tells_of_is_found_however_it_is_written),
     case!(failures::answers_are_remembered_and_asked_once),
     case!(failures::dns_that_is_down_is_no_pass_and_no_long_wait),
     case!(failures::one_silent_domain_is_not_a_silent_server),

@@ -9,14 +9,16 @@ use mail_auth::{
     headers::HeaderWriter,
 };
 use mailtri::{
+    admission::{Admission, Entry, Stop},
     auth::{
-        Authentication, Authenticator,
+        Authentication, Authenticator, Evidence, Gate,
         authenticator::Mail,
         dns::{Dns, Servers},
         evidence::Trust,
     },
     jobs::SmtpEnvelope,
     sandbox::{Sandbox, SandboxConfig},
+    settings::Settings,
 };
 use rustls::pki_types::PrivateKeyDer;
 use shared::{pii::Pii, testing::dns::DnsStub};
@@ -30,6 +32,8 @@ pub(crate) struct World {
     pub(crate) dns: DnsStub,
     sandbox: Sandbox,
     authenticator: Authenticator,
+    admission: Admission,
+    gate: Gate,
 }
 
 impl World {
@@ -51,7 +55,15 @@ impl World {
         };
         let sandbox = Sandbox::start(config).await.unwrap();
         let authenticator = Authenticator { dns: resolver, authserv_id: "mailtri".to_owned() };
-        Self { dns, sandbox, authenticator }
+        let variables = [
+            ("RESOLVER", dns.address().to_string()),
+            ("TIMEOUT", "10s".to_owned()),
+            ("TRUSTED_HOSTS", "mx.ours.example".to_owned()),
+        ];
+        let variables = variables.map(|(key, value)| (format!("MAILTRI_AUTHENTICATION__{key}"), value));
+        let settings = Settings::load(None, variables.into_iter()).unwrap().0;
+        let (admission, gate) = (Admission::new(&settings), Gate::new(&settings.authentication).unwrap());
+        Self { dns, sandbox, authenticator, admission, gate }
     }
 
     /// The domain `alpha.example` with everything in order: it sends from [`CLIENT`], signs, and asks to reject.
@@ -64,9 +76,38 @@ impl World {
         (world, keys)
     }
 
+    /// What becomes of a mail at the worker's door, with the settings' defaults: `admitted`, `deferred`, or `quarantined` and the
+    /// class of the reason.
+    pub(crate) async fn end(&self, raw: &str) -> String {
+        let raw = Bytes::from(raw.to_owned());
+        let envelope = SmtpEnvelope { from: None, to: vec![Pii::new("desk@ours.example".to_owned())] };
+        let arrival = self.admission.arrive("default", envelope, None);
+        let mut parsed = self.sandbox.parse(raw.clone(), arrival.envelope.to.clone()).await.unwrap().unwrap();
+        let entering = self.admission.enter("default", &arrival, (&raw, &mut parsed), &self.gate, &self.sandbox);
+        match entering.await.unwrap() {
+            Entry::Admitted => "admitted".to_owned(),
+            Entry::Deferred => "deferred".to_owned(),
+            Entry::Stopped(Stop::Quarantine { class, .. }) => format!("quarantined: {class}"),
+            Entry::Stopped(Stop::Reject { .. }) => "rejected".to_owned(),
+        }
+    }
+
     /// Authenticates a mail without an envelope.
     pub(crate) async fn check(&self, raw: &str) -> Authentication {
         self.check_from(raw, None).await
+    }
+
+    /// What an honest child says of a mail's header.
+    pub(crate) async fn evidence(&self, raw: &str) -> Evidence {
+        let mut parsed = self.sandbox.parse(Bytes::from(raw.to_owned()), vec![]).await.unwrap().unwrap();
+        *parsed.evidence.take().unwrap()
+    }
+
+    /// Authenticates a mail of which a child says this.
+    pub(crate) async fn check_lie(&self, raw: &str, evidence: Evidence) -> Authentication {
+        let (raw, envelope) = (Bytes::from(raw.to_owned()), SmtpEnvelope { from: None, to: vec![] });
+        let mail = Mail { raw: &raw, evidence, envelope: &envelope, receipt: None };
+        self.authenticator.check(mail, &self.sandbox).await.unwrap()
     }
 
     /// Authenticates a mail with a `MAIL FROM` of the envelope.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::{Shared, Terms, member::Member};
 use crate::clamav::{
@@ -12,6 +12,7 @@ use crate::clamav::{
     clamd::{Clamd, Deadlines},
     probes::{ProbeError, probe},
     selftest::{self, SelfTestError},
+    session::Session,
 };
 
 /// How often an endpoint that nobody uses is looked at.
@@ -39,28 +40,68 @@ fn is_older(built: Timestamp, most: Duration, now: Timestamp) -> bool {
     SignedDuration::try_from(most).is_ok_and(|most| now.duration_since(built) > most)
 }
 
+/// A process that answers at an endpoint, as far as it is known.
+#[derive(Debug)]
+struct Process {
+    session: Session,
+    /// The engine whose `clamd.conf` was found right. It holds as long as the process.
+    probed: Option<String>,
+}
+
 /// Tests an endpoint until it passes, then again whenever it has fallen.
 pub(super) async fn keep(member: Arc<Member>, shared: Arc<Shared>) {
     let mut wait = shared.terms.retry.0;
-    // The clamd.conf that was probed holds until a restart, which breaks connections or changes the engine.
-    let mut probed: Option<String> = None;
+    let mut known = None;
     loop {
-        match admission(&member.clamd, &shared.terms, &mut probed).await {
-            Ok(engine) => {
+        match test(&member.clamd, &shared.terms, known).await {
+            Ok((engine, process)) => {
                 wait = shared.terms.retry.0;
                 member.admit(engine, &shared);
-                while timeout(IDLE, member.fallen()).await.is_err() {
-                    member.is_as_admitted(&shared).await;
-                }
+                known = watch(process, &member, &shared).await;
             }
             Err(error) => {
-                probed = None;
+                known = None;
                 member.put_out(error, &shared);
                 let jitter = rand::rng().random_range(0.75..1.25);
                 sleep(wait.mul_f64(jitter)).await;
                 wait = (wait * 2).min(shared.terms.retry.1);
             }
         }
+    }
+}
+
+/// Tests the process that answers now; what was known of it is not asked again.
+async fn test(clamd: &Clamd, terms: &Terms, known: Option<Process>) -> Result<(EngineVersion, Process), ScanError> {
+    let mut process = match known {
+        Some(process) => process,
+        None => Process { session: Session::open(clamd).await?, probed: None },
+    };
+    let engine = admission(clamd, terms, &mut process.probed).await?;
+    // One process gave all the answers: it still is the one that was there before them.
+    process.session.ping().await?;
+    Ok((engine, process))
+}
+
+/// Waits until an admitted endpoint has fallen or its process has ended; the process, unless it has.
+async fn watch(mut process: Process, member: &Member, shared: &Shared) -> Option<Process> {
+    loop {
+        let is_idle = tokio::select! {
+            biased;
+            () = process.session.ended() => {
+                member.suspect(shared);
+                return None;
+            }
+            () = member.fallen() => false,
+            () = sleep(IDLE) => true,
+        };
+        if process.session.ping().await.is_err() {
+            member.suspect(shared);
+            return None;
+        }
+        if !is_idle {
+            return Some(process);
+        }
+        member.is_as_admitted(shared).await;
     }
 }
 
@@ -77,9 +118,24 @@ pub(in crate::clamav) async fn admission(
             ProbeError::Scan(error) => error,
             other => ScanError::Unfit(other.to_string()),
         })?;
+        compare_threads(clamd, terms).await;
         *probed = Some(engine.engine.clone());
     }
     Ok(engine)
+}
+
+/// Warns where a clamd has no thread for each of our streams: they wait in there, on their deadline.
+async fn compare_threads(clamd: &Clamd, terms: &Terms) {
+    // It says nothing about what the clamd finds, so that it is used without an answer.
+    let Ok(Some(max_threads)) = clamd.max_threads().await else { return };
+    let concurrency = terms.concurrency.get();
+    if concurrency >= max_threads {
+        tracing::warn!(
+            endpoint = %clamd.endpoint(), concurrency, max_threads,
+            "clamav.concurrency has to be below MaxThreads of clamd.conf, by all processes that share the clamd: raise the one \
+             or lower the other, or streams wait for a thread until their deadline"
+        );
+    }
 }
 
 pub(super) async fn self_test(clamd: &Clamd) -> Result<(), ScanError> {

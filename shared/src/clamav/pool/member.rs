@@ -12,8 +12,8 @@ use tokio::{sync::Notify, time::Instant};
 use super::{Shared, admission};
 use crate::clamav::{EngineVersion, ScanError, clamd::Clamd, endpoint::Endpoint};
 
-/// How long an endpoint is taken for what it was, without a look at its version. A clamd that was restarted or has
-/// loaded other signatures is tested again before its next scan, but for those of this moment.
+/// How long an endpoint is taken for what it was, without a look at its version. A clamd that has loaded other signatures
+/// is tested again before its next scan, but for those of this moment. Restarts are noticed by its session.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// Whether an endpoint may be sent to.

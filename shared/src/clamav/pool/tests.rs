@@ -11,7 +11,9 @@ use crate::{
     blobs::conformance::noise,
     clamav::{
         Verdict,
+        clamd::Clamd,
         conformance::{self, AMPLE, STREAM_MAX, infected, pieces},
+        probes::ENCRYPTED_ZIP,
         selftest::eicar,
         testing::{Options, TestClamd},
     },
@@ -90,6 +92,36 @@ async fn a_clamd_that_fails_open_is_refused_with_the_line_to_change() {
         until(&pool, |status| admitted(status) == 1).await;
         assert_eq!(verdict(&pool, b"anything").await, Ok(Verdict::Clean));
     }
+}
+
+/// It answers in the same version, so nothing but the end of its process shows that it is another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_comes_back_failing_open_is_noticed_although_nobody_uses_it() {
+    for tcp in [false, true] {
+        let mut clamd = real(Options::default()).await;
+        let endpoint = if tcp { clamd.endpoint_tcp() } else { clamd.endpoint_unix() };
+        let pool = Pool::start(config(&[endpoint]));
+        let before = until(&pool, |status| admitted(status) == 1).await;
+        clamd.set("AlertEncrypted no");
+        clamd.restart().await.unwrap();
+        // The first scan after it is not believed any more: no look, no test by the clock lies between.
+        let said = verdict(&pool, ENCRYPTED_ZIP).await;
+        assert!(
+            matches!(&said, Err(ScanError::Unfit(why)) if why.contains("AlertEncrypted yes"))
+                || matches!(said, Err(ScanError::Unreachable(_))),
+            "{said:?}"
+        );
+        until(&pool, |status| status[0].why.as_ref().is_some_and(|why| why.contains("AlertEncrypted yes"))).await;
+        clamd.set("AlertEncrypted yes");
+        clamd.restart().await.unwrap();
+        assert_eq!(until(&pool, |status| admitted(status) == 1).await[0].engine, before[0].engine);
+    }
+}
+
+#[tokio::test]
+async fn a_clamd_says_how_many_threads_it_has() {
+    let clamd = real(Options { settings: vec!["MaxThreads 3".to_owned()], ..Options::default() }).await;
+    assert_eq!(Clamd::new(clamd.endpoint_unix(), AMPLE).max_threads().await, Ok(Some(3)));
 }
 
 #[tokio::test]
@@ -178,8 +210,9 @@ async fn a_stopped_one_is_put_out_and_its_scan_is_no_content_s_fault() {
     }
     until(&pool, |status| admitted(status) == 1).await;
     two.pause().unwrap();
-    let said = verdict(&pool, b"harmless").await;
-    assert!(matches!(said, Err(ScanError::Unreachable(_))), "{said:?}");
+    let said = verdict(&pool, b"harmless").await.unwrap_err();
+    assert!(matches!(said, ScanError::Unreachable(_)), "{said:?}");
+    assert_eq!(said.to_string().matches("scanner not reachable").count(), 1, "{said}");
     one.resume().unwrap();
     two.resume().unwrap();
     until(&pool, |status| admitted(status) == 2).await;

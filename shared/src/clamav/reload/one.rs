@@ -57,8 +57,8 @@ pub(super) async fn reload(
     let before = clamd.version().await.map_err(refused)?;
     clamd.reload().await.map_err(refused)?;
     let patience = Patience::of(deadline);
-    // While it loads it answers with the old version, or not at all.
-    while clamd.version().await.is_ok_and(|engine| engine == before) && patience.again().await {}
+    // While it loads it answers with the old version, or not at all: only another version says that it is done.
+    while !clamd.version().await.is_ok_and(|engine| engine != before) && patience.again().await {}
     let tested = patience.admission(clamd, terms).await;
     let engine = tested.map_err(|error| ReloadError::Unfit { endpoint: endpoint(), error })?;
     match wanted {

@@ -164,3 +164,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_number_of_threads_is_read_where_it_is_said() {
+    let said =
+        b"POOLS: 1\n\nSTATE: VALID PRIMARY\nTHREADS: live 1  idle 0 max 12 idle-timeout 30\nQUEUE: 0 items\n\tSTATS \
+        0.000004 \n\nMEMSTATS: heap N/A\nEND\0";
+    for (reply, threads) in [
+        (&said[..], Some(12)),
+        (b"THREADS: live 1  idle 0 max\n", None),
+        (b"THREADS: live 1  idle 0 max x\n", None),
+        (b"UNKNOWN COMMAND\0", None),
+        (b"\xff", None),
+        (b"", None),
+    ] {
+        assert_eq!(max_threads(reply), threads, "{reply:?}");
+    }
+}

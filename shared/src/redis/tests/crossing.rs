@@ -9,7 +9,6 @@ use std::{
     },
 };
 
-use deadpool_redis::redis::Script;
 use futures::future::join_all;
 use rand::{random_bool, random_range};
 
@@ -63,7 +62,7 @@ async fn storm(redis: Redis) -> Ends {
         let (redis, ends) = (Arc::clone(&redis), Arc::clone(&ends));
         tokio::spawn(async move {
             let script = Script::new("return ARGV[1]");
-            for n in 0..calls() / TASKS {
+            for n in 0..calls().div_ceil(TASKS) {
                 one(&redis, &script, &format!("{task}-{n}"), &ends).await;
             }
         })

@@ -14,17 +14,17 @@ use tokio::{
 
 /// How replies are delayed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Delays {
+pub(crate) struct Delays {
     /// The usual delay is up to so long.
-    pub(super) usual: Duration,
+    pub(crate) usual: Duration,
     /// One in so many replies …
-    pub(super) one_in: u32,
+    pub(crate) one_in: u32,
     /// … is held so long.
-    pub(super) held: Duration,
+    pub(crate) held: Duration,
 }
 
 /// A proxy to the port `to` of 127.0.0.1; its own URL.
-pub(super) async fn start(to: u16, delays: Delays) -> String {
+pub(crate) async fn start(to: u16, delays: Delays) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {

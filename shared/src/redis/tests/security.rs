@@ -13,15 +13,19 @@ async fn a_password_is_needed_and_given() {
     let server = TestRedis::start_with(&["--requirepass", "right-word"]).await.unwrap();
     let at = |login: &str| server.url().replace("//", &format!("//{login}@"));
     for redis in both(&settings(&at(":right-word"))) {
+        assert_eq!(redis.check().await, Ok(()));
         answers(&redis).await;
     }
     for redis in both(&settings(&at(":wrong-word"))) {
         let error = redis.ask::<String>(&echo("word")).await.unwrap_err();
-        assert!(matches!(error, CallError::Connect(_)), "{error:?}");
+        assert!(matches!(error, CallError::Login(_)), "{error:?}");
         assert!(!error.to_string().contains("wrong-word"), "{error}");
+        assert_eq!(redis.check().await, Err(error));
     }
     for redis in both(&settings(&server.url())) {
-        assert_eq!(redis.ask::<String>(&echo("word")).await, Err(CallError::Refused("NOAUTH".into())));
+        let refused = Err(CallError::Login("NOAUTH".into()));
+        assert_eq!(redis.ask::<String>(&echo("word")).await, refused);
+        assert_eq!(redis.check().await, refused.map(drop));
     }
 }
 
@@ -68,5 +72,15 @@ async fn a_node_of_a_cluster_is_refused() {
         let mut get = cmd("GET");
         get.arg("key");
         assert_eq!(redis.ask::<String>(&Call::Command(get)).await, Err(CallError::Cluster));
+        assert_eq!(redis.check().await, Err(CallError::Cluster));
+    }
+}
+
+#[tokio::test]
+async fn one_that_does_not_answer_may_be_the_right_one() {
+    let mut server = TestRedis::start().await.unwrap();
+    server.kill().unwrap();
+    for redis in both(&settings(&server.url())) {
+        assert_eq!(redis.check().await, Ok(()));
     }
 }

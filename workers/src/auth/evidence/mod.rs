@@ -20,8 +20,10 @@ use super::{
     results::{Reported, SES},
 };
 
+pub use author::Author;
 pub use keys::{MAX_KEYS, MAX_SETS, MAX_SIGNATURES};
 pub(in crate::auth) use keys::{ascii_domain, key_name};
+pub(in crate::auth) use received::address;
 pub(in crate::auth) use reported::authserv_id;
 
 /// The longest name or address of a hop that is kept, in bytes (RFC 5321 §4.5.3.1).
@@ -36,22 +38,30 @@ pub struct Trust {
     pub authserv_ids: Vec<String>,
 }
 
-/// The SMTP session with the outside, as a trusted server wrote it down.
+/// The SMTP session with the outside, as a trusted server wrote it down. That it did so is worth knowing by itself: mail
+/// which came that way is held to what its author publishes, also where the rest cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustedHop {
-    /// The client's address.
-    pub client_ip: Pii<IpAddr>,
-    /// The client's name for itself in `HELO`.
-    pub helo: Pii<String>,
-    /// `MAIL FROM`; empty for a bounce, `None` where it was not written down.
+    /// The client, where the server's line can be read in one way.
+    pub client: Option<Client>,
+    /// `MAIL FROM`; empty for a bounce, `None` where it was not written down or cannot be read.
     pub mail_from: Option<Pii<String>>,
+}
+
+/// Who connected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// Its address.
+    pub ip: Pii<IpAddr>,
+    /// Its name for itself in `HELO`.
+    pub helo: Pii<String>,
 }
 
 /// Everything that authentication needs of the header.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// The domain in `From`, if there is exactly one author that every reader agrees on.
-    pub author: Option<Domain>,
+    /// Whose mail it is by its `From`.
+    pub author: Author,
     /// The session with the outside; `None` where nobody trusted tells of it.
     pub hop: Option<TrustedHop>,
     /// What a trusted server found.
@@ -69,14 +79,18 @@ impl Evidence {
             headers.iter().map(|h| Field { name: h.raw_name(), value: h.raw_value() }).collect();
         let (is_signed, keys) = keys::collect(&fields);
         let (hop, reported) = trusted(&fields, trust);
-        Self { author: author::domain(&fields, headers), hop, reported, is_signed, keys }
+        Self { author: author::read(&fields, headers), hop, reported, is_signed, keys }
     }
 
     /// Whether this can have come from an honest child.
     pub(crate) fn is_bounded(&self) -> bool {
         let is_short = |text: &Pii<String>| text.expose().len() <= MAX_NAME;
-        let is_hop = |hop: &TrustedHop| is_short(&hop.helo) && hop.mail_from.as_ref().is_none_or(is_short);
+        let is_hop = |hop: &TrustedHop| {
+            hop.client.as_ref().is_none_or(|client| is_short(&client.helo))
+                && hop.mail_from.as_ref().is_none_or(is_short)
+        };
         self.keys.len() <= MAX_KEYS
+            && self.author.domains().len() <= author::MAX_AUTHORS
             && self.hop.as_ref().is_none_or(is_hop)
             && self.reported.as_ref().is_none_or(|reported| reported.by.len() <= MAX_NAME)
     }
@@ -102,31 +116,32 @@ pub(in crate::auth) fn is_named(raw: &[u8], name: &str) -> bool {
     raw.get(..end).is_some_and(|raw| raw.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// What trusted servers say. Only the topmost `Received` can be theirs: whoever wrote one further down wrote it
-/// before the last server took the mail.
+/// What trusted servers say. Only the topmost `Received` can be theirs (qmail writes two): whoever wrote one further down
+/// wrote it before the last server took the mail.
+///
+/// A line that names a trusted server counts as its own however it reads, since no client may talk its way out of it.
 fn trusted(fields: &[Field<'_>], trust: &Trust) -> (Option<TrustedHop>, Option<Reported>) {
-    let Some(at) = fields.iter().position(|field| field.is("Received")) else { return (None, None) };
+    let mut lines = fields.iter().enumerate().filter(|(_, field)| field.is("Received")).peekable();
+    let is_qmail = lines.next_if(|(_, field)| received::is_qmails(field.value)).is_some();
+    let Some((at, line)) = lines.next() else { return (None, None) };
+    let read = received::read(line.value, is_qmail).filter(|read| matches_any(&trust.hosts, &read.by));
     let (above, beneath) = (fields.get(..at).unwrap_or_default(), fields.get(at + 1..).unwrap_or_default());
-    let received = fields.get(at).and_then(|field| received::read(field.value));
-    let Some(received) = received.filter(|received| matches_any(&trust.hosts, &received.by)) else {
-        return (None, None);
-    };
     let mail_from = above.iter().find(|field| field.is("Return-Path")).and_then(|field| received::path(field.value));
-    let mut hop = received.client_ip.zip(received.helo).map(|(client_ip, helo)| TrustedHop {
-        client_ip: Pii::new(client_ip),
-        helo: Pii::new(helo),
-        mail_from: mail_from.map(Pii::new),
-    });
-    let reported = if received::is_ses(&received.by) {
-        let run = reported::ses(above, beneath, received.client_ip);
-        if let (Some(hop), Some(helo)) = (&mut hop, run.helo) {
-            hop.helo = Pii::new(helo);
+    let mail_from = mail_from.map(Pii::new);
+    let Some(received::Received { by, mut client }) = read else {
+        let is_named = received::servers(line.value).iter().any(|name| matches_any(&trust.hosts, name));
+        return (is_named.then_some(TrustedHop { client: None, mail_from }), None);
+    };
+    let reported = if received::is_ses(&by) {
+        let run = reported::ses(above, beneath, client.as_ref().map(|client| *client.ip.expose()));
+        if let (Some(client), Some(helo)) = (&mut client, run.helo) {
+            client.helo = Pii::new(helo);
         }
         run.reported
     } else {
         reported::by_configured(above, &trust.authserv_ids)
     };
-    (hop, reported)
+    (Some(TrustedHop { client, mail_from }), reported)
 }
 
 fn matches_any(patterns: &[String], text: &str) -> bool {

@@ -1,35 +1,67 @@
 //! One `Received` field, as the common mail servers write it (RFC 5321 §4.4): who connected, and to whom.
 //!
-//! Invariant: where a field can be read in two ways, it says nothing.
+//! Invariant: where a field can be read in two ways, it says nothing. What the client called itself is the first word or
+//! stands behind `helo=`, and is nowhere taken for its address.
 
 use std::net::IpAddr;
 
-use super::{MAX_NAME, unfolded};
+use shared::pii::Pii;
+
+use super::{Client, MAX_NAME, MAX_READ, unfolded};
 
 /// What a server wrote down of a session.
 pub(super) struct Received {
     /// The server.
     pub(super) by: String,
-    /// The client's address.
-    pub(super) client_ip: Option<IpAddr>,
-    /// The client's name for itself.
-    pub(super) helo: Option<String>,
+    /// The client, where its address can be read.
+    pub(super) client: Option<Client>,
 }
 
-/// Reads `from HELO (NAME [IP]) by SERVER …`, and Exim's `from NAME ([IP] helo=HELO) by SERVER …`, where an address without
-/// a name is `from [IP] (helo=HELO)`, or `from [IP]` alone if that is its HELO as well.
-pub(super) fn read(value: &[u8]) -> Option<Received> {
+/// Whose way to write the field it is, where there is more than one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// `from NAME ([IP] helo=HELO) by …`, `from [IP] (helo=HELO) by …`, or `from [IP] by …`.
+    Exim,
+    /// `from HELO (IP) by …`, `from NAME (HELO HELO) (USER@IP) by …`: an address without brackets; what stands in some is HELO.
+    Plain,
+    /// `from HELO (NAME [IP]) by …`.
+    Common,
+}
+
+/// Reads a field. `is_qmail` where qmail's own line stands above it.
+pub(super) fn read(value: &[u8], is_qmail: bool) -> Option<Received> {
     let text = unfolded(value);
-    let rest = text.strip_prefix("from ")?;
-    let mut clauses = top_level(rest, " by ")?.into_iter();
+    let rest = text.strip_prefix("from ").filter(|_| value.len() <= MAX_READ)?;
+    // An empty HELO leaves two spaces.
+    let (first, behind) = rest.split_at(rest.find(' ')?);
+    let mut clauses = top_level(behind, " by ")?.into_iter();
     let (from, by, None) = (clauses.next()?, clauses.next()?, clauses.next()) else { return None };
-    let is_exim = by.contains("(Exim ");
-    let by = by.split([' ', ';', '(']).find(|word| !word.is_empty())?.to_owned();
-    let first = from.split_whitespace().next()?;
-    let client_ip = client_ip(from, first, is_exim);
+    let style = match by {
+        by if by.contains("(Exim ") => Style::Exim,
+        by if is_qmail || by.contains(" with Microsoft SMTP Server") => Style::Plain,
+        _ => Style::Common,
+    };
+    let by = by.split([' ', ';', '(']).find(|word| !word.is_empty())?.trim_end_matches('.').to_owned();
     let helo = after_helo(from).unwrap_or(first);
-    let helo = (!helo.is_empty() && helo.len() <= MAX_NAME).then(|| helo.to_owned());
-    Some(Received { by: by.trim_end_matches('.').to_owned(), client_ip, helo })
+    // A longer one is no name: the client is known all the same.
+    let helo = if helo.len() <= MAX_NAME { helo.to_owned() } else { String::new() };
+    let client = client_ip(first, from, style).map(|ip| Client { ip: Pii::new(ip), helo: Pii::new(helo) });
+    Some(Received { by, client })
+}
+
+/// Whether the field is the one that qmail writes above its server's (`qmail-queue`).
+pub(super) fn is_qmails(value: &[u8]) -> bool {
+    let text = unfolded(value);
+    let number = text.strip_prefix("(qmail ").and_then(|rest| rest.split_once(" invoked from network);"));
+    number.is_some_and(|(pid, _)| !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The names that stand behind a `by` anywhere in a field, also in one that cannot be read.
+pub(super) fn servers(value: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(value);
+    let words: Vec<&str> = text.split([' ', '\t', '\r', '\n', '(', ')', ';']).filter(|word| !word.is_empty()).collect();
+    let behind_by = words.windows(2).filter(|pair| pair.first().is_some_and(|word| word.eq_ignore_ascii_case("by")));
+    behind_by.filter_map(|pair| pair.get(1)).map(|name| name.trim_end_matches('.').to_owned()).collect()
 }
 
 /// Whether this is the name of a server of Amazon SES.
@@ -46,7 +78,7 @@ pub(super) fn path(value: &[u8]) -> Option<String> {
 }
 
 /// An address, with or without the `IPv6:` of an address literal (RFC 5321 §4.1.3).
-pub(super) fn address(text: &str) -> Option<IpAddr> {
+pub(in crate::auth) fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = match text.get(..5) {
         Some(tag) if tag.eq_ignore_ascii_case("IPv6:") => text.get(5..)?,
@@ -55,7 +87,7 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
     bare.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
-/// The parts of a text around a separator that stands outside parentheses.
+/// The parts of a text around a separator that stands outside parentheses. `None` where one is left open.
 fn top_level<'a>(text: &'a str, separator: &str) -> Option<Vec<&'a str>> {
     let (mut depth, mut start, mut parts) = (0_u32, 0, Vec::new());
     for (at, c) in text.char_indices() {
@@ -70,27 +102,16 @@ fn top_level<'a>(text: &'a str, separator: &str) -> Option<Vec<&'a str>> {
         }
     }
     parts.push(text.get(start..)?);
-    Some(parts)
+    (depth == 0).then_some(parts)
 }
 
-/// The only address in brackets that is not what the client called itself. An address at the start is its HELO, except
-/// where Exim knows no name for it and writes no other.
-fn client_ip(from: &str, first: &str, is_exim: bool) -> Option<IpAddr> {
-    let mut found = Vec::new();
-    let mut pieces = from.split('[');
-    let mut before = pieces.next()?;
-    let mut literal = None;
-    for (nth, piece) in pieces.enumerate() {
-        let (inside, after) = piece.split_once(']')?;
-        if nth == 0 && first.starts_with('[') {
-            literal = Some(inside);
-        } else if !before.ends_with('=') {
-            found.push(address(inside)?);
-        }
-        before = after;
-    }
-    if let (Some(literal), [], true) = (literal, found.as_slice(), is_exim) {
-        return address(literal);
+/// The only address behind the first word. Exim puts one there itself where it knows no name, and then writes no other.
+fn client_ip(first: &str, behind: &str, style: Style) -> Option<IpAddr> {
+    let mut found = if style == Style::Plain { in_comments(behind) } else { in_brackets(behind)? };
+    if style == Style::Exim
+        && let Some(literal) = first.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))
+    {
+        return address(literal).filter(|_| found.is_empty());
     }
     found.dedup();
     match found.as_slice() {
@@ -99,8 +120,30 @@ fn client_ip(from: &str, first: &str, is_exim: bool) -> Option<IpAddr> {
     }
 }
 
-/// What Exim writes as `helo=NAME` in the comment.
+/// The addresses in brackets, except for a HELO of Exim's. `None` where something else stands in brackets.
+fn in_brackets(text: &str) -> Option<Vec<IpAddr>> {
+    let mut pieces = text.split('[');
+    let mut before = pieces.next()?;
+    let mut found = Vec::new();
+    for piece in pieces {
+        let (inside, after) = piece.split_once(']')?;
+        if !before.ends_with("helo=") {
+            found.push(address(inside)?);
+        }
+        before = after;
+    }
+    Some(found)
+}
+
+/// The comments that are an address, or one behind the client's user.
+fn in_comments(text: &str) -> Vec<IpAddr> {
+    let comments = text.split('(').skip(1).filter_map(|rest| rest.split(')').next());
+    comments.filter_map(|comment| address(comment.rsplit('@').next()?)).collect()
+}
+
+/// What Exim writes as `helo=NAME` in the comment, and qmail as `HELO NAME`.
 fn after_helo(from: &str) -> Option<&str> {
     let comment = from.split_once('(')?.1;
-    comment.split([' ', ')']).find_map(|word| word.strip_prefix("helo="))
+    let comment = comment.split_once(')').map_or(comment, |(comment, _)| comment);
+    comment.strip_prefix("HELO ").or_else(|| comment.split(' ').find_map(|word| word.strip_prefix("helo=")))
 }

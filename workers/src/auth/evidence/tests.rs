@@ -42,9 +42,9 @@ fn an_address_is_of_either_kind() {
         ("ipv6:2001:db8::1", "2001:db8::1"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
     ] {
-        assert_eq!(received::address(text), Some(ip.parse().unwrap()));
+        assert_eq!(address(text), Some(ip.parse().unwrap()));
     }
-    assert!(received::address("192.0.2.256").is_none() && received::address("é").is_none());
+    assert!(address("192.0.2.256").is_none() && address("é").is_none());
 }
 
 #[test]
@@ -77,9 +77,19 @@ fn an_author_is_one_that_every_reader_sees() {
         ("Ann\r\n <a@alpha.example>", Some("alpha.example")),
         ("Alpha: a@alpha.example;", Some("alpha.example")),
         ("a@bücher.example", Some("xn--bcher-kva.example")),
-        ("a@alpha.example, b@alpha.example", None),
+        ("a@alpha.example, b@alpha.example", Some("alpha.example")),
+        ("CEO @ Alpha <a@alpha.example>", Some("alpha.example")),
+        ("@ceo a@ <a@alpha.example>", Some("alpha.example")),
+        ("Smith, John <a@alpha.example>", Some("alpha.example")),
+        ("CEO x@beta.example <a@alpha.example>", None),
+        ("CEO x@beta.example! <a@alpha.example>", None),
+        ("CEO) <a@alpha.example>", None),
+        ("a@alpha.example (", None),
+        ("a@[alpha.example]", None),
+        ("a@b@alpha.example", None),
+        ("root@localhost", None),
         ("a@alpha.example, x@beta.example", None),
-        ("alpha: a@alpha.example, b@alpha.example;", None),
+        ("alpha: a@alpha.example, b@alpha.example;", Some("alpha.example")),
         ("a@alpha.example: x@beta.example;", None),
         ("x@beta.example, alpha: a@alpha.example;", None),
         ("a@alpha.example:;", None),
@@ -96,8 +106,39 @@ fn an_author_is_one_that_every_reader_sees() {
         ("x@beta.example\r\nFrom\0: a@alpha.example", None),
     ] {
         let found = evidence(&format!("From: {from}\r\nTo: b@b.example\r\n\r\nx\r\n"), &Trust::default()).unwrap();
-        assert_eq!(found.author.as_ref().map(Domain::expose), author, "{from:?}");
+        assert_eq!(found.author.one().map(Domain::expose), author, "{from:?}");
     }
+}
+
+#[test]
+fn every_domain_that_a_reader_may_see_is_told_or_nothing_can_be() {
+    let crowd: String = (0..9).map(|n| format!("x@b{n}.example, ")).collect();
+    let some = |names: &[&str]| Author::Some(names.iter().map(|name| Domain::parse(name).unwrap()).collect());
+    for (from, author) in [
+        ("a@alpha.example <x@beta.example>", some(&["alpha.example", "beta.example"])),
+        ("CEO) <a@alpha.example>", some(&["alpha.example"])),
+        ("\"CEO a@alpha.example <x@beta.example>", some(&["alpha.example", "beta.example"])),
+        ("(a@alpha.example <x@beta.example>", some(&["alpha.example", "beta.example"])),
+        ("a@[alpha.example]", some(&["alpha.example"])),
+        ("a@gamma.example@alpha.example", some(&["gamma.example", "alpha.example"])),
+        ("<@beta.example:a@alpha.example>", some(&["beta.example", "alpha.example"])),
+        ("a@alpha.example:;", some(&["alpha.example"])),
+        ("a@alpha.example\0", some(&["alpha.example"])),
+        ("x@beta.example\r\nFrom : a@alpha.example", some(&["beta.example", "alpha.example"])),
+        ("root@localhost", Author::Local),
+        ("root@[192.0.2.10]", Author::Local),
+        ("root@[IPv6:2001:db8::1]", Author::Local),
+        ("root@localhost, cron@localhost", Author::Unreadable),
+        ("(root@localhost", Author::Unreadable),
+        ("CEO", Author::Unreadable),
+        ("", Author::Unreadable),
+        (&crowd, Author::Unreadable),
+    ] {
+        let found = evidence(&format!("From: {from}\r\nTo: b@b.example\r\n\r\nx\r\n"), &Trust::default()).unwrap();
+        assert_eq!(found.author, author, "{from:?}");
+        assert!(found.is_bounded());
+    }
+    assert_eq!(evidence("To: b@b.example\r\n\r\nx\r\n", &Trust::default()).unwrap().author, Author::Unreadable);
 }
 
 proptest! {
@@ -115,6 +156,8 @@ proptest! {
         );
         if let Some(evidence) = evidence(&raw, &trust) {
             prop_assert!(evidence.is_bounded());
+            // The parent finds again what an honest child tells of.
+            prop_assert_eq!(&evidence.clone().standing_in(raw.as_bytes()), &evidence);
             let stranger = !received.contains("mx.ours.example") && !received.trim().is_empty() && !received.contains('\n');
             prop_assert!(!stranger || evidence.hop.is_none());
         }

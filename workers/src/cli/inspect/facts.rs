@@ -3,11 +3,14 @@
 use shared::pii::Pii;
 
 use super::tree::size;
-use crate::mail::{
-    facts::{Facts, Invitation, When},
-    hex32,
-    model::{Disposition, ParsedMail, Part, PartRole},
-    sanitise::Removed,
+use crate::{
+    cli::terminal::quoted,
+    mail::{
+        facts::{Facts, Invitation, When},
+        hex32,
+        model::{Disposition, ParsedMail, Part, PartRole},
+        sanitise::Removed,
+    },
 };
 
 /// A line for every part that is no body, and below it one for each fact.
@@ -17,7 +20,7 @@ pub(super) fn attachments(mail: &ParsedMail) -> Vec<String> {
 }
 
 fn title(number: usize, part: &Part) -> String {
-    let name = part.name.as_ref().map_or_else(|| "without a name".to_owned(), |name| format!("{:?}", name.expose()));
+    let name = part.name.as_ref().map_or_else(|| "without a name".to_owned(), |name| quoted(name.expose()));
     let disposition = match part.disposition {
         Some(Disposition::Inline) => ", inline",
         Some(Disposition::Attachment) => ", attachment",
@@ -37,7 +40,7 @@ fn of_part(part: &Part) -> Vec<String> {
     let shown = if part.is_shown { ", shown in the HTML" } else { "" };
     let mut facts = vec![
         ("type", Some(detected)),
-        ("written as", exposed(&part.raw_name).map(|name| format!("{name:?}"))),
+        ("written as", exposed(&part.raw_name).map(|name| quoted(&name))),
         ("content id", exposed(&part.content_id).map(|id| format!("{id}{shown}"))),
         ("image", image.map(|size| format!("{} × {} pixels", size.width, size.height))),
         ("sha256", Some(hex32::encode(&part.content.sha256))),

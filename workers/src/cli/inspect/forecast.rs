@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::{
     admission::Stop,
+    cli::terminal::quoted,
     mail::model::ParsedMail,
     rules::Outcome,
     scanning::{Handling, Item, Place},
@@ -70,7 +71,13 @@ pub(super) fn item(mail: &ParsedMail, item: &Item) -> String {
     match &item.place {
         Place::Member { part, path } => {
             let Item { verdict, .. } = item;
-            format!("{}: {} in {:?} in part {}", verdict.name(), verdict.detail(), path.expose(), mail.number(*part))
+            format!(
+                "{}: {} in {} in part {}",
+                verdict.name(),
+                verdict.detail(),
+                quoted(path.expose()),
+                mail.number(*part)
+            )
         }
         Place::Raw | Place::Part { .. } => item.told(mail),
     }

@@ -7,11 +7,13 @@ use shared::pii::Pii;
 use super::{Inspection, Judged, ScanResult, facts, forecast, senders, tree};
 use crate::{
     auth::{Domain, evidence::TrustedHop},
-    cli::table::Table,
+    cli::{
+        table::Table,
+        terminal::{printable, quoted},
+    },
     mail::{
         hex32,
         model::{IntentSource, Mailbox, ParsedMail},
-        names::{is_hidden, is_mark},
     },
 };
 
@@ -134,7 +136,7 @@ impl Report {
                 IntentSource::Subject => "the subject",
                 IntentSource::Body => "the body",
             };
-            let argument = if argument.is_empty() { String::new() } else { format!(" {argument:?}") };
+            let argument = if argument.is_empty() { String::new() } else { format!(" {}", quoted(argument)) };
             self.line("command", &format!("{}{argument}, from {source}", intent.command));
         }
         self.line("size", &tree::size(mail.raw.len));
@@ -171,11 +173,14 @@ impl Report {
 
 /// The client that handed the mail over, as far as a trusted server tells.
 fn client(hop: Option<&TrustedHop>) -> String {
-    let Some(TrustedHop { client_ip, helo, mail_from }) = hop else {
+    let Some(hop) = hop else {
         return "client unknown: no trusted server wrote it down on top".to_owned();
     };
-    let from = mail_from.as_ref().map_or(String::new(), |from| format!(", MAIL FROM <{}>", from.expose()));
-    format!("client {}, HELO {}{from}", client_ip.expose(), helo.expose())
+    let from = hop.mail_from.as_ref().map_or(String::new(), |from| format!(", MAIL FROM <{}>", from.expose()));
+    match &hop.client {
+        Some(client) => format!("client {}, HELO {}{from}", client.ip.expose(), client.helo.expose()),
+        None => format!("client unknown: the trusted server's line cannot be read{from}"),
+    }
 }
 
 fn several(mailboxes: &[Mailbox]) -> String {
@@ -188,7 +193,7 @@ fn several(mailboxes: &[Mailbox]) -> String {
 fn mailbox(mailbox: &Mailbox) -> String {
     match &mailbox.name {
         Some(name) if name.expose().contains([',', '<', '>', '@', ';', '"']) => {
-            format!("{:?} <{}>", name.expose(), mailbox.address.expose())
+            format!("{} <{}>", quoted(name.expose()), mailbox.address.expose())
         }
         Some(name) => format!("{} <{}>", name.expose(), mailbox.address.expose()),
         None => mailbox.address.expose().clone(),
@@ -197,10 +202,4 @@ fn mailbox(mailbox: &Mailbox) -> String {
 
 fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
-}
-
-/// Nothing in a mail controls the terminal, or turns what stands beside it.
-fn printable(text: &str) -> String {
-    let shown = |c: char| if is_hidden(c) && !is_mark(c) { '\u{fffd}' } else { c };
-    text.chars().map(|c| if c.is_control() { ' ' } else { shown(c) }).collect()
 }

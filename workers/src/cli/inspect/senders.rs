@@ -1,8 +1,11 @@
 //! What authentication says about a sender, a line a method.
 
-use crate::auth::{
-    Authentication, Domain,
-    results::{DkimResult, DmarcResult, SpfResult, Why},
+use crate::{
+    announce::Status,
+    auth::{
+        Authentication, Domain,
+        results::{DkimResult, DmarcResult, SpfResult, Why},
+    },
 };
 
 /// The results, with the domain that each is about and why it is what it is.
@@ -27,6 +30,8 @@ pub(super) fn lines(results: &Authentication) -> Vec<String> {
             word("spf", reported.spf.map(SpfResult::name)),
             word("dkim", reported.dkim.map(DkimResult::name)),
             word("dmarc", reported.dmarc.map(DmarcResult::name)),
+            word("spam", reported.spam.map(Status::name)),
+            word("virus", reported.virus.map(Status::name)),
         ];
         lines.push(format!("reported by {}:{}", reported.by, words.concat()));
     }
@@ -62,7 +67,12 @@ mod tests {
             client_ip: client_ip.clone(),
             name: domain("mx.alpha.example"),
         };
-        results.reported = Some(Reported { spf: Some(SpfResult::Fail), ..Reported::by("amazonses.com") });
+        results.reported = Some(Reported {
+            spf: Some(SpfResult::Fail),
+            spam: Some(Status::Gray),
+            virus: Some(Status::ProcessingFailed),
+            ..Reported::by("amazonses.com")
+        });
         assert_eq!(
             lines(&results),
             [
@@ -71,7 +81,7 @@ mod tests {
                 "dmarc  none      alpha.example (no record)",
                 "arc    none      (no record)",
                 "iprev  pass      mx.alpha.example, the client is 192.0.2.10",
-                "reported by amazonses.com: spf=fail",
+                "reported by amazonses.com: spf=fail spam=gray virus=processing_failed",
             ]
         );
         results.iprev = Iprev { result: IprevResult::Fail, why: Some(Why::NoMatch), client_ip, name: None };

@@ -1,6 +1,9 @@
 //! The tree of a mail's parts, drawn.
 
-use crate::mail::model::{Node, ParsedMail, Part, PartRole};
+use crate::{
+    cli::terminal::quoted,
+    mail::model::{Node, ParsedMail, Part, PartRole},
+};
 
 /// A line for every part: its number, its type under what holds it, and what is known of a leaf.
 pub(super) fn lines(mail: &ParsedMail) -> Vec<String> {
@@ -40,7 +43,7 @@ fn leaf(part: &Part) -> String {
         PartRole::Inline => "inline",
         PartRole::Attachment => "attachment",
     };
-    let name = part.name.as_ref().map(|name| format!("  {:?}", name.expose())).unwrap_or_default();
+    let name = part.name.as_ref().map(|name| format!("  {}", quoted(name.expose()))).unwrap_or_default();
     format!("{role:<10}  {:>10}{name}", size(part.content.len))
 }
 

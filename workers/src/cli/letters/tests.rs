@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::value::RawValue;
 use shared::{
     envelope::{Dead, Origin, Undecodable, VERSION},

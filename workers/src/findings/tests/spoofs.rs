@@ -52,7 +52,7 @@ fn a_spoofed_local_part_gives_the_true_domain_everywhere() {
         let raw = format!("From: {from}\r\nTo: b@b.example\r\n\r\nx");
         let mail = parse(raw.as_bytes(), &Limits::default(), &[]).unwrap();
         assert_eq!(mail.from.len(), 1, "{from}");
-        let author = mail.evidence.as_ref().unwrap().author.as_ref().map(|domain| domain.expose());
+        let author = mail.evidence.as_ref().unwrap().author.one().map(|domain| domain.expose());
         assert!(matches!(author, None | Some("evil.example")), "{from}: {author:?}");
         let nobody = SmtpEnvelope::default;
         assert!(codes(&blocked, nobody(), &mail).contains(&FindingCode::BlockedSender), "{from}");

@@ -7,14 +7,19 @@ use super::images::RemoteImages;
 use super::references::{Place, resolve};
 use super::removed::Removed;
 use super::tokens::Attribute;
-use super::url::{Address, content_id, image, link, strip_scheme};
+use super::url::{Address, content_id, image, link, removed_image, strip_scheme};
 use super::{escape, style};
+use crate::mail::names::cut;
 
 /// The longest attribute value that stays, in bytes; addresses and styles have bounds of their own.
 pub(super) const MAX_VALUE: usize = 2 * 1024;
 pub(super) const MAX_STYLE: usize = 8 * 1024;
 /// The longest value as written, in bytes: what stays is no longer than this however it is escaped.
 const MAX_WRITTEN: usize = 64 * 1024;
+/// How much of a value that does not stay is looked at, in bytes as written.
+const MAX_PEEKED: usize = 512;
+/// Attributes that load an image in some client and do not stay, on whatever element.
+const LOADING: [&str; 4] = ["background", "dynsrc", "lowsrc", "srcset"];
 /// What every link says about itself.
 pub(super) const REL: &str = "noopener noreferrer nofollow";
 /// The most parts that the HTML refers to.
@@ -70,15 +75,36 @@ impl<'l> Cleaner<'l> {
         out.push('>');
     }
 
-    /// Notes the event handlers of a tag, whatever becomes of it.
-    pub(super) fn note_handlers(&mut self, attributes: &[Attribute<'_>]) {
-        let handlers = attributes.iter().filter(|attribute| attribute.is_handler()).count();
-        self.removed.handlers += u32::try_from(handlers).unwrap_or(u32::MAX);
+    /// Notes what runs or loads in the attributes of a tag, whatever becomes of it.
+    pub(super) fn note(&mut self, attributes: &[Attribute<'_>]) {
+        for Attribute { name, value } in attributes {
+            let is = |known: &str| name.eq_ignore_ascii_case(known);
+            if is_handler(name) {
+                self.removed.handlers += 1;
+            } else if is("ping") {
+                self.removed.links += 1;
+            } else if LOADING.into_iter().any(is) {
+                self.loading(value);
+            }
+        }
+    }
+
+    /// Notes that a tag has more attributes than are looked at: none stays.
+    pub(super) fn note_too_many(&mut self, attributes: &[Attribute<'_>]) {
+        self.removed.attributes += u32::try_from(attributes.len()).unwrap_or(u32::MAX);
+    }
+
+    /// Counts an image by its address, or by the first of several.
+    fn loading(&mut self, written: &str) {
+        let value = resolve(cut(written, MAX_PEEKED), Place::Attribute);
+        if let Some(address) = value.split_ascii_whitespace().next() {
+            self.count(&removed_image(address));
+        }
     }
 
     fn attribute(&mut self, name: &'static str, written: &str, out: &mut String) {
         if written.len() > MAX_WRITTEN {
-            return self.too_long(name);
+            return self.too_long(name, written);
         }
         let value = resolve(written, Place::Attribute);
         match name {
@@ -98,15 +124,16 @@ impl<'l> Cleaner<'l> {
                 push(out, name, &address);
             }
             _ if value.len() <= MAX_VALUE => push(out, name, &value),
-            _ => {}
+            _ => self.removed.attributes += 1,
         }
     }
 
-    fn too_long(&mut self, name: &str) {
+    fn too_long(&mut self, name: &str, written: &str) {
         match name {
             "style" => self.removed.styles += 1,
-            "href" | "src" => self.removed.links += 1,
-            _ => {}
+            "href" => self.removed.links += 1,
+            "src" => self.loading(written),
+            _ => self.removed.attributes += 1,
         }
     }
 
@@ -124,19 +151,29 @@ impl<'l> Cleaner<'l> {
 
     /// The form in which an address stays; what does not is counted.
     fn address(&mut self, address: Address<'_>) -> Option<String> {
+        self.count(&address);
+        match address {
+            Address::Keep(address) => Some(address.into_owned()),
+            Address::Proxied(address) => Some(address),
+            Address::Remote | Address::Own | Address::Relative | Address::Refused => None,
+        }
+    }
+
+    fn count(&mut self, address: &Address<'_>) {
         let counter = match address {
-            Address::Keep(address) => return Some(address.into_owned()),
-            Address::Proxied(address) => {
-                self.removed.remote_images += 1;
-                return Some(address);
-            }
-            Address::Remote => &mut self.removed.remote_images,
+            Address::Keep(_) => return,
+            Address::Proxied(_) | Address::Remote => &mut self.removed.remote_images,
+            Address::Own => &mut self.removed.own_images,
             Address::Relative => &mut self.removed.relative,
             Address::Refused => &mut self.removed.links,
         };
         *counter += 1;
-        None
     }
+}
+
+/// Whether an attribute is an event handler.
+fn is_handler(name: &str) -> bool {
+    name.as_bytes().get(..2).is_some_and(|on| on.eq_ignore_ascii_case(b"on"))
 }
 
 /// An attribute's place among those that the element may have, and its name as we write it.

@@ -45,7 +45,7 @@ pub(super) fn balance<'l>(html: &str, limits: &'l Limits, budget: Budget) -> Res
         match token {
             Token::Text(text) => balancer.text(text)?,
             Token::Start(name) => {
-                balancer.cleaner.note_handlers(tokens.attributes());
+                balancer.cleaner.note(tokens.attributes());
                 match fate(name) {
                     Fate::Keep(element) => balancer.start(element, &tokens)?,
                     other => balancer.drop_element(other, name, &mut tokens),
@@ -122,7 +122,10 @@ impl<'l> Balancer<'l> {
     }
 
     fn start(&mut self, element: Element, tokens: &Tokens<'_>) -> Result<(), HtmlRefused> {
-        self.is_suspect |= tokens.has_more();
+        if tokens.has_more() {
+            self.is_suspect = true;
+            self.cleaner.note_too_many(tokens.attributes());
+        }
         if self.make_room(element)? {
             let attributes = if tokens.has_more() { &[][..] } else { tokens.attributes() };
             self.write(element, attributes)?;

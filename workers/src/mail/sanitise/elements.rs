@@ -142,11 +142,13 @@ pub(super) fn fate(name: &str) -> Fate {
         "select" | "textarea" => Fate::CutClosed(Counts::Form),
         "title" => Fate::CutClosed(Counts::Nothing),
         "xmp" => Fate::CutClosed(Counts::Other),
-        "object" | "embed" | "applet" | "base" | "frame" | "frameset" | "audio" | "video" | "source" | "track"
-        | "portal" | "marquee" | "fencedframe" | "layer" | "bgsound" => Fate::Unwrap(Counts::Embed),
+        "object" | "embed" | "applet" | "base" | "frame" | "frameset" | "audio" | "video" | "track" | "portal"
+        | "marquee" | "fencedframe" | "layer" | "bgsound" => Fate::Unwrap(Counts::Embed),
         "form" | "input" | "button" | "keygen" | "isindex" | "dialog" | "option" | "optgroup" => {
             Fate::Unwrap(Counts::Form)
         }
+        // In a `picture` it is one of several images; in anything else, that is what counts.
+        "source" => Fate::Unwrap(Counts::Other),
         "link" => Fate::Unwrap(Counts::StyleSheet),
         "html" | "head" | "body" | "meta" => Fate::Unwrap(Counts::Nothing),
         _ => Fate::Unwrap(Counts::Other),

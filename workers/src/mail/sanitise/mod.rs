@@ -42,7 +42,8 @@ pub const MAX_GROWTH: usize = 4;
 /// Sanitised HTML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sanitised {
-    /// A fragment that is safe within any element of a page.
+    /// A fragment in which nothing runs, loads or takes input, within any element of a page. It can be larger than its
+    /// place; a box that clips (`overflow: auto`), or a frame, keeps it there.
     pub html: String,
     /// What was taken out of it.
     pub removed: Removed,

@@ -114,6 +114,6 @@ fn attribute<'v>(name: &str, value: &'v str, images: &RemoteImages) -> Option<Co
 fn kept(address: Address<'_>) -> Option<Cow<'_, str>> {
     match address {
         Address::Keep(address) => Some(address),
-        Address::Proxied(_) | Address::Remote | Address::Relative | Address::Refused => None,
+        Address::Proxied(_) | Address::Remote | Address::Own | Address::Relative | Address::Refused => None,
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How many things were removed, by kind. Absent in the JSON form where none was.
+/// How many things were removed, by kind. Absent in the JSON form where none was. Attributes that neither run nor load
+/// anything (`class`, `id`, `target`) go without being counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Removed {
@@ -18,21 +19,27 @@ pub struct Removed {
     /// Forms and what takes input.
     #[serde(skip_serializing_if = "is_none")]
     pub forms: u32,
-    /// Addresses with a scheme that is not allowed, or that cannot be read.
+    /// Addresses with a scheme that is not allowed, or that cannot be read, and those that a click would be told to (`ping`).
     #[serde(skip_serializing_if = "is_none")]
     pub links: u32,
     /// Addresses without a scheme, which lead nowhere in a mail.
     #[serde(skip_serializing_if = "is_none")]
     pub relative: u32,
-    /// Addresses of remote images, removed or made to lead to the proxy.
+    /// Addresses of remote images, of backgrounds and `srcset` too, removed or made to lead to the proxy.
     #[serde(skip_serializing_if = "is_none")]
     pub remote_images: u32,
+    /// Images that came with the mail and do not stay: `data:`, and `cid:` anywhere but in `img`.
+    #[serde(skip_serializing_if = "is_none")]
+    pub own_images: u32,
     /// Style sheets.
     #[serde(skip_serializing_if = "is_none")]
     pub style_sheets: u32,
     /// Style declarations.
     #[serde(skip_serializing_if = "is_none")]
     pub styles: u32,
+    /// Attributes of the list whose value is too long, and all of a tag that has too many.
+    #[serde(skip_serializing_if = "is_none")]
+    pub attributes: u32,
     /// The tags of other elements that are not on the list (their content stays).
     #[serde(skip_serializing_if = "is_none")]
     pub elements: u32,
@@ -56,13 +63,13 @@ pub(super) enum Counts {
 }
 
 impl Removed {
-    /// Whether there was anything that a client could have run, loaded or sent.
+    /// Whether there was anything, but for images, that a client could have run, loaded or sent.
     pub fn is_active(&self) -> bool {
         self.scripts + self.handlers + self.embeds + self.forms + self.links > 0
     }
 
     /// Every kind with its count, for people.
-    pub fn kinds(&self) -> [(&'static str, u32); 10] {
+    pub fn kinds(&self) -> [(&'static str, u32); 12] {
         [
             ("scripts", self.scripts),
             ("handlers", self.handlers),
@@ -71,8 +78,10 @@ impl Removed {
             ("links", self.links),
             ("relative", self.relative),
             ("remote_images", self.remote_images),
+            ("own_images", self.own_images),
             ("style_sheets", self.style_sheets),
             ("styles", self.styles),
+            ("attributes", self.attributes),
             ("elements", self.elements),
         ]
     }

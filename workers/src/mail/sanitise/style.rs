@@ -1,10 +1,13 @@
 //! `style` attributes, by property and by value.
 //!
-//! A declaration stays when its property is on the list and its value holds nothing but words, numbers, units,
-//! colours and font names. Nothing that loads, computes or positions over the page can be written in that.
+//! A declaration stays when its property is on the list and its value holds nothing but words, numbers that are not
+//! negative, units, colours and font names. Nothing that loads, computes or is positioned can be written in that, and
+//! nothing is moved back over what stands before it. What stays can still be larger than its place and then lies over
+//! what is beside it (`height: 0`, `width: 9999px`, `line-height: 0`, a float, text from right to left), as far as the
+//! nearest box that clips.
 
-/// Properties that stay: how newsletters lay out text, and nothing that takes an element out of its place.
-const PROPERTIES: [&str; 70] = [
+/// Properties that stay: how newsletters lay out text, and nothing that takes an element out of the flow for good.
+const PROPERTIES: [&str; 71] = [
     "background",
     "background-color",
     "border",
@@ -61,6 +64,8 @@ const PROPERTIES: [&str; 70] = [
     "max-width",
     "min-height",
     "min-width",
+    // Clips, which is what keeps a preheader of no height from showing.
+    "overflow",
     "overflow-wrap",
     "padding",
     "padding-bottom",
@@ -110,8 +115,14 @@ fn keep(declaration: &str) -> Option<(&'static str, &str)> {
     let (property, value) = declaration.split_once(':')?;
     let property = known(property.trim())?;
     let value = value.trim();
-    let moves = property.starts_with("margin") || property == "text-indent";
-    (is_plain(value) && !(moves && value.contains('-'))).then_some((property, value))
+    // A name of a font may hold a dash and a digit; no size of one is negative.
+    let is_placed = property.starts_with("font") || !has_negative(value);
+    (is_plain(value) && is_placed).then_some((property, value))
+}
+
+/// Whether there is a negative number in a value. It may stand right behind another: `0-5px` are two.
+fn has_negative(value: &str) -> bool {
+    value.as_bytes().windows(2).any(|pair| matches!(pair, [b'-', b'0'..=b'9' | b'.']))
 }
 
 /// A property on the list, in whatever case it was written.
@@ -190,6 +201,15 @@ mod tests {
             ("color:red/**/", None, 1),
             ("behavior:none;position:absolute;z-index:9", None, 3),
             ("margin:-9px;margin-top:1px", Some("margin-top: 1px"), 1),
+            ("margin:0 auto;margin:0-5px;margin:1px -.5em;text-indent:-1px", Some("margin: 0 auto"), 3),
+            ("letter-spacing:-300px;letter-spacing:1px;vertical-align:-9px", Some("letter-spacing: 1px"), 2),
+            ("font-family:Lato-2;font:12px 'A -1'", Some("font-family: Lato-2; font: 12px 'A -1'"), 0),
+            (
+                "max-height:0;overflow:hidden;font-size:0;line-height:0",
+                Some("max-height: 0; overflow: hidden; font-size: 0; line-height: 0"),
+                0,
+            ),
+            ("overflow:url(x);text-align:-webkit-center", Some("text-align: -webkit-center"), 1),
             ("@import 'x'", None, 1),
             ("color:</style>", None, 1),
             ("color", None, 1),

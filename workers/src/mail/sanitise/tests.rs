@@ -175,17 +175,47 @@ fn what_was_removed_is_counted_by_kind() {
         handlers: 2,
         embeds: 2,
         forms: 2,
-        links: 3,
+        links: 2,
         relative: 1,
         remote_images: 2,
+        own_images: 1,
         style_sheets: 1,
         styles: 1,
+        attributes: 0,
         elements: 1,
     };
     assert_eq!(removed, expected);
     let harmless = sanitise("<style>x</style><p>y<a href='#x'>z</a>", &limits(RemoteImages::Block)).unwrap().removed;
     assert!(!harmless.is_active());
     assert_eq!(serde_json::to_string(&harmless).unwrap(), r#"{"relative":1,"style_sheets":1}"#);
+}
+
+#[test]
+fn what_loads_is_counted_wherever_it_stands() {
+    let (long, megabyte) = ("x".repeat(3_000), "x".repeat(90_000));
+    let many: String = (0..65).map(|n| format!(" a{n}")).collect();
+    for (html, expected) in [
+        ("<body background=http://x/1><td background='&#104;ttps://x/2'>".to_owned(), r#"{"remote_images":2}"#),
+        (
+            "<picture><source srcset='//x/1 1x, //x/2 2x'><img src=http://x/3></picture>".to_owned(),
+            r#"{"remote_images":2,"elements":2}"#,
+        ),
+        ("<img lowsrc=http://x/1 DYNSRC=http://x/2 srcset=''>".to_owned(), r#"{"remote_images":2}"#),
+        ("<table background=javascript:x background=a.png>".to_owned(), r#"{"links":1,"relative":1}"#),
+        ("<a href=http://x ping=http://y>z</a>".to_owned(), r#"{"links":1}"#),
+        ("<img src='data:image/png;base64,AA=='><td background=cid:a@b>".to_owned(), r#"{"own_images":2}"#),
+        (format!("<img src=data:image/png;base64,{megabyte}>"), r#"{"own_images":1}"#),
+        (format!("<img src=http://x/{megabyte}><img src=http://x/{long}{long}{long}>"), r#"{"remote_images":2}"#),
+        (format!("<p title={long}><p title={megabyte}><p lang=x>"), r#"{"attributes":2}"#),
+        (format!("<p{many}>"), r#"{"attributes":64}"#),
+    ] {
+        let removed = sanitise(&html, &limits(RemoteImages::Block)).unwrap().removed;
+        assert_eq!(serde_json::to_string(&removed).unwrap(), expected, "{}", &html[..html.len().min(80)]);
+        assert_eq!(removed.is_active(), removed.links > 0);
+    }
+    // A background does not stay even where images do.
+    let kept = sanitise("<td background=http://x/1><img src=http://x/2>", &limits(RemoteImages::Keep)).unwrap();
+    assert_eq!(kept.removed.remote_images, 1);
 }
 
 #[test]

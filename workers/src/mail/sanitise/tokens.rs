@@ -27,13 +27,6 @@ pub(super) struct Attribute<'a> {
     pub(super) value: &'a str,
 }
 
-impl Attribute<'_> {
-    /// Whether it is an event handler.
-    pub(super) fn is_handler(&self) -> bool {
-        self.name.as_bytes().get(..2).is_some_and(|on| on.eq_ignore_ascii_case(b"on"))
-    }
-}
-
 /// Reads tokens.
 pub(super) struct Tokens<'a> {
     html: &'a str,

@@ -6,10 +6,12 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str,
 use url::Url;
 
 use super::images::RemoteImages;
-use crate::mail::names::is_hidden;
+use crate::mail::names::{cut, is_hidden};
 
 /// The longest address that stays, in bytes.
 const MAX_URL: usize = 8 * 1024;
+/// How much of an address is looked at to tell what it is, in bytes.
+const MAX_BEGINNING: usize = 256;
 /// What links may lead to.
 pub(super) const LINKS: [&str; 4] = ["http", "https", "mailto", "tel"];
 /// What images may come from.
@@ -26,6 +28,8 @@ pub(super) enum Address<'a> {
     Proxied(String),
     /// A remote image that is not to be fetched.
     Remote,
+    /// An image that came with the mail, in the address or beside it, and that is not to be shown there.
+    Own,
     /// It has no scheme.
     Relative,
     /// Its scheme is not allowed, or it cannot be read.
@@ -39,12 +43,7 @@ pub(super) fn link(value: &str) -> Address<'_> {
 
 /// Where an image comes from. What comes out stays as it is when it is read again.
 pub(super) fn image<'a>(value: &'a str, remote: &RemoteImages) -> Address<'a> {
-    let address = match read(value, &IMAGES) {
-        Address::Keep(address) => address,
-        // The client would take the scheme of the page.
-        Address::Relative if stripped(value).starts_with("//") => return Address::Remote,
-        other => return other,
-    };
+    let Address::Keep(address) = read(value, &IMAGES) else { return removed_image(value) };
     if let Some(id) = strip_scheme(&address, "cid:") {
         return kept(format!("cid:{}", utf8_percent_encode(&content_id(id), CID)));
     }
@@ -63,7 +62,20 @@ pub(super) fn image<'a>(value: &'a str, remote: &RemoteImages) -> Address<'a> {
 
 /// Our own form of an address, which may be longer than it was: too long when it is read again would be too long then.
 fn kept<'a>(address: String) -> Address<'a> {
-    if address.len() <= MAX_URL { Address::Keep(Cow::Owned(address)) } else { Address::Refused }
+    if address.len() <= MAX_URL { Address::Keep(Cow::Owned(address)) } else { Address::Own }
+}
+
+/// What the address of an image counts as that does not stay, by its beginning.
+pub(super) fn removed_image(value: &str) -> Address<'static> {
+    let address = stripped(cut(value, MAX_BEGINNING));
+    match scheme(&address) {
+        // Without a scheme the client would take that of the page.
+        None if address.starts_with("//") => Address::Remote,
+        None => Address::Relative,
+        Some(scheme) if is_one_of(scheme, &["http", "https"]) => Address::Remote,
+        Some(scheme) if is_one_of(scheme, &["cid", "data"]) => Address::Own,
+        Some(_) => Address::Refused,
+    }
 }
 
 /// The `Content-ID` that the rest of a `cid:` address refers to.
@@ -81,12 +93,11 @@ pub(super) fn strip_scheme<'a>(address: &'a str, scheme: &str) -> Option<&'a str
 /// `java\nscript:` and `U+2028 javascript:` run.
 fn read<'a>(value: &'a str, schemes: &[&str]) -> Address<'a> {
     let address = stripped(value);
-    let scheme = address.find([':', '/', '?', '#', '\\']).filter(|at| address.as_bytes().get(*at) == Some(&b':'));
-    let Some(scheme) = scheme.and_then(|end| address.get(..end)) else { return Address::Relative };
-    let is_allowed = schemes.iter().any(|allowed| scheme.eq_ignore_ascii_case(allowed));
+    let Some(scheme) = scheme(&address) else { return Address::Relative };
+    let is_allowed = is_one_of(scheme, schemes);
     // On a page with that scheme a browser reads `https:a` and `https:/a` as addresses of the page's own host (URL
     // standard, special relative or authority state).
-    let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+    let is_web = is_one_of(scheme, &["http", "https"]);
     if is_web && !address.get(scheme.len() + 1..).is_some_and(|rest| rest.starts_with("//")) {
         return Address::Relative;
     }
@@ -95,6 +106,16 @@ fn read<'a>(value: &'a str, schemes: &[&str]) -> Address<'a> {
     } else {
         Address::Refused
     }
+}
+
+/// What stands before the first colon, if no other delimiter stands before that.
+fn scheme(address: &str) -> Option<&str> {
+    let end = address.find([':', '/', '?', '#', '\\']).filter(|at| address.as_bytes().get(*at) == Some(&b':'))?;
+    address.get(..end)
+}
+
+fn is_one_of(scheme: &str, schemes: &[&str]) -> bool {
+    schemes.iter().any(|one| scheme.eq_ignore_ascii_case(one))
 }
 
 fn stripped(value: &str) -> Cow<'_, str> {
@@ -150,7 +171,7 @@ mod tests {
     #[test]
     fn an_address_that_grows_beyond_the_limit_is_refused_at_once() {
         let cid = format!("cid:{}", "\u{e9}".repeat(3_000));
-        assert_eq!(image(&cid, &RemoteImages::Block), Address::Refused);
+        assert_eq!(image(&cid, &RemoteImages::Block), Address::Own);
         let proxy = RemoteImages::ProxyUrl(ProxyUrl::parse("https://proxy.example/?u={url}").unwrap());
         assert_eq!(image(&format!("http://a.example/{}", "/".repeat(4_000)), &proxy), Address::Remote);
     }
@@ -173,6 +194,14 @@ mod tests {
             assert_eq!(link(written), address, "{written}");
         }
         assert_eq!(image("//x.example/a", &RemoteImages::Keep), Address::Remote);
-        assert_eq!(image("data:image/png;base64,AA==", &RemoteImages::Keep), Address::Refused);
+        for (written, address) in [
+            ("da\nta:image/png;base64,AA==", Address::Own),
+            ("http://[", Address::Remote),
+            ("javascript:x", Address::Refused),
+            ("a.png", Address::Relative),
+        ] {
+            assert_eq!(image(written, &RemoteImages::Keep), address, "{written}");
+        }
+        assert_eq!(image(&format!("https://a.example/{}", "x".repeat(MAX_URL)), &RemoteImages::Keep), Address::Remote);
     }
 }

@@ -25,7 +25,8 @@ pub(super) const STYLES: &[&str] = &[
     "background:-webkit-image-set(url(x))", "color:var(--x)", "width:attr(x)", "color:rgb(", "font-family:'",
     "background:URL(x)", "background:\u{ff55}rl(x)", "color:\u{0}red", "margin-left:-9999px", "text-indent:-9999px",
     "animation:x", "transition:all", "z-index:999999", "src:url(x)", "background:cross-fade(x)", "color:red<!--",
-    "opacity:0",
+    "opacity:0", "letter-spacing:-300px", "word-spacing:-9px", "vertical-align:-900px", "margin:0-5px", "overflow:hidden",
+    "max-height:0;overflow:hidden;mso-hide:all", "overflow:overlay;overflow-x:url(x)",
 ];
 
 #[rustfmt::skip]

@@ -8,7 +8,7 @@ use super::*;
 
 fn memory(dir: &Path) -> (Memory, Arc<dyn State>) {
     let state: Arc<dyn State> = Arc::new(SqliteState::open(dir, Clock::system()).unwrap());
-    (Memory::new(Arc::clone(&state), AuditKey::new(vec![7; 32])), state)
+    (Memory::new(Arc::clone(&state), AuditKey::new(vec![7; 32]), Clock::system()), state)
 }
 
 fn content(byte: u8) -> Digest {
@@ -71,8 +71,8 @@ async fn who_can_write_to_the_state_makes_nothing_clean() {
     let foreign = state.get(&other).await.unwrap().unwrap();
     let turned = genuine.replace(r#"{"verdict":"infected","signature":"Eicar"}"#, r#"{"verdict":"clean"}"#);
     assert_ne!(turned, genuine);
-    let untagged = turned.split("\"tag\"").next().unwrap().to_owned() + "\"tag\":\"\"}";
-    let not_ours = Memory::new(Arc::clone(&state), AuditKey::new(vec![8; 32]));
+    let untagged = &turned[turned.find('{').unwrap()..];
+    let not_ours = Memory::new(Arc::clone(&state), AuditKey::new(vec![8; 32]), Clock::system());
     not_ours.remember(&content(3), &clean).await;
     let forged = state.get(&verdict_key(&content(3))).await.unwrap().unwrap();
     for bytes in [turned.as_bytes(), untagged.as_bytes(), &foreign, &forged, b"", b"{}", b"clean"] {
@@ -84,20 +84,76 @@ async fn who_can_write_to_the_state_makes_nothing_clean() {
 }
 
 #[tokio::test]
-async fn failed_scans_add_up_until_the_content_is_given_up() {
+async fn who_can_write_to_the_state_spares_no_content_its_scan() {
+    let dir = tempfile::tempdir().unwrap();
+    let (memory, state) = memory(dir.path());
+    let key = failures_key(&content(1));
+    let forged = serde_json::to_vec(&Failures { late: LATE, ..Failures::default() }).unwrap();
+    let foreign = sealed::seal(&AuditKey::new(vec![8; 32]), PURPOSE, &key, &forged);
+    for bytes in [forged, foreign] {
+        state.set(&key, &bytes, HOLD).await.unwrap();
+        assert_eq!(memory.failures(&content(1)).await, Failures::default());
+    }
+    assert_eq!(memory.count(&content(1), Mishap::Late).await.late, 1);
+}
+
+/// Failures at these seconds, in this order.
+fn failures(mishaps: &[(Mishap, i64)]) -> Failures {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let none = Failures::default();
+    mishaps.iter().fold(none, |known, (mishap, second)| known.and(*mishap, at(*second)).unwrap_or(known))
+}
+
+#[test]
+fn failed_scans_add_up_until_the_content_is_given_up() {
+    use Mishap::{Broken, GivenUp, Late};
+    let apart = |mishap, times: i64| (0..times).map(|i| (mishap, i * 30)).collect::<Vec<_>>();
+    let unscannable = |failures: Failures, why: &str| matches!(failures.verdict(), Some(Verdict::Unscannable { reason }) if reason.contains(why));
+    assert_eq!(failures(&apart(Broken, 4)).verdict(), None);
+    assert!(unscannable(failures(&apart(Broken, 5)), "went away"));
+    assert_eq!(failures(&apart(Late, 1)).verdict(), None);
+    assert!(unscannable(failures(&apart(Late, 2)), "deadline"));
+    let limits = Some(Verdict::LimitsExceeded { reason: MAX_SCAN_TIME.to_owned() });
+    for (mishaps, verdict) in [
+        (vec![(GivenUp, 0)], None),
+        (vec![(GivenUp, 0), (GivenUp, 110)], limits.clone()),
+        (vec![(GivenUp, 0), (Late, 120)], limits.clone()),
+        (vec![(GivenUp, 0), (Broken, 60)], None),
+    ] {
+        assert_eq!(failures(&mishaps).verdict(), verdict, "{mishaps:?}");
+        assert_eq!(failures(&mishaps).is_late(), verdict.is_some());
+    }
+    assert!(!failures(&apart(Broken, 5)).is_late());
+}
+
+#[tokio::test]
+async fn one_incident_counts_once_however_many_scans_it_ends() {
+    use Mishap::{Broken, Late};
+    let once = failures(&[(Broken, 0), (Broken, 0), (Broken, 1), (Broken, 29), (Late, 29)]);
+    assert_eq!((once.broken, once.late), (1, 0));
+    assert_eq!(failures(&[(Broken, 0), (Broken, 29), (Broken, 30), (Broken, 59), (Broken, 60)]).broken, 3);
     let dir = tempfile::tempdir().unwrap();
     let (memory, _) = memory(dir.path());
-    let broken = ScanError::Unavailable("reset".to_owned());
     let content = content(1);
-    assert_eq!(memory.count(&content, &ScanError::Unreachable("down".to_owned())).await, Failures::default());
-    assert_eq!(memory.count(&content, &ScanError::Deadline).await, Failures { late: 1, broken: 0 });
-    for times in 1..BROKEN {
-        let failures = memory.count(&content, &broken).await;
-        assert_eq!((failures, failures.verdict()), (Failures { late: 1, broken: times }, None));
+    let counted = futures::future::join_all((0..40).map(|_| memory.count(&content, Broken))).await;
+    assert!(counted.iter().all(|failures| failures.verdict().is_none()));
+    assert_eq!(memory.failures(&content).await.broken, 1);
+}
+
+#[test]
+fn only_what_may_be_the_content_s_doing_is_a_mishap() {
+    let text = || "x".to_owned();
+    for (error, mishap) in [
+        (ScanError::Deadline, Some(Mishap::Late)),
+        (ScanError::Unavailable(text()), Some(Mishap::Broken)),
+        (ScanError::Unreachable(text()), None),
+        (ScanError::Unfit(text()), None),
+        (ScanError::Garbled, None),
+    ] {
+        assert_eq!(Mishap::of_error(&error), mishap);
     }
-    let verdict = memory.count(&content, &broken).await.verdict();
-    assert!(matches!(verdict, Some(Verdict::Unscannable { reason }) if reason.contains("went away")));
-    assert_eq!(memory.failures(&content).await, Failures { late: 1, broken: BROKEN });
-    let verdict = Failures { late: LATE, broken: 0 }.verdict();
-    assert!(matches!(verdict, Some(Verdict::Unscannable { reason }) if reason.contains("deadline")));
+    let limits = |reason: &str| Verdict::LimitsExceeded { reason: reason.to_owned() };
+    assert_eq!(Mishap::of_verdict(&limits("Heuristics.Limits.Exceeded.MaxScanTime")), Some(Mishap::GivenUp));
+    assert_eq!(Mishap::of_verdict(&limits("Heuristics.Limits.Exceeded.MaxFiles")), None);
+    assert_eq!(Mishap::of_verdict(&Verdict::Clean), None);
 }

@@ -79,6 +79,17 @@ fn a_part_is_left_out_only_where_everything_found_is_in_parts() {
 }
 
 #[test]
+fn a_report_too_long_to_be_listed_in_full_is_handled_as_in_full() {
+    let quarantines = policy(&[("limits_exceeded", Action::Deliver), ("encrypted", Action::Quarantine)]);
+    let limits = Verdict::LimitsExceeded { reason: "deep".to_owned() };
+    let both = |i| [(member(i), limits.clone()), (member(i), encrypted())];
+    for parts in [1, 60] {
+        let items: Vec<_> = (0..parts).flat_map(both).collect();
+        assert!(matches!(Handling::of(&report(&items), &quarantines), Handling::Quarantine(_)), "{parts}");
+    }
+}
+
+#[test]
 fn a_rule_speaks_before_the_tenant_and_the_tenant_before_all() {
     let policies = Policies {
         all: policy(&[("infected", Action::Reject), ("encrypted", Action::Quarantine)]),
@@ -87,14 +98,35 @@ fn a_rule_speaks_before_the_tenant_and_the_tenant_before_all() {
     let (acme, other) = (TenantId::new("acme").unwrap(), TenantId::default_tenant());
     let rule = policy(&[("encrypted", Action::Deliver)]);
     for (tenant, rule, expected) in [
-        (&other, VerdictPolicy::default(), Action::Quarantine),
-        (&acme, VerdictPolicy::default(), Action::DeliverWithout),
-        (&acme, rule, Action::Deliver),
-        (&other, rule, Action::Deliver),
+        (&other, None, Action::Quarantine),
+        (&acme, None, Action::DeliverWithout),
+        (&acme, Some(VerdictPolicy::default()), Action::DeliverWithout),
+        (&acme, Some(rule), Action::Deliver),
+        (&other, Some(rule), Action::Deliver),
     ] {
-        let in_force = policies.of(tenant, rule);
+        let in_force = policies.of(tenant, rule.as_slice());
         assert_eq!(in_force.action(&encrypted()), expected);
         assert_eq!(in_force.action(&infected("x")), Action::Reject);
+    }
+}
+
+#[test]
+fn of_several_rules_the_strictest_word_stands_and_a_silent_rule_says_what_all_say() {
+    use Action::{Deliver, DeliverWithout, Quarantine, Reject};
+    let policies = Policies { all: policy(&[("infected", Reject)]), ..Policies::default() };
+    let tenant = TenantId::default_tenant();
+    let says = |action| policy(&[("infected", action), ("encrypted", action)]);
+    let silent = VerdictPolicy::default();
+    for (rules, infected_is, encrypted_is) in [
+        (vec![says(Deliver)], Deliver, Deliver),
+        (vec![says(Deliver), says(Quarantine)], Quarantine, Quarantine),
+        (vec![says(Quarantine), says(Deliver)], Quarantine, Quarantine),
+        (vec![says(Deliver), says(DeliverWithout)], DeliverWithout, DeliverWithout),
+        (vec![says(Deliver), silent], Reject, Quarantine),
+        (vec![silent, says(Deliver), says(Deliver)], Reject, Quarantine),
+    ] {
+        let in_force = policies.of(&tenant, &rules);
+        assert_eq!((in_force.action(&infected("x")), in_force.action(&encrypted())), (infected_is, encrypted_is));
     }
 }
 

@@ -117,11 +117,18 @@ rate = "1MB/min"
 unlimited = true
 [[limit.bytes.override]]
 concurrency = 1
+[limit.clients]
+by = "client-ip"
+rate = "1/min"
+[limit.doors]
+by = "ingress"
+rate = "1/min"
+expired = "drop"
 "#;
     let scopes = r#""sender", "sender-domain", "client-ip", "recipient", "tenant", "route", "destination", "ingress", "api-client""#;
     let rate = r#"a rate, "COUNT/sec|min|hour|day", perhaps with "burst COUNT" after it, such as "100/min burst 200""#;
     let expected = format!(
-        r#"15 errors in the configuration:
+        r#"17 errors in the configuration:
   mailtri.toml:2: limit.Wrong: expected a name of lower-case letters, digits and "-", at most 40 long
   mailtri.toml:5: limit.empty.by: not set; expected one of {scopes}
   mailtri.toml:5: limit.empty.rate: not set; expected {rate}; or concurrency, a whole number of jobs at once, such as 4
@@ -141,8 +148,17 @@ concurrency = 1
         r#"limit.bytes.override[0].tenant = "nobody": no domain belongs to this tenant"#,
         "limit.bytes.override[0]: expected what holds instead, or unlimited = true, and not both",
         "limit.bytes.override[1]: expected a tenant, a match, or both",
+        r#"limit.clients.by = "client-ip": nobody tells which client it was: name our servers in authentication.trusted_hosts"#,
+        r#"limit.doors.expired = "drop": a mail that finds no turn at the way in is not taken in"#,
         "limit.bytes.override[1].concurrency = 1: the limit itself is of the other kind",
     ] {
         assert!(told.contains(line), "{line} is not in {told}");
     }
+}
+
+#[test]
+fn clients_are_counted_where_a_trusted_server_tells_of_them() {
+    let limit = "[limit.clients]\nby = \"client-ip\"\nrate = \"1/min\"\n";
+    load(limit, &[]).unwrap_err();
+    load(&format!("{limit}[authentication]\ntrusted_hosts = [\"mx.example.org\"]\n"), &[]).unwrap();
 }

@@ -3,7 +3,7 @@
 use shared::ids::TenantId;
 
 use super::*;
-use crate::scanning::{Action, ScanRaw, VerdictPolicy};
+use crate::scanning::{Action, ScanRaw};
 
 #[test]
 fn what_becomes_of_what_is_not_clean_is_read_for_all_tenants_and_rules() {
@@ -40,23 +40,26 @@ scan = { encrypted = "reject", unscannable = "defer" }
     let acme = TenantId::new("acme").unwrap();
     let action = |recipient, tenant: &TenantId, verdict: &str| {
         let facts = Facts { recipients: vec![recipient], ..Facts::default() };
-        let policy = settings.scan.policies.of(tenant, settings.rules.decide(&facts).scan);
+        let policy = settings.scan.policies.of(tenant, &settings.rules.decide(&facts).policies);
         let detail = if verdict == "infected" { "signature" } else { "reason" };
         let named = serde_json::json!({ "verdict": verdict, detail: "x" });
         policy.action(&serde_json::from_value(named).unwrap())
     };
     for (recipient, verdict, expected) in [
-        ("desk@a.example", "encrypted", Action::Deliver),
+        // The stricter of two rules' words.
+        ("desk@a.example", "encrypted", Action::Reject),
         ("else@a.example", "encrypted", Action::Reject),
-        ("desk@a.example", "unscannable", Action::Defer),
+        // The first rule says nothing, which is to keep it aside.
+        ("desk@a.example", "unscannable", Action::Quarantine),
+        ("else@a.example", "unscannable", Action::Defer),
         ("desk@a.example", "infected", Action::Reject),
         ("desk@a.example", "limits_exceeded", Action::Quarantine),
     ] {
         assert_eq!(action(recipient, &acme, verdict), expected, "{recipient} {verdict}");
     }
-    let other = settings.scan.policies.of(&TenantId::default_tenant(), VerdictPolicy::default());
+    let other = settings.scan.policies.of(&TenantId::default_tenant(), &[]);
     assert_eq!((other.encrypted, other.infected), (Some(Action::Quarantine), Some(Action::Reject)));
-    let without_rules = settings.scan.policies.of(&acme, VerdictPolicy::default());
+    let without_rules = settings.scan.policies.of(&acme, &[]);
     assert_eq!(without_rules.encrypted, Some(Action::DeliverWithout));
 }
 
