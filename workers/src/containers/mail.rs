@@ -56,9 +56,11 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
     for code in findings.iter().filter_map(obstacle) {
         walker.note(code)?;
     }
-    // A single text as it is needs no decoding.
+    // A single text as it is needs no decoding. Behind a blank line it is one only for those who do not skip that.
     let is_plain = |part: &Part| part.address.0.iter().all(|segment| segment.encoding == Encoding::Identity);
-    if !reach::is_recognised(bytes) && (parts.len() > 1 || !parts.iter().all(is_plain)) {
+    let is_text =
+        parts.len() <= 1 && parts.iter().all(is_plain) && !bytes.starts_with(b"\r") && !bytes.starts_with(b"\n");
+    if !is_text && !reach::is_recognised(bytes) {
         walker.note(Code::OutOfReach)?;
     }
     let mut known = Known::default();
