@@ -10,7 +10,7 @@ use mailtri::{
         evidence::Trust,
         verify::{KeyRecord, Verify},
     },
-    containers::WalkLimits,
+    containers::{self, WalkLimits},
     jobs::{DeliverJob, ParseJob, RouteJob, ScanJob},
     mail::{
         addr_spec::AddrSpec,
@@ -70,10 +70,13 @@ pub fn verify(raw: &[u8]) {
     honest(&Verify { max_mail: 1 << 20, keys: vec![(key, KeyRecord::Texts(vec![record]))] }, raw);
 }
 
-/// A container, or what looks like one.
+/// A container, or what looks like one; by its bytes, and as what is named like a mail.
 pub fn walk(content: &[u8]) {
     let limits = WalkLimits { depth: 4, members: 100, ..WalkLimits::default() };
-    honest(&Walk { limits, len: content.len() as u64, budget: None }, content);
+    for (kind, name) in [(None, "a.eml.gz"), (Some(containers::Kind::Mail), "a.eml")] {
+        let name = name.to_owned().into();
+        honest(&Walk { limits, len: content.len() as u64, kind, name, budget: None }, content);
+    }
 }
 
 fn check_parts(mail: &ParsedMail, raw: &[u8]) {

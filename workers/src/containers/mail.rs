@@ -6,21 +6,22 @@
 
 use super::beside::Known;
 use super::bytes::position;
-use super::kind::HEAD;
+use super::kind::{HEAD, Kind};
 use super::obstacle::Code;
+use super::reach;
 use super::walk::Walker;
 use crate::mail::decode::{Encoding, PartReader};
 use crate::mail::limits::Limits;
 use crate::mail::model::{Finding, FindingCode, Part, Severity};
 use crate::mail::parse::{RefusalCode, take_apart};
+use crate::mail::truth::extensions;
 
-/// How files are named that programs open as mails: by their name, whatever is in them.
-const NAMES: [&str; 3] = [".eml", ".mht", ".mhtml"];
+/// The extensions of files that programs open as mails: by their name, whatever is in them.
+const NAMES: [&str; 4] = ["eml", "emlx", "mht", "mhtml"];
 
-/// Whether a name is that of a mail.
+/// Whether a name is that of a mail, as some program reads it.
 pub(crate) fn is_named(name: &str) -> bool {
-    let name = name.trim_end_matches(|c: char| c.is_whitespace() || c == '.').to_lowercase();
-    NAMES.iter().any(|end| name.ends_with(end))
+    extensions(name).any(|extension| NAMES.contains(&&*extension))
 }
 
 /// Whether a content begins like a mail with MIME parts: header fields, `MIME-Version` among them (RFC 2045 §4). One
@@ -55,16 +56,27 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
     for code in findings.iter().filter_map(obstacle) {
         walker.note(code)?;
     }
+    // A single text as it is needs no decoding. Behind a blank line it is one only for those who do not skip that.
+    let is_plain = |part: &Part| part.address.0.iter().all(|segment| segment.encoding == Encoding::Identity);
+    let is_text =
+        parts.len() <= 1 && parts.iter().all(is_plain) && !bytes.starts_with(b"\r") && !bytes.starts_with(b"\n");
+    if !is_text && !reach::is_recognised(bytes) {
+        walker.note(Code::OutOfReach)?;
+    }
     let mut known = Known::default();
     for part in &parts {
         // Encoded bytes are looked at both ways.
         let range = PartReader::new(&part.address).outer_range();
-        if part.address.0.iter().all(|segment| segment.encoding == Encoding::Identity) {
+        if is_plain(part) {
             known.content(position(range.start)..position(range.end), false);
         }
         let name = part.name.as_ref().map_or("", |name| name.expose());
         walker.member(name.as_bytes(), |walker| {
-            walker.made(part.content.len, || read(bytes, part), |walker, content| walker.content(content))
+            walker.made(
+                part.content.len,
+                || read(bytes, part),
+                |walker, content| walker.content_as(content, part.container == Some(Kind::Mail)),
+            )
         })?;
     }
     known.check(walker, bytes, 0)

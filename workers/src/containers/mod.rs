@@ -2,8 +2,9 @@
 //! beyond its limits, what is encrypted, and what can be read in two ways.
 //!
 //! Pure functions over given bytes, run in the sandbox's child: nothing is written, and no name of a member is ever a
-//! path. A content is opened by its magic, never by its name or type. [`walk()`] never says "clean" of a container that
-//! it could not open to its end. A mail in an archive is a container as well. What is recognised and not opened is [`Code::NotOpened`]; [`Kind`] has the list.
+//! path. A content is opened by its magic, never by its name or type; but what is named like a mail is opened as one, as
+//! programs do. [`walk()`] never says "clean" of a container that it could not open to its end. A mail in an archive is a
+//! container as well. What is recognised and not opened is [`Code::NotOpened`]; [`Kind`] has the list.
 
 mod beside;
 mod budget;
@@ -19,6 +20,7 @@ mod office;
 mod ole;
 mod pdf;
 mod rar;
+mod reach;
 mod seven_zip;
 mod sniff;
 mod tar;

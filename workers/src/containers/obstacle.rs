@@ -76,7 +76,7 @@ pub enum Code {
     Split,
     /// Written in a way that other readers understand and the scanner does not: it sees no such member. (Tried with
     /// clamd 1.4: members of a zip whose lengths only zip64 gives; in a tar, sizes that are no octal numbers, members
-    /// without a name, of a type of their own, or with another magic than the first.)
+    /// without a name, of a type of their own, or with another magic than the first; mails that begin like something else.)
     OutOfReach,
 }
 

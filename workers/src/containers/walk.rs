@@ -11,16 +11,18 @@ use super::sniff::Sniffer;
 use super::{carrier, gzip, mail, ole, pdf, rar, seven_zip, tar, tnef, zip};
 use crate::mail::names::{cut, visible};
 
-/// Opens a content and everything in it, within the limits.
-pub fn walk(content: &[u8], limits: &WalkLimits) -> Walked {
+/// Opens a content and everything in it, within the limits. `kind` is what it is opened as: [`Kind::Mail`] by its name,
+/// what else its bytes say for themselves. `name` is that of the content, or nothing.
+pub fn walk(content: &[u8], kind: Option<Kind>, name: &str, limits: &WalkLimits) -> Walked {
     let mut walker = Walker {
         budget: Budget::new(limits, content.len() as u64),
         path: Vec::new(),
+        outermost: name.to_owned(),
         kind: Kind::Plain,
         obstacles: Vec::new(),
     };
     // A limit that ended it is among the obstacles.
-    let _ended = walker.content(content);
+    let _ended = walker.content_as(content, kind == Some(Kind::Mail));
     let (members, expanded) = walker.budget.used();
     Walked { obstacles: walker.obstacles, members, expanded }
 }
@@ -31,6 +33,8 @@ pub(super) struct Walker<'l> {
     pub(super) budget: Budget<'l>,
     /// The names that lead to where it is.
     path: Vec<String>,
+    /// The name of the content that all is in.
+    outermost: String,
     /// The innermost container that it is in.
     kind: Kind,
     obstacles: Vec<Obstacle>,
@@ -42,27 +46,40 @@ impl Walker<'_> {
         self.kind
     }
 
-    /// Looks at a content whose bytes are counted already.
+    /// The name of what it is in, or nothing.
+    pub(super) fn name(&self) -> &str {
+        self.path.last().unwrap_or(&self.outermost)
+    }
+
+    /// Looks at a content whose bytes are counted already, as what its bytes and its name say that it is.
     ///
     /// # Errors
     /// The limit that ended the walk.
     pub(super) fn content(&mut self, bytes: &[u8]) -> Result<(), Code> {
+        let is_mail = self.path.last().is_some_and(|name| mail::is_named(name));
+        self.content_as(bytes, is_mail)
+    }
+
+    /// The same, where it is known whether programs open it as a mail by its name.
+    ///
+    /// # Errors
+    /// The limit that ended the walk.
+    pub(super) fn content_as(&mut self, bytes: &[u8], is_mail: bool) -> Result<(), Code> {
         let mut sniffer = Sniffer::default();
         sniffer.push(bytes);
-        let Some(kind) = self.named(sniffer.finish()) else { return Ok(()) };
+        let found = sniffer.finish();
+        // Signatures that may stand anywhere in a text, and what begins no text.
+        let is_open = matches!(found, None | Some(Kind::Mail | Kind::Pdf | Kind::Carrier));
+        let Some(kind) = found.filter(|_| !(is_mail && is_open)).or(is_mail.then_some(Kind::Mail)) else {
+            return Ok(());
+        };
         let outer = std::mem::replace(&mut self.kind, kind);
-        let opened = self.budget.enter().and_then(|()| self.open(bytes));
+        let agreed = if is_mail && !is_open { self.note(Code::Contradictory) } else { Ok(()) };
+        let opened = agreed.and_then(|()| self.budget.enter()).and_then(|()| self.open(bytes));
         let noted = opened.or_else(|code| self.note(code));
         self.budget.leave();
         self.kind = outer;
         noted
-    }
-
-    /// What a content is by its bytes, or by its name, if it is one that programs open as a mail.
-    fn named(&self, found: Option<Kind>) -> Option<Kind> {
-        let is_open = matches!(found, None | Some(Kind::Pdf | Kind::Carrier));
-        let is_mail = is_open && self.path.last().is_some_and(|name| mail::is_named(name));
-        if is_mail { Some(Kind::Mail) } else { found }
     }
 
     fn open(&mut self, bytes: &[u8]) -> Result<(), Code> {

@@ -26,4 +26,4 @@ pub mod sanitise;
 mod scripts;
 mod structure;
 mod text;
-mod truth;
+pub(crate) mod truth;

@@ -126,7 +126,7 @@ pub struct Part {
     /// What was read in its content.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub facts: Facts,
-    /// The kind of container that it looks like, by its bytes: then the scan looks into it.
+    /// The kind of container that it looks like, by its bytes, or a mail by its name: then the scan looks into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<Kind>,
 }

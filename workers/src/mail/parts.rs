@@ -9,7 +9,7 @@ use mail_parser::{Message, MessagePart, MessageRef, PartFlags, PartKind, PartRol
 use sha2::{Digest as _, Sha256};
 use shared::pii::Pii;
 
-use crate::containers::{Kind, Sniffer, mail};
+use crate::containers::{Kind, Sniffer};
 
 use super::decode::{Damage, Decoder, Encoding, PartAddress, Segment};
 use super::facts::{self, Facts};
@@ -123,7 +123,7 @@ fn describe(part: &MessagePart<'_>, address: PartAddress, seen: Seen) -> Part {
     Part {
         address,
         content: seen.content,
-        container: seen.container.filter(|kind| *kind != Kind::Mail || is_mail_file(part)),
+        container: container(part, seen.container),
         content_type: content_type(part),
         detected_type: None,
         raw_name: written.filter(|w| name.as_deref() != Some(*w)).map(|w| Pii::new(cut(w, MAX_RAW_NAME).to_owned())),
@@ -136,9 +136,10 @@ fn describe(part: &MessagePart<'_>, address: PartAddress, seen: Seen) -> Part {
     }
 }
 
-/// Whether a part is opened as a mail although it does not say that it is one. A text that begins like a mail is a text.
-fn is_mail_file(part: &MessagePart<'_>) -> bool {
-    part.attachment_name().is_some_and(mail::is_named)
+/// What the scan looks into a part as. Programs open a file as a mail by its name, whatever its bytes are; without such a
+/// name a text that begins like a mail is a text.
+fn container(part: &MessagePart<'_>, found: Option<Kind>) -> Option<Kind> {
+    if truth::is_named_like_a_mail(part) { Some(Kind::Mail) } else { found.filter(|kind| *kind != Kind::Mail) }
 }
 
 fn disposition(part: &MessagePart<'_>) -> Option<Disposition> {

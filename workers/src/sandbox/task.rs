@@ -10,7 +10,7 @@ use super::budget::Budget;
 use super::check::{self, Untrue};
 use super::frame;
 use crate::auth::{evidence::Trust, verify::Verify};
-use crate::containers::{WalkLimits, Walked, walk};
+use crate::containers::{Kind, WalkLimits, Walked, walk};
 use crate::mail::limits::Limits;
 use crate::mail::model::ParsedMail;
 use crate::mail::parse::{Refusal, parse_trusting};
@@ -151,6 +151,10 @@ pub struct Walk {
     pub limits: WalkLimits,
     /// The part's length, in bytes.
     pub len: u64,
+    /// What the parse says that it is opened as.
+    pub kind: Option<Kind>,
+    /// Its name, or nothing.
+    pub name: Pii<String>,
     /// What it may cost, where that is not as usual.
     #[serde(skip)]
     pub budget: Option<Budget>,
@@ -174,7 +178,7 @@ impl Task for Walk {
     }
 
     fn run(&self, body: &[u8]) -> Self::Answer {
-        walk(body, &self.limits)
+        walk(body, self.kind, self.name.expose(), &self.limits)
     }
 
     fn check(&self, answer: &Self::Answer, _body_len: u64) -> Result<(), Untrue> {

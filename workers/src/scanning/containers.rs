@@ -38,12 +38,11 @@ impl Containers {
 #[async_trait]
 impl Walk for Containers {
     async fn walk(&self, raw: &RawMail, part: &Part) -> Result<Vec<Found>, WalkError> {
-        if part.container.is_none() {
-            return Ok(Vec::new());
-        }
+        let Some(kind) = part.container else { return Ok(Vec::new()) };
         // What takes that long is at work: its time is CPU time.
         let budget = Budget { wall: self.wall, cpu: self.wall };
-        let task = task::Walk { limits: self.limits, len: part.content.len, budget: Some(budget) };
+        let (kind, name) = (Some(kind), part.name.clone().unwrap_or_default());
+        let task = task::Walk { limits: self.limits, len: part.content.len, kind, name, budget: Some(budget) };
         match self.sandbox.ask(task, &Content { raw, part }).await {
             Ok(walked) => Ok(walked.obstacles.into_iter().map(found).collect()),
             Err(SandboxError::Body(error)) => Err(error.into()),

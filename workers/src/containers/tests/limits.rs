@@ -40,7 +40,7 @@ fn bytes_and_ratio_are_bounded() {
     let limits = WalkLimits { ratio: 1_000_000, ..WalkLimits::default() };
     let five = Member::deflated("", &vec![0; 90_000_000]);
     let members: Vec<Member> = (0..5).map(|i| Member { name: vec![b'a' + i], ..five.clone() }).collect();
-    let found = walk(&forged(&members, &members), &limits);
+    let found = walk(&forged(&members, &members), None, "", &limits);
     assert_eq!(found.obstacles[0].code, Code::TooLarge);
     assert!(found.expanded <= limits.expanded + limits.member, "no more is made than is allowed");
 }
@@ -53,7 +53,7 @@ fn what_is_held_at_once_is_bounded() {
     let noise: Vec<u8> = (0..3_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect();
     let middle = forged(&[Member::stored("noise", &noise), inner.clone()], &[Member::stored("noise", &noise), inner]);
     let outer = forged(&[Member::deflated("m", &middle)], &[Member::deflated("m", &middle)]);
-    assert_eq!(walk(&outer, &limits).obstacles[0].code, Code::TooLarge);
+    assert_eq!(walk(&outer, None, "", &limits).obstacles[0].code, Code::TooLarge);
     assert_clean(&outer, "within the default");
 }
 

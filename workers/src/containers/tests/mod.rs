@@ -13,7 +13,7 @@ use super::obstacle::{Class, Code};
 use super::{WalkLimits, Walked, walk};
 
 fn walked(content: &[u8]) -> Walked {
-    walk(content, &WalkLimits::default())
+    walk(content, None, "", &WalkLimits::default())
 }
 
 fn codes(content: &[u8]) -> Vec<Code> {

@@ -65,6 +65,23 @@ const EXECUTABLE: &[&str] = &[
     "pyc",
     "pyz",
     "pyzw",
+    "msu",
+    "appref-ms",
+    "mpkg",
+    "appimage",
+    "snap",
+    "flatpak",
+    "flatpakref",
+    "apks",
+    "apkm",
+    "xpi",
+    "crx",
+    "oxt",
+    "pyd",
+    "pyo",
+    "vxd",
+    "ppkg",
+    "mobileconfig",
 ];
 /// What a desktop runs or installs as it is at a double click: Windows Script Host, the command prompt, PowerShell, HTML
 /// applications, compiled help, settings, database applications and web queries of Office, Terminal.
@@ -72,7 +89,9 @@ const SCRIPT: &[&str] = &[
     "bat", "cmd", "ps1", "ps1xml", "ps2", "ps2xml", "psm1", "psd1", "psc1", "vb", "vbs", "vbe", "js", "jse", "mjs",
     "ws", "wsf", "wsc", "wsh", "sct", "hta", "chm", "hlp", "inf", "ins", "isp", "reg", "msc", "msh", "command", "pyw",
     "ahk", "au3", "a3x", "shb", "shs", "vsto", "ade", "adp", "mda", "mde", "accde", "iqy", "oqy", "rqy", "dqy", "slk",
-    "bgi", "diagcab", "diagcfg", "diagpkg", "theme",
+    "bgi", "diagcab", "diagcfg", "diagpkg", "theme", "wsb", "job", "osd", "vbscript", "cdxml", "pssc", "msh1", "msh2",
+    "mshxml", "msh1xml", "msh2xml", "ops", "terminal", "workflow", "prefpane", "xnk", "vsmacros", "vsw", "ppa", "maf",
+    "mam", "maq", "mdw", "mdt", "mdz", "odc",
 ];
 /// Source that an editor shows, unless somebody has set up its interpreter: people mail it to each other.
 const SOURCE: &[&str] = &["sh", "bash", "zsh", "csh", "ksh", "py", "pl", "rb", "php", "applescript", "scpt"];
@@ -92,6 +111,13 @@ const SHORTCUT: &[&str] = &[
     "settingcontent-ms",
     "deskthemepack",
     "themepack",
+    "appcontent-ms",
+    "inetloc",
+    "fileloc",
+    "afploc",
+    "mailloc",
+    "ftploc",
+    "vncloc",
 ];
 /// Office opens these from elsewhere without what is active in them, until somebody allows it.
 const MACRO: &[&str] = &[

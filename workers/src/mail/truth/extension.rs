@@ -6,7 +6,7 @@ use super::danger::Danger;
 use crate::mail::names::is_hidden;
 
 /// The longest extension that means anything, in characters.
-const LONGEST: usize = 16;
+const LONGEST: usize = 24;
 /// What some system ends a name at, or does not allow in one.
 const ENDS: [char; 13] = ['\0', '\r', '\n', '/', '\\', ':', ';', '"', '?', '*', '<', '>', '|'];
 
@@ -21,7 +21,7 @@ pub(super) fn extension(name: &str) -> Option<String> {
 }
 
 /// The extensions of a name, cut wherever some program may cut it.
-pub(super) fn extensions(name: &str) -> impl Iterator<Item = String> {
+pub(crate) fn extensions(name: &str) -> impl Iterator<Item = String> {
     extension(name).into_iter().chain(name.split(ENDS).filter_map(extension))
 }
 

@@ -29,6 +29,17 @@ pub(super) fn is_contradictory(extension: Option<&str>, content_type: &str, foun
         || named.zip(declared).is_some_and(|(named, declared)| disagree(named, declared))
 }
 
+/// Whether a file of this extension is a document, a picture or a text, by its bytes as well.
+pub(super) fn is_harmless(extension: &str, found: Option<Family>) -> bool {
+    let claimed = of_extension(extension).unwrap_or_default();
+    found.filter(|found| claimed.contains(found)).is_some_and(|found| match found {
+        Pdf | Ole | Rtf | Image(_) | Text => true,
+        // A bare archive may be a program of Java.
+        Zip => claimed.contains(&Ole),
+        Html | Gzip | Family::Other => false,
+    })
+}
+
 /// What a file of this extension may be: office programs save old formats as RTF, HTML or OOXML all the same.
 fn of_extension(extension: &str) -> Option<&'static [Family]> {
     Some(match extension {

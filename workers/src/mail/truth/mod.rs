@@ -17,37 +17,64 @@ use mail_parser::{HeaderName, MessagePart};
 use super::findings::Findings;
 use super::model::{FindingCode, Part, PartRole, Severity};
 use super::structure::place;
+use crate::containers::mail;
 use danger::Danger;
-use extension::{extension, extensions, is_double};
+pub(crate) use extension::extensions;
+use extension::{extension, is_double};
+use family::Family;
 pub(super) use found::Found;
 
 /// Notes what is dangerous about a part, and where its name, type and first bytes contradict each other.
 pub(super) fn check(raw: &MessagePart<'_>, part: &Part, head: &[u8], found: Option<Found>, findings: &mut Findings) {
+    let is_body = part.role == PartRole::Body;
+    let family = found.map(|found| found.family);
+    let shown = part.name.as_ref().and_then(|name| extension(name.expose()));
+    let by_name = |extension: &String| by_name(part, family, extension);
     let read: BTreeSet<String> = written(raw).iter().flat_map(|name| extensions(name)).collect();
-    let by_name = |extension: &String| Danger::of_extension(extension);
+    // Programs go by the name: a type that contradicts both it and the bytes is that contradiction and no more.
+    let is_harmless = shown.as_ref().is_some_and(|it| by_name(it).is_none() && family::is_harmless(it, family));
+    let declared = Danger::of_type(&part.content_type);
+    let is_miscalled = is_harmless && declared == Some(Danger::Executable);
+
+    let mut dangers: BTreeSet<Danger> = read.iter().chain(&shown).filter_map(by_name).collect();
     // What is shown as the text is no file, unless some reader sees a file's name.
-    if part.role == PartRole::Body && read.iter().filter_map(by_name).all(|danger| danger == Danger::Html) {
-        return;
+    if is_body {
+        dangers.remove(&Danger::Html);
+        if dangers.is_empty() {
+            return;
+        }
+    } else {
+        let is_file = shown.is_some() || raw.content_disposition().is_some_and(|field| field.ctype() == "attachment");
+        let others = declared.filter(|_| !is_miscalled).into_iter().chain(Danger::of_bytes(head));
+        dangers.extend(others.filter(|danger| is_file || *danger != Danger::Html));
     }
     let place = place(raw);
-    let shown = part.name.as_ref().and_then(|name| extension(name.expose()));
-    let hidden = read.iter().filter_map(by_name).any(|danger| shown.as_ref().and_then(by_name) != Some(danger));
-    let is_file = shown.is_some() || raw.content_disposition().is_some_and(|field| field.ctype() == "attachment");
-    let by_type = Danger::of_type(&part.content_type).filter(|danger| is_file || *danger != Danger::Html);
-    let by_bytes = Danger::of_bytes(head).filter(|danger| is_file || *danger != Danger::Html);
-    let all = read.iter().chain(&shown).filter_map(by_name).chain(by_type).chain(by_bytes);
-    for danger in all.collect::<BTreeSet<_>>() {
+    for danger in dangers {
         findings.add(danger.code(), Severity::Warning, &place);
     }
-    if hidden {
+    if read.iter().filter_map(by_name).any(|danger| shown.as_ref().and_then(by_name) != Some(danger)) {
         findings.add(FindingCode::HiddenExtension, Severity::Ambiguous, &place);
     }
     if part.name.as_ref().is_some_and(|name| is_double(name.expose())) {
         findings.add(FindingCode::DoubleExtension, Severity::Warning, &place);
     }
-    if family::is_contradictory(shown.as_deref(), &part.content_type, found.map(|found| found.family)) {
+    let contradicts = || family::is_contradictory(shown.as_deref(), &part.content_type, family);
+    if !is_body && (is_miscalled || contradicts()) {
         findings.add(FindingCode::TypeMismatch, Severity::Warning, &place);
     }
+}
+
+/// The danger of an extension. Addresses end like programs of DOS; those have no signature, so that only what is known to be
+/// of a format is none.
+fn by_name(part: &Part, family: Option<Family>, extension: &str) -> Option<Danger> {
+    let is_address = || part.name.as_ref().is_some_and(|name| name.expose().contains('@'));
+    let is_other = family.is_some_and(|family| family != Family::Other);
+    Danger::of_extension(extension).filter(|_| extension != "com" || !is_other || !is_address())
+}
+
+/// Whether some reader may see the name of a mail.
+pub(super) fn is_named_like_a_mail(part: &MessagePart<'_>) -> bool {
+    written(part).iter().any(|name| mail::is_named(name))
 }
 
 /// Every name that some reader may see in the part's fields, also in those that stand twice.

@@ -83,6 +83,28 @@ fn dangerous_types_are_named_by_extension_type_or_bytes() {
     ] {
         assert_eq!(named(name, content), [code], "{name}");
     }
+    for (name, code) in [
+        ("a.appref-ms", Code::ExecutableAttachment),
+        ("a.msu", Code::ExecutableAttachment),
+        ("a.cpl", Code::ExecutableAttachment),
+        ("a.xll", Code::ExecutableAttachment),
+        ("a.gadget", Code::ExecutableAttachment),
+        ("a.jnlp", Code::ExecutableAttachment),
+        ("a.application", Code::ExecutableAttachment),
+        ("a.AppImage", Code::ExecutableAttachment),
+        ("a.mobileconfig", Code::ExecutableAttachment),
+        ("a.wsb", Code::ScriptAttachment),
+        ("a.msc", Code::ScriptAttachment),
+        ("a.diagcab", Code::ScriptAttachment),
+        ("a.job", Code::ScriptAttachment),
+        ("a.terminal", Code::ScriptAttachment),
+        ("a.vbscript", Code::ScriptAttachment),
+        ("a.scf", Code::ShortcutAttachment),
+        ("a.settingcontent-ms", Code::ShortcutAttachment),
+        ("a.fileloc", Code::ShortcutAttachment),
+    ] {
+        assert_eq!(named(name, b"x"), [code], "{name}");
+    }
     let typed = |content_type: &str| found(format!("Content-Type: {content_type}; name=a.dat").as_bytes(), b"x");
     assert_eq!(typed("application/x-msdownload"), [Code::ExecutableAttachment]);
     assert_eq!(typed("application/vnd.ms-excel.sheet.macroEnabled.12"), [Code::MacroAttachment]);
@@ -147,6 +169,61 @@ fn the_body_and_the_pages_of_a_forwarded_mail_are_no_attachments() {
     assert!(alone.findings.iter().all(|finding| !TYPES.contains(&finding.code)), "{:?}", alone.findings);
     assert_eq!(found(b"Content-Type: message/rfc822", html), [], "encoded");
     assert!(found(b"Content-Type: text/html; name=a.htm", b"<html>").contains(&Code::HtmlAttachment));
+}
+
+/// The only part, or the first of several: it is shown as the text, and saved by its name.
+#[test]
+fn a_text_that_has_the_name_of_a_script_is_one() {
+    let codes = |raw: &str| -> Vec<Code> {
+        let mail = parse(raw.as_bytes(), &Limits::default(), &[]).unwrap();
+        mail.findings.iter().map(|finding| finding.code).filter(|code| TYPES.contains(code)).collect()
+    };
+    for fields in [
+        "Content-Type: text/plain; name=evil.js",
+        "Content-Type: text/plain\r\nContent-Disposition: inline; filename=evil.js",
+        "Content-Type: text/html; name=evil.js",
+    ] {
+        let body = "<html><p>hello</p></html>";
+        assert_eq!(codes(&format!("{fields}\r\n\r\n{body}\r\n")), [Code::ScriptAttachment], "{fields}");
+        let mixed =
+            format!("Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n{fields}\r\n\r\n{body}\r\n--x--\r\n");
+        assert_eq!(codes(&mixed), [Code::ScriptAttachment], "{fields}");
+    }
+    for fields in ["Content-Type: text/plain; name=a.txt", "Content-Type: text/html; name=a.html", "X: y"] {
+        assert_eq!(codes(&format!("{fields}\r\n\r\nhello\r\n")), [], "{fields}");
+    }
+}
+
+#[test]
+fn a_type_that_contradicts_a_harmless_name_and_bytes_is_a_mismatch() {
+    let declared = |kind: &str, name: &str, content: &[u8]| {
+        found(format!("Content-Type: {kind}; name={name}").as_bytes(), content)
+    };
+    let program = "application/x-msdownload";
+    for (name, content) in
+        [("a.pdf", &b"%PDF-1.7"[..]), ("a.png", b"\x89PNG\r\n\x1a\n"), ("a.docx", b"PK\x03\x04"), ("a.txt", b"a text")]
+    {
+        assert_eq!(declared(program, name, content), [Code::TypeMismatch], "{name}");
+    }
+    for (name, content) in [("a.pdf", &b"PK\x03\x04"[..]), ("a.dat", b"x"), ("a.zip", b"PK\x03\x04"), ("a.com", b"x")] {
+        assert!(declared(program, name, content).contains(&Code::ExecutableAttachment), "{name}");
+    }
+    assert!(declared("application/hta", "a.txt", b"a text").contains(&Code::ScriptAttachment));
+}
+
+#[test]
+fn an_address_is_no_program() {
+    assert_eq!(named("ann@company.com", b"hello there"), []);
+    assert_eq!(named("ann@company.com", b"%PDF-1.7"), []);
+    let pe = [&b"MZ\x90\0"[..], &[0; 80]].concat();
+    for (name, content) in [
+        ("ann@company.com", &pe[..]),
+        ("ann@company.com", b"\xb4\x09\xcd\x21\0"),
+        ("company.com", b"x"),
+        ("ann@company.exe", b"x"),
+    ] {
+        assert_eq!(named(name, content), [Code::ExecutableAttachment], "{name}");
+    }
 }
 
 #[test]
