@@ -131,9 +131,14 @@ fn any_megabyte_is_sanitised_or_refused_within_the_budget() {
             let before = budget::used();
             let result = sanitise(&html, &limits);
             let took = budget::used() - before;
-            assert!(took < limits.html_budget, "{what}: {took:?}, {:?}", result.err());
+            assert!(took < noisy(limits.html_budget), "{what}: {took:?}, {:?}", result.err());
         }
     }
+}
+
+/// With room for a machine whose processor somebody else uses as well, which may count as ours; `SOAK=1` gives none.
+fn noisy(limit: Duration) -> Duration {
+    if is_soak() { limit } else { limit * 3 / 2 }
 }
 
 /// Notes when the last of something was read.
@@ -159,6 +164,6 @@ fn the_walk_through_a_tree_costs_no_more_than_is_kept_for_it() {
         drop(document);
         let (writing, reading, walking) = (written - start, read - written, budget::used() - read);
         let bound = writing + policy::WALK * reading + Duration::from_millis(2);
-        assert!(walking < bound, "{what}: {writing:?} to write, {reading:?} to read, {walking:?} to walk");
+        assert!(walking < noisy(bound), "{what}: {writing:?} to write, {reading:?} to read, {walking:?} to walk");
     }
 }
