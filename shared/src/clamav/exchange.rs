@@ -68,7 +68,7 @@ pub(super) async fn scan(
     source: ByteStream,
     write: Duration,
 ) -> Result<Verdict, ScanError> {
-    let mut sender = Sender { connection, write };
+    let mut sender = Sender { connection, write, command: START };
     match sender.send(source).await {
         Ok(()) => judge(receive(connection).await?),
         Err(Cut::Source(error)) => Err(ScanError::Source(error)),
@@ -102,11 +102,12 @@ fn judge(reply: Reply) -> Result<Verdict, ScanError> {
 struct Sender<'c, C> {
     connection: &'c mut C,
     write: Duration,
+    /// Goes before the first chunk, in one write with it: clamd would be woken for each.
+    command: &'static [u8],
 }
 
 impl<C: Connection> Sender<'_, C> {
     async fn send(&mut self, mut source: ByteStream) -> Result<(), Cut> {
-        self.write(START).await?;
         let mut joined = BytesMut::new();
         while let Some(piece) = source.next().await {
             let piece = piece.map_err(Cut::Source)?;
@@ -122,7 +123,8 @@ impl<C: Connection> Sender<'_, C> {
         }
         self.chunks(&joined).await?;
         self.nothing_yet()?;
-        self.write(&[0; 4][..]).await
+        let command = std::mem::take(&mut self.command);
+        self.write(Buf::chain(command, &[0; 4][..])).await
     }
 
     /// Whether clamd has not answered yet. What comes now cannot know that the stream ends here.
@@ -143,7 +145,8 @@ impl<C: Connection> Sender<'_, C> {
         for chunk in bytes.chunks(LARGEST) {
             #[expect(clippy::cast_possible_truncation, reason = "a chunk is at most 1 MiB")]
             let len = (chunk.len() as u32).to_be_bytes();
-            self.write(Buf::chain(&len[..], chunk)).await?;
+            let command = std::mem::take(&mut self.command);
+            self.write(Buf::chain(command, &len[..]).chain(chunk)).await?;
         }
         Ok(())
     }
