@@ -29,7 +29,7 @@ const SKEW: &str = "LIMIT_WORKER_SKEW";
 const MARK: &str = "passed at ";
 
 fn window() -> Duration {
-    if env::var_os("SOAK").is_some() { Duration::from_secs(2) } else { Duration::from_millis(300) }
+    if env::var_os("SOAK").is_some() { Duration::from_secs(2) } else { Duration::from_secs(1) }
 }
 
 /// Always has jobs, and keeps the turns that it is given: prints when each passes, in milliseconds of true time.
