@@ -111,19 +111,19 @@ async fn a_hung_redis_costs_a_job_its_allowance_over_all_its_calls() {
     let (url, _) = black_hole().await;
     let never = BreakerSettings { failures: NonZeroU32::MAX, ..BreakerSettings::default() };
     let settings = Settings { breaker: never, ..settings(&url) };
-    for job in 0..3 {
+    for stage in 0..3 {
         let limits = Redis::multiplexed(&settings).unwrap();
         let state = Redis::pooled(&settings, NonZeroUsize::MIN).unwrap().beside(&limits);
-        let (first, other) = if job == 1 { (&limits, &state) } else { (&state, &limits) };
-        allowance::limited(async {
+        let (first, other) = if stage == 1 { (&limits, &state) } else { (&state, &limits) };
+        let job = async {
             let start = Instant::now();
             assert_eq!(first.ask::<String>(&echo("word")).await, Err(CallError::Late(allowance::ALLOWANCE)));
             assert!(start.elapsed() < PATIENT / 2, "and not the call's own time: {:?}", start.elapsed());
             for redis in [first, other, first] {
                 assert_eq!(redis.ask::<String>(&echo("word")).await, Err(CallError::Open));
             }
-        })
-        .await;
+        };
+        allowance::limited(Box::pin(job)).await;
     }
 }
 
@@ -137,7 +137,8 @@ async fn calls_that_are_answered_cost_a_job_nothing() {
             redis.ask::<String>(&echo("word")).await.is_ok()
                 && redis.ask::<()>(&refused()).await == Err(CallError::Refused("ERR".to_owned()))
         };
-        while !allowance::limited(async { answered().await && allowance::left() == allowance::ALLOWANCE }).await {}
+        let job = async || answered().await && allowance::left() == allowance::ALLOWANCE;
+        while !allowance::limited(Box::pin(job())).await {}
     }
 }
 
