@@ -9,6 +9,7 @@ mod dmarc;
 mod enforced;
 mod failures;
 mod forged;
+mod formats;
 mod hops;
 mod iprev;
 mod ordinary;
@@ -30,7 +31,7 @@ macro_rules! case {
     };
 }
 
-const CASES: [Case; 30] = [
+const CASES: [Case; 32] = [
     case!(spf::spf_has_each_of_its_results),
     case!(spf::spf_asks_about_the_right_identity),
     case!(spf::spf_tells_of_helo_beside_mail_from),
@@ -38,6 +39,8 @@ const CASES: [Case; 30] = [
     case!(iprev::a_silent_name_server_of_the_clients_costs_nobody_his_pass),
     case!(hops::the_client_is_the_one_that_a_trusted_server_saw),
     case!(hops::results_of_others_are_reported_only_where_they_are_theirs),
+    case!(formats::the_lines_of_the_common_servers_are_read),
+    case!(formats::a_literal_as_helo_is_no_client_in_any_format),
     case!(dkim::dkim_has_each_of_its_results),
     case!(dkim::dkim_keys_that_do_not_count),
     case!(dkim::dkim_keys_that_are_too_short_do_not_count),

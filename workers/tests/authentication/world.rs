@@ -50,7 +50,7 @@ impl World {
     pub(crate) async fn with(dns: DnsStub, resolver: Option<Dns>) -> Self {
         let mut config = SandboxConfig::new(std::env::current_exe().unwrap());
         config.trust = Trust {
-            hosts: vec!["inbound-smtp.*.amazonaws.com".to_owned(), "mx.ours.example".to_owned()],
+            hosts: ["inbound-smtp.*.amazonaws.com", "mx.ours.example", "cloudflare-email.net"].map(str::to_owned).to_vec(),
             authserv_ids: vec!["mx.ours.example".to_owned()],
         };
         let sandbox = Sandbox::start(config).await.unwrap();
