@@ -5,8 +5,12 @@
 
 use std::{
     borrow::Borrow,
+    collections::HashMap,
     hash::Hash,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Instant,
 };
 
@@ -14,25 +18,37 @@ use mail_auth::{
     DnsCache, DnsError, Error, Negative, RecordSet, ResolverCache, TxtRecord, hickory_resolver::proto::op::ResponseCode,
 };
 
-/// Lookups for the policies of one mail. SPF alone may ask for ten records and ten mail servers of each (RFC 7208
-/// §4.6.4); honest policies stay far below.
-const LOOKUPS: u32 = 60;
+/// Texts by the name at which they stand, with a dot at its end.
+pub(super) type Texts = HashMap<Box<str>, TxtRecord>;
 
 /// What is left of it.
-#[derive(Debug)]
+#[derive(Default)]
 pub(super) struct Allowance {
     left: AtomicU32,
     exceeded: AtomicBool,
+    replaced: Texts,
+    answered: Mutex<Vec<(Box<str>, TxtRecord)>>,
 }
 
 impl Allowance {
-    pub(super) fn new() -> Self {
-        Self { left: AtomicU32::new(LOOKUPS), exceeded: AtomicBool::new(false) }
+    /// So many lookups.
+    pub(super) fn new(lookups: u32) -> Self {
+        Self::with(lookups, Texts::new())
+    }
+
+    /// The same, and answers that count in place of those in DNS.
+    pub(super) fn with(lookups: u32, replaced: Texts) -> Self {
+        Self { left: AtomicU32::new(lookups), replaced, ..Self::default() }
     }
 
     /// Whether more was asked for than there is.
     pub(super) fn is_exceeded(&self) -> bool {
         self.exceeded.load(Ordering::Relaxed)
+    }
+
+    /// The names at which DNS was asked for texts and answered, and what was read there.
+    pub(super) fn answered(&self) -> Vec<(Box<str>, TxtRecord)> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// `None` lets the lookup happen; the resolver behind it remembers answers.
@@ -46,24 +62,27 @@ impl Allowance {
     }
 }
 
-impl<K> ResolverCache<K, TxtRecord> for Allowance {
-    fn get<Q>(&self, _: &Q) -> Option<TxtRecord>
+impl ResolverCache<Box<str>, TxtRecord> for Allowance {
+    fn get<Q>(&self, name: &Q) -> Option<TxtRecord>
     where
-        K: Borrow<Q>,
+        Box<str>: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.take(TxtRecord::Error(Error::Dns(DnsError::Resolver(String::new()))))
+        let refusal = || TxtRecord::Error(Error::Dns(DnsError::Resolver(String::new())));
+        self.replaced.get(name).cloned().or_else(|| self.take(refusal()))
     }
 
     fn remove<Q>(&self, _: &Q) -> Option<TxtRecord>
     where
-        K: Borrow<Q>,
+        Box<str>: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         None
     }
 
-    fn insert(&self, _: K, _: TxtRecord, _: Instant) {}
+    fn insert(&self, name: Box<str>, record: TxtRecord, _: Instant) {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).push((name, record));
+    }
 }
 
 impl<K, T> ResolverCache<K, Result<RecordSet<T>, Negative>> for Allowance {

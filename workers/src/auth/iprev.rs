@@ -15,6 +15,11 @@ impl Iprev {
     pub(super) fn about(ip: IpAddr, result: IprevResult, why: Why) -> Self {
         Self { result, why: Some(why), client_ip: Some(Pii::new(ip)), name: None }
     }
+
+    /// Whether the client has one name, which leads back to it.
+    pub(super) fn names_the_only_one(&self) -> bool {
+        self.result == IprevResult::Pass && self.name.is_some()
+    }
 }
 
 /// Asks DNS: for the client's names, and for the addresses of the first two.

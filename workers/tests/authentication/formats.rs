@@ -84,7 +84,9 @@ const FORMATS: [Format; 17] = [
     ),
     Format(
         "qmail, whose client has the name of its HELO",
-        &["(qmail 71 invoked from network); date\r\nReceived: from m.alpha.example (192.0.2.10)\r\n  by mx.ours.example with SMTP; date"],
+        &[
+            "(qmail 71 invoked from network); date\r\nReceived: from m.alpha.example (192.0.2.10)\r\n  by mx.ours.example with SMTP; date",
+        ],
     ),
     Format(
         "OpenSMTPD",
@@ -156,7 +158,11 @@ pub(crate) async fn the_lines_of_the_common_servers_are_read() {
             assert_eq!(client.helo.expose(), HELO, "{server}: {line}");
             // A bounce is asked about by its HELO.
             let bounce = world.check(&raw("")).await.spf;
-            assert_eq!((bounce.result, bounce.identity), (SpfResult::Pass, Some(SpfIdentity::Helo)), "{server}: {line}");
+            assert_eq!(
+                (bounce.result, bounce.identity),
+                (SpfResult::Pass, Some(SpfIdentity::Helo)),
+                "{server}: {line}"
+            );
         }
     }
 }

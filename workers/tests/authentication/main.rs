@@ -13,6 +13,7 @@ mod formats;
 mod hops;
 mod iprev;
 mod ordinary;
+mod sealers;
 mod spf;
 mod standing;
 mod suites;
@@ -31,7 +32,7 @@ macro_rules! case {
     };
 }
 
-const CASES: [Case; 32] = [
+const CASES: [Case; 36] = [
     case!(spf::spf_has_each_of_its_results),
     case!(spf::spf_asks_about_the_right_identity),
     case!(spf::spf_tells_of_helo_beside_mail_from),
@@ -48,6 +49,10 @@ const CASES: [Case; 32] = [
     case!(arc::arc_has_each_of_its_results),
     case!(dmarc::dmarc_has_each_of_its_results),
     case!(dmarc::two_policies_are_none),
+    case!(dmarc::a_mistake_in_a_policy_frees_no_mail_of_it),
+    case!(dmarc::no_number_of_names_frees_a_mail_of_a_policy),
+    case!(sealers::a_trusted_sealer_overrides_a_policy_and_makes_no_pass),
+    case!(sealers::nobody_else_overrides_a_policy),
     case!(dmarc::alignment_goes_by_record_and_organisation),
     case!(forged::no_forgery_is_an_aligned_pass),
     case!(arc::a_chain_of_seals_makes_nobody_an_author),

@@ -49,7 +49,32 @@ pub(crate) async fn spf_has_each_of_its_results() {
     world.dns.txt("huge.alpha.example", format!("v=spf1 {networks}ip4:192.0.2.0/24 -all"));
     let void = (0..10).map(|i| format!("a:void{i}.alpha.example ")).collect::<String>();
     world.dns.txt("void.alpha.example", format!("v=spf1 {void}-all"));
+    world.dns.txt("holdstwo.alpha.example", "v=spf1 include:two.alpha.example -all");
+    world.dns.txt("leads.alpha.example", "v=spf1 redirect=two.alpha.example");
+    // What is refused counts, also where it is refused by what it includes.
+    world.dns.txt("refuses.alpha.example", "v=spf1 -include:included.alpha.example +all");
+    world.dns.txt("refusestoo.alpha.example", "v=spf1 -include:%{d2}.included.alpha.example ip4:192.0.2.0/24 -all");
+    world.dns.txt("alpha.example.included.alpha.example", "v=spf1 -all");
+    world.dns.txt(
+        "refusesothers.alpha.example",
+        "v=spf1 -include:fail.alpha.example ?include:gone.alpha.example ip4:192.0.2.0/24",
+    );
+    world.dns.txt("doubts.alpha.example", "v=spf1 ip4:192.0.2.0/24 ?include:fail.alpha.example -all");
+    let others = (0..11).map(|i| format!("?include:other{i}.alpha.example ")).collect::<String>();
+    world.dns.txt("crowd.alpha.example", format!("v=spf1 ip4:192.0.2.0/24 {others}-all"));
+    // A name that the client gives itself.
+    world.dns.ptr(CLIENT.parse().unwrap(), "friend.alpha.example");
+    world.dns.host("friend.alpha.example.ok.alpha.example", "127.0.0.2".parse().unwrap());
+    world.dns.txt("named.alpha.example", "v=spf1 exists:%{p}.ok.alpha.example -all");
     for (domain, result, why) in [
+        ("holdstwo.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("leads.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("refuses.alpha.example", SpfResult::Neutral, Some(Why::NoMatch)),
+        ("refusestoo.alpha.example", SpfResult::Neutral, Some(Why::NoMatch)),
+        ("refusesothers.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("doubts.alpha.example", SpfResult::Pass, None),
+        ("crowd.alpha.example", SpfResult::Neutral, Some(Why::NoMatch)),
+        ("named.alpha.example", SpfResult::Neutral, Some(Why::NoMatch)),
         ("two.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
         ("near.alpha.example", SpfResult::Pass, None),
         ("cname.alpha.example", SpfResult::Pass, None),

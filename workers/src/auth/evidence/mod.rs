@@ -153,16 +153,16 @@ fn matches_any(patterns: &[String], text: &str) -> bool {
 }
 
 /// How much of a field is read, in bytes.
-const MAX_READ: usize = 8 * 1024;
+pub(in crate::auth) const MAX_READ: usize = 8 * 1024;
 
 /// A value without folds, as text, cut at what is worth reading.
-fn unfolded(value: &[u8]) -> String {
+pub(in crate::auth) fn unfolded(value: &[u8]) -> String {
     let value = value.get(..MAX_READ).unwrap_or(value);
     String::from_utf8_lossy(value).replace(['\r', '\n'], "").replace('\t', " ").trim().to_owned()
 }
 
 /// The text outside comments and quotation marks, each of which becomes one space. `None` where one is left open.
-fn bare(text: &str) -> Option<String> {
+pub(in crate::auth) fn bare(text: &str) -> Option<String> {
     let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
