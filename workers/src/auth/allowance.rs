@@ -7,6 +7,7 @@ use std::{
     borrow::Borrow,
     collections::HashMap,
     hash::Hash,
+    net::IpAddr,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -15,7 +16,8 @@ use std::{
 };
 
 use mail_auth::{
-    DnsCache, DnsError, Error, Negative, RecordSet, ResolverCache, TxtRecord, hickory_resolver::proto::op::ResponseCode,
+    DnsCache, DnsError, DnssecStatus, Error, Negative, RecordSet, ResolverCache, TxtRecord,
+    hickory_resolver::proto::op::ResponseCode,
 };
 
 /// Texts by the name at which they stand, with a dot at its end.
@@ -27,18 +29,25 @@ pub(super) struct Allowance {
     left: AtomicU32,
     exceeded: AtomicBool,
     replaced: Texts,
+    names: ClientNames,
     answered: Mutex<Vec<(Box<str>, TxtRecord)>>,
 }
 
 impl Allowance {
     /// So many lookups.
     pub(super) fn new(lookups: u32) -> Self {
-        Self::with(lookups, Texts::new())
+        Self { left: AtomicU32::new(lookups), ..Self::default() }
     }
 
-    /// The same, and answers that count in place of those in DNS.
-    pub(super) fn with(lookups: u32, replaced: Texts) -> Self {
-        Self { left: AtomicU32::new(lookups), replaced, ..Self::default() }
+    /// Texts that count in place of those in DNS.
+    pub(super) fn replacing(self, replaced: Texts) -> Self {
+        Self { replaced, ..self }
+    }
+
+    /// The client's names that count in place of those in DNS, without a dot at their ends.
+    pub(super) fn naming(self, names: Vec<Box<str>>) -> Self {
+        let records = RecordSet { records: names.into(), dnssec_status: DnssecStatus::Indeterminate };
+        Self { names: ClientNames(Some(records)), ..self }
     }
 
     /// Whether more was asked for than there is.
@@ -105,12 +114,36 @@ impl<K, T> ResolverCache<K, Result<RecordSet<T>, Negative>> for Allowance {
     fn insert(&self, _: K, _: Result<RecordSet<T>, Negative>, _: Instant) {}
 }
 
+/// The names of the one client. They cost nothing: the resolver remembers them.
+#[derive(Default)]
+pub(super) struct ClientNames(Option<RecordSet<Box<str>>>);
+
+impl ResolverCache<IpAddr, Result<RecordSet<Box<str>>, Negative>> for ClientNames {
+    fn get<Q>(&self, _: &Q) -> Option<Result<RecordSet<Box<str>>, Negative>>
+    where
+        IpAddr: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.0.clone().map(Ok)
+    }
+
+    fn remove<Q>(&self, _: &Q) -> Option<Result<RecordSet<Box<str>>, Negative>>
+    where
+        IpAddr: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        None
+    }
+
+    fn insert(&self, _: IpAddr, _: Result<RecordSet<Box<str>>, Negative>, _: Instant) {}
+}
+
 impl DnsCache for Allowance {
     type Txt = Self;
     type Mx = Self;
     type Ipv4 = Self;
     type Ipv6 = Self;
-    type Ptr = Self;
+    type Ptr = ClientNames;
 
     fn txt(&self) -> Option<&Self> {
         Some(self)
@@ -128,7 +161,7 @@ impl DnsCache for Allowance {
         Some(self)
     }
 
-    fn ptr(&self) -> Option<&Self> {
-        Some(self)
+    fn ptr(&self) -> Option<&ClientNames> {
+        Some(&self.names)
     }
 }

@@ -82,7 +82,7 @@ async fn evaluate_one(dns: &MessageAuthenticator, author: &Domain, spf: &Spf, dk
     let mut corrected = Texts::new();
     let output = loop {
         let parameters = DmarcParameters::new(&message, &outputs, mail_from, &spf_output);
-        let allowance = Allowance::with(LOOKUPS, corrected.clone());
+        let allowance = Allowance::new(LOOKUPS).replacing(corrected.clone());
         let output = dns.verify_dmarc(Parameters::new(parameters).with_cache(&allowance)).await;
         // What is corrected is not asked for again, so that this ends.
         let further = discovery::corrected(dns, &allowance.answered()).await;

@@ -118,14 +118,31 @@ struct Evaluation {
 }
 
 impl Evaluation {
-    /// The policy of a domain, for the session and the sender in question.
+    /// The policy of a domain, for the session and the sender in question. Where a policy asks for the client's names it gets
+    /// those that lead back to it, which `mail-auth` does not look at for macros, and does not compare well.
     async fn of(question: &Question<'_>, dns: &MessageAuthenticator, us: &str, domain: &str) -> Self {
+        let first = Self::with(Allowance::new(LOOKUPS), question, dns, us, domain).await;
+        let mut directives = first.policies.iter().flat_map(|(_, policy)| policy.directives.iter());
+        let asks = |one: &Directive| matches!(one.mechanism, Mechanism::Ptr { .. }) || one.mechanism.needs_ptr();
+        if !directives.any(asks) {
+            return first;
+        }
+        let names = iprev::validated(dns, *question.client.ip.expose()).await;
+        Self::with(Allowance::new(LOOKUPS).naming(names), question, dns, us, domain).await
+    }
+
+    async fn with(
+        allowance: Allowance,
+        question: &Question<'_>,
+        dns: &MessageAuthenticator,
+        us: &str,
+        domain: &str,
+    ) -> Self {
         let (ip, helo) = (*question.client.ip.expose(), question.client.helo.expose());
         let parameters = match question.identity {
             SpfIdentity::Helo => SpfParameters::helo(ip, domain, us),
             SpfIdentity::MailFrom => SpfParameters::new(ip, domain, helo, us, question.sender),
         };
-        let allowance = Allowance::new(LOOKUPS);
         let output = dns.check_host(Parameters::new(parameters).with_cache(&allowance)).await;
         let policies = allowance.answered().into_iter().filter_map(|(name, record)| match record {
             TxtRecord::Spf(policy) => Some((name, policy)),
@@ -144,17 +161,11 @@ impl Evaluation {
         false
     }
 
-    /// Whether a pass may be none by RFC 7208: where the client's name stands in a policy and does not lead back to it
-    /// (§7.3), or where what is included with another qualifier than `+` passes, which `mail-auth` forgets when that
-    /// includes something itself (§5.2).
+    /// Whether a pass may be none by RFC 7208 §5.2: where what is included with another qualifier than `+` passes, which
+    /// `mail-auth` forgets when that includes something itself.
     async fn is_doubtful(&self, question: &Question<'_>, dns: &MessageAuthenticator, us: &str) -> bool {
-        let directives = || self.policies.iter().flat_map(|(_, policy)| policy.directives.iter());
-        let is_named = directives().any(|one| one.mechanism.needs_ptr())
-            || self.policies.iter().any(|(_, policy)| policy.redirect.as_ref().is_some_and(Macro::needs_ptr));
-        if is_named && !iprev::ask(dns, *question.client.ip.expose()).await.names_the_only_one() {
-            return true;
-        }
-        let mut restrictions: Vec<Option<String>> = directives().filter_map(restriction).collect();
+        let directives = self.policies.iter().flat_map(|(_, policy)| policy.directives.iter());
+        let mut restrictions: Vec<Option<String>> = directives.filter_map(restriction).collect();
         restrictions.sort_unstable();
         restrictions.dedup();
         if restrictions.len() > MAX_RESTRICTIONS {

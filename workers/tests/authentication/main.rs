@@ -32,9 +32,10 @@ macro_rules! case {
     };
 }
 
-const CASES: [Case; 36] = [
+const CASES: [Case; 37] = [
     case!(spf::spf_has_each_of_its_results),
     case!(spf::spf_asks_about_the_right_identity),
+    case!(spf::spf_goes_by_names_of_the_client_that_lead_back),
     case!(spf::spf_tells_of_helo_beside_mail_from),
     case!(iprev::iprev_has_each_of_its_results),
     case!(iprev::a_silent_name_server_of_the_clients_costs_nobody_his_pass),
