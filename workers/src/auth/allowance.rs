@@ -10,7 +10,7 @@ use std::{
     net::IpAddr,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -26,7 +26,7 @@ pub(super) type Texts = HashMap<Box<str>, TxtRecord>;
 /// What is left of it.
 #[derive(Default)]
 pub(super) struct Allowance {
-    left: AtomicU32,
+    left: AtomicUsize,
     exceeded: AtomicBool,
     replaced: Texts,
     names: ClientNames,
@@ -35,8 +35,8 @@ pub(super) struct Allowance {
 
 impl Allowance {
     /// So many lookups.
-    pub(super) fn new(lookups: u32) -> Self {
-        Self { left: AtomicU32::new(lookups), ..Self::default() }
+    pub(super) fn new(lookups: usize) -> Self {
+        Self { left: AtomicUsize::new(lookups), ..Self::default() }
     }
 
     /// Texts that count in place of those in DNS.

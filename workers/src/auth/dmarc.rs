@@ -22,7 +22,7 @@ use super::{
 /// Lookups for one author: eight for each walk up from a name (RFC 9989 §4.10), for the author, for `MAIL FROM` and for
 /// each signature, and one whether the author exists. More cannot be asked, so that no mail talks its way out of a policy
 /// by asking for more.
-const LOOKUPS: u32 = 8 * (2 + MAX_SIGNATURES as u32) + 1;
+const LOOKUPS: usize = 8 * (2 + MAX_SIGNATURES) + 1;
 
 impl Dmarc {
     /// A result without a policy and without a pass.

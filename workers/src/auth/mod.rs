@@ -13,7 +13,7 @@ pub mod evidence;
 pub mod gate;
 pub mod header;
 mod iprev;
-pub mod key_records;
+mod key_records;
 pub mod policy;
 pub mod results;
 mod sealers;

@@ -21,7 +21,7 @@ use super::{
 
 /// Lookups for one evaluation. A policy may ask for ten records and ten mail servers of each (RFC 7208 §4.6.4); honest ones
 /// stay far below.
-const LOOKUPS: u32 = 60;
+const LOOKUPS: usize = 60;
 
 /// The most names that are looked into again for one evaluation: no more can be included (RFC 7208 §4.6.4).
 const MAX_RESTRICTIONS: usize = 10;

@@ -17,10 +17,11 @@ use mail_parser::MessageParser;
 use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 
+pub use super::key_records::KeyRecord;
 use super::{
     Domain,
     evidence::{MAX_SETS, MAX_SIGNATURES, ascii_domain, is_named, key_name},
-    key_records::{KeyRecord, Keys},
+    key_records::Keys,
     results::{Arc, ArcResult, Dkim, DkimResult, Why},
     sealers::{self, Set},
 };

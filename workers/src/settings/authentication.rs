@@ -64,7 +64,12 @@ impl Authentication {
                 hosts: section.list("trusted_hosts", hosts, "a server's name, \"*\" is any text", host),
                 authserv_ids: section.list("trusted_authserv_ids", &[], "a name", id),
             },
-            trusted_sealers: section.list("trusted_sealers", &[], "a sealer's domain, such as \"google.com\"", sealer),
+            trusted_sealers: section.list(
+                "trusted_sealers",
+                &[],
+                "a sealer's domain, such as \"google.com\"; not a public suffix",
+                sealer,
+            ),
         };
         if settings.servers.is_none() && section.is_set("dmarc") && settings.dmarc == DmarcMode::Enforce {
             section.reject("dmarc", "without DNS there is nothing to enforce; set resolver, or dmarc = \"tag\"");

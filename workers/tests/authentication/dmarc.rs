@@ -106,6 +106,8 @@ pub(crate) async fn alignment_goes_by_record_and_organisation() {
         "bucher.example",
         "a.xn--55qx5d.cn",
         "b.xn--55qx5d.cn",
+        "co.uk",
+        "github.io",
     ] {
         world.dns.txt(&format!("ed._domainkey.{domain}"), keys.ed_record());
     }
@@ -125,6 +127,9 @@ pub(crate) async fn alignment_goes_by_record_and_organisation() {
         ("strict.example", "m.strict.example", DmarcResult::Fail, Some(Policy::Reject)),
         ("a.co.uk", "a.co.uk", DmarcResult::Pass, Some(Policy::None)),
         ("a.co.uk", "b.co.uk", DmarcResult::Fail, Some(Policy::None)),
+        // A public suffix is nobody's organisation.
+        ("a.co.uk", "co.uk", DmarcResult::Fail, Some(Policy::None)),
+        ("a.github.io", "github.io", DmarcResult::None, None),
         ("beta.example", "beta.example", DmarcResult::None, None),
         // Names of other scripts, in either form: signatures have A-labels only.
         ("bücher.example", "xn--bcher-kva.example", DmarcResult::Pass, Some(Policy::Reject)),

@@ -20,7 +20,9 @@ pub(super) fn lines(results: &Authentication) -> Vec<String> {
     lines.extend(results.spf_helo.iter().map(|helo| line("helo", helo.result.name(), &helo.domain, helo.why)));
     lines.extend(dkim.iter().map(|dkim| line("dkim", dkim.result.name(), &dkim.domain, dkim.why)));
     let policy = dmarc.policy.map_or(String::new(), |policy| format!(", its policy is {}", policy.name()));
-    lines.push(line("dmarc", dmarc.result.name(), &results.author, dmarc.why) + &policy);
+    let spared = dmarc.overridden.as_ref();
+    let spared = spared.map_or(String::new(), |by| format!(", not enforced: {} vouches", by.sealer.expose()));
+    lines.push(line("dmarc", dmarc.result.name(), &results.author, dmarc.why) + &policy + &spared);
     lines.push(line("arc", arc.result.name(), &arc.sealer, arc.why));
     let client = iprev.client_ip.as_ref().map_or(String::new(), |ip| format!(", the client is {}", ip.expose()));
     lines.push(line("iprev", iprev.result.name(), &iprev.name, iprev.why) + &client);
