@@ -41,7 +41,8 @@ pub(super) fn vouching(author: &Domain, sets: &[Set], trusted: &[Domain]) -> Opt
 /// that a field with two such results, however the second one is hidden, tells of none.
 fn passed(value: &[u8]) -> Option<Domain> {
     let text = Some(value).filter(|value| value.len() <= MAX_READ).map(unfolded)?.to_ascii_lowercase();
-    let tight: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let words: Vec<&str> = text.split('=').map(str::trim_end).collect();
+    let tight = words.join("=");
     if count(&tight, "dmarc=") != 1 || count(&tight, "header.from=") != 1 {
         return None;
     }
@@ -104,6 +105,7 @@ mod tests {
             ),
             ("i=1; list.example; spf=none (of x); dmarc=pass header.from=alpha.example; y=(; dmarc=fail)", false),
             ("i=1; list.example; dmarc=pass header.from=alpha.example; y=\"dmarc = fail\"", false),
+            ("i=1; list.example; dmarc=pass header.from=alpha.example; dmarc (really)=fail", false),
             ("i=1; list.example; dmarc=pass header.from=alpha.example header.from=b.example", false),
             ("i=1; list.example; dmarc=pass header.from=\"alpha.example\"", false),
             ("i=1; list.example; dmarc=pass header.from=alpha.example (", false),
