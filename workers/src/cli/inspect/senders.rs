@@ -45,7 +45,7 @@ mod tests {
     use shared::pii::Pii;
 
     use super::*;
-    use crate::auth::results::{Iprev, IprevResult, Reported, Spf, SpfIdentity};
+    use crate::auth::results::{Iprev, IprevResult, Override, OverrideReason, Policy, Reported, Spf, SpfIdentity};
 
     #[test]
     fn every_method_has_a_line() {
@@ -88,5 +88,11 @@ mod tests {
         );
         results.iprev = Iprev { result: IprevResult::Fail, why: Some(Why::NoMatch), client_ip, name: None };
         assert_eq!(lines(&results)[4], "iprev  fail      (no match), the client is 192.0.2.10");
+        (results.dmarc.result, results.dmarc.policy) = (DmarcResult::Fail, Some(Policy::Reject));
+        results.dmarc.overridden =
+            Some(Override { reason: OverrideReason::Arc, sealer: domain("list.example").unwrap() });
+        let expected =
+            "dmarc  fail      alpha.example (no record), its policy is reject, not enforced: list.example vouches";
+        assert_eq!(lines(&results)[2], expected);
     }
 }
