@@ -5,6 +5,7 @@ mod documents;
 mod forge;
 mod limits;
 mod mails;
+mod members;
 mod mutations;
 mod ordinary;
 mod zips;

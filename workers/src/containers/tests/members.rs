@@ -1,0 +1,190 @@
+//! What members are, by the rules for attachments.
+
+use super::forge::{Member, fixture, forged, gzip, nested, ole, tar, zip};
+use super::mails::{base64, mail};
+use super::{codes, walked};
+use crate::containers::{Kind, WalkLimits, walk};
+use crate::mail::model::FindingCode::{
+    self, DiskImageAttachment, DoubleExtension, ExecutableAttachment, HtmlAttachment, ScriptAttachment,
+    ShortcutAttachment,
+};
+
+fn noticed(content: &[u8]) -> Vec<FindingCode> {
+    named(content, "")
+}
+
+fn named(content: &[u8], name: &str) -> Vec<FindingCode> {
+    let found = walk(content, None, name, &WalkLimits::default());
+    let mut codes: Vec<FindingCode> = found.noticed.iter().map(|noticed| noticed.code).collect();
+    codes.sort_unstable();
+    codes
+}
+
+const TEXT: &[u8] = b"a text";
+const PROGRAM: &[u8] = b"\x7fELF\x02\x01\x01\0";
+
+#[test]
+fn a_member_is_judged_by_its_name_and_its_bytes_wherever_it_is() {
+    for (what, content, codes) in [
+        ("a text", zip(&[("a.txt", TEXT), ("docs.example.com/", b"")]), &[][..]),
+        ("by its name", zip(&[("invoice.pdf.exe", TEXT)]), &[ExecutableAttachment, DoubleExtension][..]),
+        ("by its bytes", zip(&[("a.txt", PROGRAM)]), &[ExecutableAttachment]),
+        ("empty", zip(&[("a.js", b"")]), &[ScriptAttachment]),
+        (
+            "several",
+            zip(&[("a.lnk", TEXT), ("b.iso", TEXT), ("c.lnk", TEXT)]),
+            &[ShortcutAttachment, DiskImageAttachment],
+        ),
+        ("deep", nested(&zip(&[("a.hta", TEXT)]), 6), &[ScriptAttachment]),
+        ("tar", gzip(&tar(&[("a.wsf", TEXT)])), &[ScriptAttachment]),
+        ("tar, a long name", tar(&[(&*format!("{}/a.js", "a".repeat(150)), TEXT)]), &[ScriptAttachment]),
+        ("gzip", gzip(PROGRAM), &[ExecutableAttachment]),
+        ("behind a picture", [b"\xff\xd8\xff\xe0 ", &zip(&[("a.vbs", TEXT)])[..]].concat(), &[ScriptAttachment]),
+        ("a page", zip(&[("a.txt", b"<html><script>")]), &[HtmlAttachment]),
+        ("a document", fixture("plain.docx"), &[]),
+    ] {
+        assert_eq!(noticed(&content), codes, "{what}");
+    }
+    assert_eq!(named(&gzip(TEXT), "invoice.exe.GZ"), [ExecutableAttachment]);
+    assert_eq!(noticed(&zip(&[("a.js.gz", &gzip(TEXT)[..])])), [ScriptAttachment]);
+    // Only the names of encrypted members can be read.
+    assert_eq!(noticed(&locked("a.exe")), [ExecutableAttachment]);
+    let found = walked(&nested(&zip(&[("a.js", TEXT)]), 1));
+    assert_eq!(found.noticed[0].kind, Kind::Zip);
+    assert!(found.obstacles.is_empty());
+}
+
+/// A zip with an encrypted member.
+fn locked(name: &str) -> Vec<u8> {
+    let member = Member { flags: 1, ..Member::stored(name, b"0123456789abc") };
+    forged(&[member.clone()], &[member])
+}
+
+/// The Unicode path of Info-ZIP: readers take it, or the name in the header.
+fn with_path(name: &str, path: &str, content: &[u8]) -> Member {
+    let len = u16::try_from(path.len() + 5).unwrap().to_le_bytes();
+    Member {
+        extra: [b"\x75\x70", &len[..], b"\x01\0\0\0\0", path.as_bytes()].concat(),
+        ..Member::stored(name, content)
+    }
+}
+
+#[test]
+fn every_name_that_a_member_has_counts() {
+    let plain = Member::stored("a.txt", TEXT);
+    let other = with_path("a.txt", "a.exe", TEXT);
+    assert_eq!(noticed(&forged(&[plain.clone()], &[other.clone()])), [ExecutableAttachment], "in the directory");
+    assert_eq!(noticed(&forged(&[other], &[plain])), [ExecutableAttachment], "before the data");
+    let long = format!("{}a.js", "folder/".repeat(100));
+    assert_eq!(noticed(&zip(&[(&*long, TEXT)])), [ScriptAttachment], "longer than what is shown");
+
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_pax_extensions([("path", &b"a.exe"[..])]).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_size(TEXT.len() as u64);
+    builder.append_data(&mut header, "a.txt", TEXT).unwrap();
+    assert_eq!(noticed(&builder.into_inner().unwrap()), [ExecutableAttachment], "in an extended header");
+
+    let mut inner = flate2::GzBuilder::new().filename("a.scr").write(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut inner, TEXT).unwrap();
+    assert_eq!(named(&inner.finish().unwrap(), "a.txt.gz"), [ExecutableAttachment], "in a header of gzip");
+}
+
+/// What programs open as a mail by any of its names is taken apart as one.
+#[test]
+fn a_mail_under_any_of_its_names_is_a_mail() {
+    // Broken in a way that a mail is an obstacle for, and a text is not.
+    let mail = mail("a.txt", "base-64", b"YSB0ZXh0");
+    let mail = String::from_utf8(mail).unwrap().replace("MIME-Version: 1.0\r\n", "").into_bytes();
+    assert_eq!(codes(&zip(&[("a.txt", &mail)])), []);
+    let expected = codes(&zip(&[("a.eml", &mail)]));
+    assert!(!expected.is_empty());
+    let long = format!("{}a.eml", "folder/".repeat(100));
+    assert_eq!(codes(&zip(&[(&*long, &mail)])), expected, "longer than what is shown");
+    let path = with_path("a.txt", "a.eml", &mail);
+    assert_eq!(codes(&forged(&[path.clone()], &[path])), expected, "the Unicode path");
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_pax_extensions([("path", &b"a.eml"[..])]).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_size(mail.len() as u64);
+    builder.append_data(&mut header, "a.txt", &mail[..]).unwrap();
+    assert_eq!(codes(&builder.into_inner().unwrap()), expected, "an extended header");
+}
+
+#[test]
+fn what_is_attached_to_a_mail_in_an_archive_is_judged() {
+    let inner = mail("setup.exe", "base64", &base64(TEXT));
+    assert_eq!(noticed(&zip(&[("a.eml", &inner)])), [ExecutableAttachment]);
+    let outer = mail("inner.eml", "base64", &base64(&inner));
+    assert_eq!(noticed(&zip(&[("a.eml", &outer)])), [ExecutableAttachment]);
+    // The text of the mail is no file.
+    assert_eq!(noticed(&zip(&[("a.eml", &mail("a.txt", "7bit", TEXT))])), []);
+    let archive = mail("a.zip", "base64", &base64(&zip(&[("a.js", TEXT)])));
+    assert_eq!(noticed(&zip(&[("a.eml", &archive)])), [ScriptAttachment]);
+}
+
+/// UTF-16, as properties have it.
+fn wide(text: &str) -> Vec<u8> {
+    text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn files_in_documents_and_messages_are_judged() {
+    let package = |name: &str, content: &[u8]| {
+        let texts = [name.as_bytes(), b"\0C:\\", name.as_bytes(), b"\0"].concat();
+        let copy = [name.as_bytes(), b"\0"].concat();
+        let lens = [copy.len(), content.len()].map(|len| u32::try_from(len).unwrap().to_le_bytes());
+        let body = [b"\x02\0", &texts[..], b"\0\0\x03\0", &lens[0], &copy, &lens[1], content].concat();
+        ole(&[("/\u{1}Ole10Native", &[&u32::try_from(body.len()).unwrap().to_le_bytes()[..], &body].concat())])
+    };
+    assert_eq!(noticed(&package("a.txt", TEXT)), []);
+    assert_eq!(noticed(&package("a.js", TEXT)), [ScriptAttachment]);
+    assert_eq!(noticed(&package("a.txt", PROGRAM)), [ExecutableAttachment]);
+    let document = zip(&[("word/embeddings/oleObject1.bin", &package("a.lnk", TEXT)[..])]);
+    assert_eq!(noticed(&document), [ShortcutAttachment]);
+    let secret = codes(&package("a.docx", &fixture("encrypted.docx")));
+    assert_eq!(secret, [super::Code::Encrypted], "what is packaged is walked");
+
+    let message = |name: &str, content: &[u8]| {
+        let (folder, wide) = ("/__attach_version1.0_#00000000/__substg1.0", wide(name));
+        ole(&[(&*format!("{folder}_3707001F"), &wide[..]), (&format!("{folder}_37010102"), content)])
+    };
+    assert_eq!(noticed(&message("a.txt", TEXT)), []);
+    assert_eq!(noticed(&message("a.exe", TEXT)), [ExecutableAttachment]);
+    assert_eq!(noticed(&message("a.txt", PROGRAM)), [ExecutableAttachment]);
+}
+
+/// An attribute of a TNEF.
+fn attribute(id: u32, data: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(data.len()).unwrap().to_le_bytes();
+    let sum = data.iter().fold(0_u16, |sum, byte| sum.wrapping_add(u16::from(*byte)));
+    [&[2][..], &id.to_le_bytes(), &len, data, &sum.to_le_bytes()].concat()
+}
+
+/// A TNEF with one attachment: its title, its properties, its content.
+pub(super) fn tnef(title: &[u8], properties: &[u8], content: &[u8]) -> Vec<u8> {
+    let attributes = [
+        attribute(0x0006_9002, &[0; 14]),
+        attribute(0x0006_800f, content),
+        attribute(0x0001_8010, title),
+        attribute(0x0006_9005, properties),
+    ];
+    [&b"\x78\x9f\x3e\x22\x01\0"[..], &attributes.concat()].concat()
+}
+
+#[test]
+fn attachments_of_tnef_are_judged_by_their_names() {
+    let property = |name: &str| {
+        let wide = wide(name);
+        [b"\x1f\0\x07\x37\x01\0\0\0", &u32::try_from(wide.len()).unwrap().to_le_bytes()[..], &wide].concat()
+    };
+    assert_eq!(noticed(&tnef(b"a.txt\0", &property("a.txt"), TEXT)), []);
+    assert_eq!(noticed(&tnef(b"a.js\0", b"", TEXT)), [ScriptAttachment]);
+    assert_eq!(noticed(&tnef(b"a~1.txt\0", &property("a.vbs"), TEXT)), [ScriptAttachment]);
+    assert_eq!(noticed(&tnef(b"a.txt\0", b"", PROGRAM)), [ExecutableAttachment]);
+    let broken = mail("a.txt", "base-64", b"YSB0ZXh0");
+    assert_ne!(codes(&tnef(b"a.eml\0", b"", &broken)), []);
+    // A message with attachments of its own, which nobody reads but Outlook.
+    let message = tnef(b"a.txt\0", &[&[0x0d, 0, 1, 0x37, 1, 0, 0, 0][..], &tnef(b"b.txt\0", b"", TEXT)].concat(), b"");
+    assert_eq!(codes(&message), [super::Code::OutOfReach]);
+}
