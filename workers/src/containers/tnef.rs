@@ -21,8 +21,15 @@ const TITLE: u32 = 0x0001_8010;
 const DATA: u32 = 0x0006_800f;
 const PROPERTIES: u32 = 0x0006_9005;
 
+/// The level of attributes of attachments. The scanner reads no others, and other readers do not ask.
+const OF_ATTACHMENTS: u8 = 2;
+/// Type and identifier of the properties that hold an attachment's content: bytes, or an attached message or object
+/// (MS-OXCMSG §2.2.2.7, §2.2.2.8). The scanner does not read properties.
+const CONTENTS: [&[u8]; 2] = [b"\x02\x01\x01\x37", b"\x0d\0\x01\x37"];
+
 /// An attribute: what it is, and where its data is.
 struct Attribute<'b> {
+    level: u8,
     id: u32,
     data: &'b [u8],
     /// The number of the attachment that it belongs to.
@@ -35,7 +42,7 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
     let mut known = Known::default();
     let attributes = attributes(walker, bytes, &mut known)?;
     let mut names: Vec<Vec<Vec<u8>>> = Vec::new();
-    for Attribute { id, data, attachment } in &attributes {
+    for Attribute { id, data, attachment, .. } in &attributes {
         names.resize(names.len().max(attachment + 1), Vec::new());
         let own = names.get_mut(*attachment).ok_or(Code::Damaged)?;
         match *id {
@@ -44,12 +51,12 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
             _ => {}
         }
     }
-    for Attribute { id, data, attachment } in attributes {
+    for Attribute { level, id, data, attachment } in attributes {
         let names = names.get_mut(attachment).filter(|_| id == DATA).map(std::mem::take).unwrap_or_default();
         walker.named(names, |walker| {
             walker.budget.expand(data.len() as u64)?;
-            // A message that is attached is a TNEF among the properties, which the scanner does not read.
-            if id == PROPERTIES && memmem::find(data, &SIGNATURE).is_some() {
+            let has_content = || CONTENTS.iter().any(|tag| memmem::find(data, tag).is_some());
+            if id == DATA && level != OF_ATTACHMENTS || id == PROPERTIES && has_content() {
                 walker.note(Code::OutOfReach)?;
             }
             walker.content(data)
@@ -62,7 +69,8 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
 
 fn attributes<'b>(walker: &mut Walker<'_>, bytes: &'b [u8], known: &mut Known) -> Result<Vec<Attribute<'b>>, Code> {
     let (mut at, mut attachment, mut attributes) = (START, 0, Vec::new());
-    while at < bytes.len() {
+    // Something on the way may have put the end of a line behind it.
+    while bytes.get(at..).is_some_and(|rest| rest.iter().any(|byte| !matches!(byte, 0 | b'\r' | b'\n'))) {
         let level = *bytes.get(at).ok_or(Code::Damaged)?;
         let id = u32_at(bytes, at + 1).ok_or(Code::Damaged)?;
         let len = position(u32_at(bytes, at + 5).ok_or(Code::Damaged)?.into());
@@ -74,7 +82,7 @@ fn attributes<'b>(walker: &mut Walker<'_>, bytes: &'b [u8], known: &mut Known) -
             walker.note(Code::Damaged)?;
         }
         attachment += usize::from(id == BEGINS);
-        attributes.push(Attribute { id, data, attachment });
+        attributes.push(Attribute { level, id, data, attachment });
         walker.budget.can_take(attributes.len() as u64)?;
     }
     Ok(attributes)

@@ -2,7 +2,7 @@
 
 use super::forge::{Member, fixture, forged, gzip, nested, ole, tar, zip};
 use super::mails::{base64, mail};
-use super::{codes, walked};
+use super::{Code, codes, walked};
 use crate::containers::{Kind, WalkLimits, walk};
 use crate::mail::model::FindingCode::{
     self, DiskImageAttachment, DoubleExtension, ExecutableAttachment, HtmlAttachment, ScriptAttachment,
@@ -143,7 +143,7 @@ fn files_in_documents_and_messages_are_judged() {
     let document = zip(&[("word/embeddings/oleObject1.bin", &package("a.lnk", TEXT)[..])]);
     assert_eq!(noticed(&document), [ShortcutAttachment]);
     let secret = codes(&package("a.docx", &fixture("encrypted.docx")));
-    assert_eq!(secret, [super::Code::Encrypted], "what is packaged is walked");
+    assert_eq!(secret, [Code::Encrypted], "what is packaged is walked");
 
     let message = |name: &str, content: &[u8]| {
         let (folder, wide) = ("/__attach_version1.0_#00000000/__substg1.0", wide(name));
@@ -184,7 +184,23 @@ fn attachments_of_tnef_are_judged_by_their_names() {
     assert_eq!(noticed(&tnef(b"a.txt\0", b"", PROGRAM)), [ExecutableAttachment]);
     let broken = mail("a.txt", "base-64", b"YSB0ZXh0");
     assert_ne!(codes(&tnef(b"a.eml\0", b"", &broken)), []);
-    // A message with attachments of its own, which nobody reads but Outlook.
-    let message = tnef(b"a.txt\0", &[&[0x0d, 0, 1, 0x37, 1, 0, 0, 0][..], &tnef(b"b.txt\0", b"", TEXT)].concat(), b"");
-    assert_eq!(codes(&message), [super::Code::OutOfReach]);
+}
+
+/// Tried with clamd 1.4: it finds what is in the attribute for content alone, other readers take it from the properties.
+#[test]
+fn content_that_only_other_readers_of_tnef_find_is_out_of_reach() {
+    let packed = gzip(TEXT);
+    assert_eq!(codes(&tnef(b"a.gz\0", b"", &packed)), []);
+    for (tag, content) in [(&[2, 1, 1, 0x37][..], packed.clone()), (&[0x0d, 0, 1, 0x37], tnef(b"b.gz\0", b"", &packed))]
+    {
+        let property = [tag, &[1, 0, 0, 0], &u32::try_from(content.len()).unwrap().to_le_bytes(), &content].concat();
+        assert_eq!(codes(&tnef(b"a.txt\0", &property, TEXT)), [Code::OutOfReach], "{tag:?}");
+    }
+    let mut level = tnef(b"a.gz\0", b"", &packed);
+    let at = 6 + 25;
+    assert_eq!(level[at..][..5], [2, 0x0f, 0x80, 6, 0]);
+    level[at] = 1;
+    assert_eq!(codes(&level), [Code::OutOfReach]);
+    // The end of a line that a gateway put behind it.
+    assert_eq!(codes(&[&tnef(b"a.gz\0", b"", &packed)[..], b"\r\n"].concat()), []);
 }
