@@ -8,6 +8,7 @@ mod mails;
 mod members;
 mod mutations;
 mod ordinary;
+mod quine;
 mod zips;
 
 use super::obstacle::{Class, Code};
