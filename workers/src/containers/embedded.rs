@@ -27,7 +27,7 @@ const MOST: usize = 16;
 /// What a stream of this name in a compound file holds.
 pub(super) fn of_stream<'b>(name: &str, content: &'b [u8]) -> Embedded<'b> {
     if name.eq_ignore_ascii_case(PACKAGE) {
-        return package(content).unwrap_or_default();
+        return content.get(4..).map(of_package).unwrap_or_default();
     }
     let is = |id: u16, kind: u16| name.eq_ignore_ascii_case(&format!("__substg1.0_{id:04X}{kind:04X}"));
     let names = if is(LONG_NAME, UNICODE) || is(SHORT_NAME, UNICODE) {
@@ -56,9 +56,14 @@ pub(super) fn names_in(properties: &[u8]) -> Vec<Vec<u8>> {
     ids.into_iter().flat_map(|id| of_type(UNICODE, id).chain(of_type(STRING8, id))).collect()
 }
 
-/// Size, two bytes, label, path, eight bytes of which four say how long the next path is, that path, length, content.
+/// The file that a package is, behind its size.
+pub(super) fn of_package(native: &[u8]) -> Embedded<'_> {
+    package(native).unwrap_or_default()
+}
+
+/// Two bytes, label, path, eight bytes of which four say how long the next path is, that path, length, content.
 fn package(stream: &[u8]) -> Option<Embedded<'_>> {
-    let (label, at) = text(stream, 6)?;
+    let (label, at) = text(stream, 2)?;
     let (path, at) = text(stream, at)?;
     let temporary = u32_at(stream, at + 4)? as usize;
     let copy = slice(stream, at + 8, temporary)?;

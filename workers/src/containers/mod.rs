@@ -22,6 +22,7 @@ mod ole;
 mod pdf;
 mod rar;
 mod reach;
+mod rtf;
 mod seven_zip;
 mod sniff;
 mod tar;

@@ -8,7 +8,7 @@ use super::kind::{HEAD, Kind};
 use super::limits::WalkLimits;
 use super::obstacle::{Class, Code, MAX_PATH, Noticed, Obstacle, Walked};
 use super::sniff::Sniffer;
-use super::{carrier, gzip, mail, ole, pdf, rar, seven_zip, tar, tnef, zip};
+use super::{carrier, gzip, mail, ole, pdf, rar, rtf, seven_zip, tar, tnef, zip};
 use crate::mail::model::FindingCode;
 use crate::mail::names::{cut, visible};
 use crate::mail::truth::{last_component, of_member};
@@ -115,6 +115,7 @@ impl Walker<'_> {
             Kind::Ole => ole::walk(self, bytes),
             Kind::Tnef => tnef::walk(self, bytes),
             Kind::Mail => mail::walk(self, bytes),
+            Kind::Rtf => rtf::walk(self, bytes),
             Kind::Pdf if pdf::is_encrypted(bytes) => Err(Code::Encrypted),
             Kind::SevenZip if seven_zip::is_encrypted(bytes) => Err(Code::Encrypted),
             Kind::Rar if rar::is_encrypted(bytes) => Err(Code::Encrypted),

@@ -171,6 +171,7 @@ impl Member {
                 Standing::Admitted(_) if self.is_admitted_since(ended, shared).await => return Ok(()),
                 Standing::Admitted(_) => {}
                 Standing::Testing => turned.await,
+                Standing::Out(unfit @ ScanError::Unfit(_)) => return Err(unfit),
                 Standing::Out(error) => return Err(error.as_unreachable()),
             }
         }

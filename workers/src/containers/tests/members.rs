@@ -128,13 +128,54 @@ fn wide(text: &str) -> Vec<u8> {
     text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()
 }
 
+/// A packaged file.
+fn native(name: &str, content: &[u8]) -> Vec<u8> {
+    let texts = [name.as_bytes(), b"\0C:\\", name.as_bytes(), b"\0"].concat();
+    let copy = [name.as_bytes(), b"\0"].concat();
+    let lens = [copy.len(), content.len()].map(|len| u32::try_from(len).unwrap().to_le_bytes());
+    [b"\x02\0", &texts[..], b"\0\0\x03\0", &lens[0], &copy, &lens[1], content].concat()
+}
+
+/// An RTF with a packaged file, its digits written by `write`.
+fn rtf(name: &str, content: &[u8], write: impl Fn(&str) -> String) -> Vec<u8> {
+    let native = native(name, content);
+    let len = u32::try_from(native.len()).unwrap().to_le_bytes();
+    let object = [b"\x01\x05\0\0\x02\0\0\0\x08\0\0\0Package\0\0\0\0\0\0\0\0\0", &len[..], &native].concat();
+    let digits: String = object.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{{\\rtf1{{\\object\\objemb{{\\*\\objdata{}}}}}}}", write(&digits)).into_bytes()
+}
+
+#[test]
+fn files_in_rich_text_are_judged_and_have_to_be_written_plainly() {
+    let lines = |digits: &str| {
+        let lines: Vec<&str> = digits.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!(" {}\r\n", lines.join("\r\n"))
+    };
+    assert_eq!(noticed(&rtf("a.txt", TEXT, lines)), []);
+    assert_eq!(codes(&rtf("a.txt", TEXT, lines)), []);
+    assert_eq!(noticed(&rtf("a.js", TEXT, lines)), [ScriptAttachment]);
+    assert_eq!(noticed(&rtf("a.txt", PROGRAM, lines)), [ExecutableAttachment]);
+    assert_eq!(codes(&rtf("a.docx", &fixture("encrypted.docx"), lines)), [Code::Encrypted]);
+    let plain = rtf("a.gz", &gzip(TEXT), |digits| format!(" {digits}"));
+    assert_eq!(codes(&plain), []);
+    // Tried with clamd 1.4: it finds nothing in these.
+    for (what, write) in [
+        ("no blank", &(|digits: &str| format!("\n{digits}")) as &dyn Fn(&str) -> String),
+        ("a number", &|digits| format!("1 {digits}")),
+        ("a group", &|digits| format!("{{{digits}}}")),
+        ("an escape", &|digits| format!(" {}\\'aa{}", &digits[..40], &digits[40..])),
+        ("binary", &|digits| format!(" \\bin{} {digits}", digits.len())),
+    ] {
+        assert_eq!(codes(&rtf("a.gz", &gzip(TEXT), write)), [Code::OutOfReach], "{what}");
+    }
+    assert_eq!(codes(&[b"\r\n", &plain[..]].concat()), [Code::OutOfReach], "white space before it");
+    assert_eq!(codes(b"{\\rtf1 a text}"), []);
+}
+
 #[test]
 fn files_in_documents_and_messages_are_judged() {
     let package = |name: &str, content: &[u8]| {
-        let texts = [name.as_bytes(), b"\0C:\\", name.as_bytes(), b"\0"].concat();
-        let copy = [name.as_bytes(), b"\0"].concat();
-        let lens = [copy.len(), content.len()].map(|len| u32::try_from(len).unwrap().to_le_bytes());
-        let body = [b"\x02\0", &texts[..], b"\0\0\x03\0", &lens[0], &copy, &lens[1], content].concat();
+        let body = native(name, content);
         ole(&[("/\u{1}Ole10Native", &[&u32::try_from(body.len()).unwrap().to_le_bytes()[..], &body].concat())])
     };
     assert_eq!(noticed(&package("a.txt", TEXT)), []);
