@@ -169,7 +169,7 @@ fn is_compress(head: &[u8]) -> bool {
 /// is left out or below 1 TiB.
 fn is_lzma(head: &[u8]) -> bool {
     let size = u32_at(head, 1).filter(|size| head.first() == Some(&0x5d) && *size >= 4096);
-    let is_round = |size: u32| size.is_power_of_two() || size % 3 == 0 && (size / 3).is_power_of_two();
+    let is_round = |size: u32| size.is_power_of_two() || size.is_multiple_of(3) && (size / 3).is_power_of_two();
     let len = u64_at(head, 5).filter(|len| *len == u64::MAX || *len < 1 << 40);
     // The range coder begins with a zero.
     size.is_some_and(is_round) && len.is_some() && head.get(13) == Some(&0)

@@ -56,8 +56,8 @@ fn a_member_is_judged_by_its_name_and_its_bytes_wherever_it_is() {
 
 /// A zip with an encrypted member.
 fn locked(name: &str) -> Vec<u8> {
-    let member = Member { flags: 1, ..Member::stored(name, b"0123456789abc") };
-    forged(&[member.clone()], &[member])
+    let member = [Member { flags: 1, ..Member::stored(name, b"0123456789abc") }];
+    forged(&member, &member)
 }
 
 /// The Unicode path of Info-ZIP: readers take it, or the name in the header.
@@ -71,10 +71,9 @@ fn with_path(name: &str, path: &str, content: &[u8]) -> Member {
 
 #[test]
 fn every_name_that_a_member_has_counts() {
-    let plain = Member::stored("a.txt", TEXT);
-    let other = with_path("a.txt", "a.exe", TEXT);
-    assert_eq!(noticed(&forged(&[plain.clone()], &[other.clone()])), [ExecutableAttachment], "in the directory");
-    assert_eq!(noticed(&forged(&[other], &[plain])), [ExecutableAttachment], "before the data");
+    let (plain, other) = ([Member::stored("a.txt", TEXT)], [with_path("a.txt", "a.exe", TEXT)]);
+    assert_eq!(noticed(&forged(&plain, &other)), [ExecutableAttachment], "in the directory");
+    assert_eq!(noticed(&forged(&other, &plain)), [ExecutableAttachment], "before the data");
     let long = format!("{}a.js", "folder/".repeat(100));
     assert_eq!(noticed(&zip(&[(&*long, TEXT)])), [ScriptAttachment], "longer than what is shown");
 
@@ -101,8 +100,8 @@ fn a_mail_under_any_of_its_names_is_a_mail() {
     assert!(!expected.is_empty());
     let long = format!("{}a.eml", "folder/".repeat(100));
     assert_eq!(codes(&zip(&[(&*long, &mail)])), expected, "longer than what is shown");
-    let path = with_path("a.txt", "a.eml", &mail);
-    assert_eq!(codes(&forged(&[path.clone()], &[path])), expected, "the Unicode path");
+    let path = [with_path("a.txt", "a.eml", &mail)];
+    assert_eq!(codes(&forged(&path, &path)), expected, "the Unicode path");
     let mut builder = tar::Builder::new(Vec::new());
     builder.append_pax_extensions([("path", &b"a.eml"[..])]).unwrap();
     let mut header = tar::Header::new_ustar();
