@@ -81,6 +81,23 @@ impl FindingCode {
         self.entry().0
     }
 
+    /// Whether it is about what a file is: those that a member of a container may have as well as an attachment.
+    #[must_use]
+    pub const fn is_about_a_file(self) -> bool {
+        matches!(
+            self,
+            Self::ExecutableAttachment
+                | Self::ScriptAttachment
+                | Self::SourceAttachment
+                | Self::ShortcutAttachment
+                | Self::MacroAttachment
+                | Self::DiskImageAttachment
+                | Self::HtmlAttachment
+                | Self::DoubleExtension
+                | Self::HiddenExtension
+        )
+    }
+
     /// Whether every finding of this code is [`Severity::Ambiguous`], so that nothing less than a quarantine applies.
     ///
     /// [`Severity::Ambiguous`]: crate::mail::model::Severity::Ambiguous

@@ -213,6 +213,20 @@ fn a_type_that_contradicts_a_harmless_name_and_bytes_is_a_mismatch() {
 }
 
 #[test]
+fn what_only_begins_like_a_tag_is_no_page() {
+    let properties = b"<?xml version=\"1.0\"?><Properties><HeadingPairs/></Properties>";
+    for (content, codes) in [
+        (&properties[..], &[][..]),
+        (b"<bodyText>", &[]),
+        (b"<p><head><title>", &[Code::HtmlAttachment]),
+        (b"<SVG/onload=alert(1)>", &[Code::HtmlAttachment]),
+        (b"<script\nsrc=x>", &[Code::HtmlAttachment]),
+    ] {
+        assert_eq!(named("a.xml", content), codes, "{content:?}");
+    }
+}
+
+#[test]
 fn an_address_is_no_program() {
     assert_eq!(named("ann@company.com", b"hello there"), []);
     assert_eq!(named("ann@company.com", b"%PDF-1.7"), []);
