@@ -63,6 +63,22 @@ fn cases() -> Vec<Case> {
             ("quarantined", "ambiguous: repeated_header in header From"),
         ),
         case(
+            "with-a-boundary-of-two-readings",
+            format!("{HEAD}Content-Type: multipart/mixed; boundary=\"b\\1\"\n\n--b1\n\nhello\n--b1--\n"),
+            ("quarantined", "ambiguous: boundary_damaged in part 1"),
+        ),
+        case(
+            "program-in-a-text",
+            format!("{HEAD}\nhello\nbegin 644 invoice.exe\n#35J0\n`\nend\n"),
+            ("quarantined", "executable_attachment in part 1"),
+        ),
+        case("name-with-a-comma", format!("{}\nhello\n", head("From", "Smith, John <john@a.example>")), delivered),
+        case(
+            "blocked-behind-a-comma",
+            format!("{}\nhello\n", head("From", "Smith, John <eve@bad.example>")),
+            ("rejected", "blocked_sender in header From"),
+        ),
+        case(
             "in-disguise",
             format!("{}\nhello\n", head("From", "Desk <desk@0urs.example>")),
             ("quarantined", "lookalike_domain in header From"),

@@ -42,6 +42,9 @@ pub(super) fn collect(
     let too_much = encoded_work(message) > limits.encoded_work;
     let mut parts = Vec::new();
     for part in message.parts().filter(|part| !(too_much && is_inside_encoded(part))) {
+        if part.is_message() {
+            truth::check_message(&part, findings);
+        }
         let is_encoded_message = part.is_message() && part.encoding() != mail_parser::Encoding::None;
         let is_leaf = is_leaf(&part) || too_much && is_encoded_message;
         if !is_leaf && !is_encoded_message {

@@ -79,6 +79,16 @@ pub(super) fn dangers_of_name(name: &str) -> BTreeSet<FindingCode> {
     extensions(name).filter_map(|extension| Danger::of_extension(&extension)).map(Danger::code).collect()
 }
 
+/// Notes what is dangerous about the name of a part that is a message: some program saves it as a file of that name. (Its
+/// bytes are a mail's, and subjects that serve for names speak of `example.com`.)
+pub(super) fn check_message(part: &MessagePart<'_>, findings: &mut Findings) {
+    let names = written(part);
+    let dangers = names.iter().flat_map(|name| extensions(name)).filter(|extension| extension != "com");
+    for danger in dangers.filter_map(|extension| Danger::of_extension(&extension)).collect::<BTreeSet<_>>() {
+        findings.add(danger.code(), Severity::Warning, place(part));
+    }
+}
+
 /// Whether some reader may see the name of a mail.
 pub(super) fn is_named_like_a_mail(part: &MessagePart<'_>) -> bool {
     written(part).iter().any(|name| mail::is_named(name))

@@ -255,3 +255,15 @@ fn a_container_is_known_by_its_bytes_wherever_it_lies() {
     let body = parse(inner, &Limits::default(), &[]).unwrap();
     assert_eq!(body.parts[0].container, Some(Kind::Zip));
 }
+
+#[test]
+fn a_message_that_is_named_like_a_program_is_one() {
+    let named = |name: &str| {
+        let fields = format!("Content-Type: message/rfc822\r\nContent-Disposition: attachment; filename=\"{name}\"");
+        found(fields.as_bytes(), b"From: c@d.example\r\n\r\nx")
+    };
+    assert_eq!(named("x.exe"), [Code::ExecutableAttachment]);
+    assert_eq!(named("x.bat "), [Code::ScriptAttachment]);
+    assert_eq!(named("Re: welcome to example.com"), []);
+    assert_eq!(named("Re: setup.exe.eml"), []);
+}
