@@ -15,7 +15,7 @@ use super::budget::Budget;
 use super::elements::{Element, Fate, Kind, fate};
 use super::references::{Place, resolve};
 use super::tokens::{Attribute, Token, Tokens};
-use super::{HtmlRefused, MAX_GROWTH, escape};
+use super::{HtmlRefused, MAX_ELEMENTS, MAX_GROWTH, escape};
 use crate::mail::limits::Limits;
 
 /// How many elements may be closed and opened again to end one around them, and how long their tags may be.
@@ -33,8 +33,6 @@ const COLUMNS: Element = Element { name: "colgroup", kind: Kind::ColGroup };
 pub(super) struct Balanced<'l> {
     pub(super) html: String,
     pub(super) cleaner: Cleaner<'l>,
-    /// There was something to repair or to remove that ordinary mail does not have.
-    pub(super) is_suspect: bool,
 }
 
 /// Writes `html`, whose newlines are normalised, anew.
@@ -61,8 +59,7 @@ pub(super) fn balance<'l>(html: &str, limits: &'l Limits, budget: Budget) -> Res
     // It may have been what ended the tokens.
     budget.check()?;
     balancer.close_down_to(0);
-    let is_suspect = balancer.is_suspect || balancer.cleaner.removed.is_active();
-    Ok(Balanced { html: balancer.out, cleaner: balancer.cleaner, is_suspect })
+    Ok(Balanced { html: balancer.out, cleaner: balancer.cleaner })
 }
 
 /// An open element and where its start tag was written.
@@ -80,7 +77,7 @@ struct Balancer<'l> {
     unclosed: Vec<String>,
     /// Nothing was written since a `<pre>`, whose first line break is not content.
     after_pre: bool,
-    is_suspect: bool,
+    elements: usize,
     reopened: usize,
     max_depth: usize,
     max_out: usize,
@@ -94,7 +91,7 @@ impl<'l> Balancer<'l> {
             cleaner: Cleaner::new(&limits.remote_images),
             unclosed: Vec::new(),
             after_pre: false,
-            is_suspect: false,
+            elements: 0,
             reopened: 0,
             max_depth: limits.html_depth,
             max_out: limits.html.saturating_mul(MAX_GROWTH),
@@ -123,14 +120,11 @@ impl<'l> Balancer<'l> {
 
     fn start(&mut self, element: Element, tokens: &Tokens<'_>) -> Result<(), HtmlRefused> {
         if tokens.has_more() {
-            self.is_suspect = true;
             self.cleaner.note_too_many(tokens.attributes());
         }
         if self.make_room(element)? {
             let attributes = if tokens.has_more() { &[][..] } else { tokens.attributes() };
             self.write(element, attributes)?;
-        } else {
-            self.is_suspect = true;
         }
         Ok(())
     }
@@ -196,7 +190,6 @@ impl<'l> Balancer<'l> {
 
     /// Content between the cells of a table gets a cell of its own.
     fn open_cell(&mut self) -> Result<(), HtmlRefused> {
-        self.is_suspect = true;
         if self.room_for_cell()? { self.write(CELL, &[]) } else { Ok(()) }
     }
 
@@ -229,7 +222,6 @@ impl<'l> Balancer<'l> {
     /// Ends an element and leaves those inside it open: they are closed and opened again. Returns whether it did,
     /// which is not the case when that would be too much; the element then ends with what is around it.
     fn end_around(&mut self, found: usize) -> bool {
-        self.is_suspect = true;
         let above: Vec<_> = self.open.get(found + 1..).unwrap_or_default().to_vec();
         let bytes = above.iter().map(|open| open.tag.len() + 12).sum::<usize>();
         let fits =
@@ -285,6 +277,10 @@ impl<'l> Balancer<'l> {
 
     /// Writes a start tag.
     fn write(&mut self, element: Element, attributes: &[Attribute<'_>]) -> Result<(), HtmlRefused> {
+        self.elements += 1;
+        if self.elements > MAX_ELEMENTS {
+            return Err(HtmlRefused::TooMany);
+        }
         let start = self.out.len();
         self.cleaner.write(element, attributes, &mut self.out);
         self.after_pre = element.name == "pre";
@@ -302,6 +298,7 @@ impl<'l> Balancer<'l> {
         if open.element.kind == Kind::Heading && self.top() == Some(Kind::Heading) {
             self.pop();
         }
+        self.elements += 1;
         let start = self.out.len();
         self.out.extend_from_within(open.tag);
         self.after_pre = open.element.name == "pre";
@@ -325,7 +322,6 @@ impl<'l> Balancer<'l> {
         let lower = name.to_ascii_lowercase();
         let is_known = self.unclosed.contains(&lower);
         if is_known || !tokens.skip_element(&lower) {
-            self.is_suspect = true;
             if !is_known {
                 self.unclosed.push(lower);
             }

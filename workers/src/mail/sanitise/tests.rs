@@ -22,20 +22,20 @@ fn proxy() -> RemoteImages {
 }
 
 /// Whether tests are to take their time.
-fn is_soak() -> bool {
+pub(super) fn is_soak() -> bool {
     std::env::var_os("SOAK").is_some()
 }
 
 /// Random cases: the same each time, or with SOAK=1 many more that are new each time.
-fn cases(count: u32) -> ProptestConfig {
+pub(super) fn cases(count: u32) -> ProptestConfig {
     let (cases, rng_seed) =
         if is_soak() { (100 * count, RngSeed::Random) } else { (count, RngSeed::Fixed(0x6d61_696c)) };
     ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 mod nasty;
-mod soup;
-mod worst;
+pub(super) mod soup;
+pub(super) mod worst;
 
 fn clean(html: &str) -> String {
     clean_with(html, RemoteImages::Block)
@@ -257,6 +257,8 @@ fn deep_trees_are_refused_before_they_are_built() {
         assert_eq!(refused(&open.repeat(times)), Some(HtmlRefused::TooDeep), "{open}");
     }
     assert_eq!(refused(&"x".repeat((1 << 20) + 1)), Some(HtmlRefused::TooLong));
+    assert_eq!(refused(&"<br>".repeat(MAX_ELEMENTS + 1)), Some(HtmlRefused::TooMany));
+    assert_eq!(refused(&"<br>".repeat(MAX_ELEMENTS)), None);
 }
 
 #[test]

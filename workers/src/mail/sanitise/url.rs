@@ -89,23 +89,43 @@ pub(super) fn strip_scheme<'a>(address: &'a str, scheme: &str) -> Option<&'a str
     start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// The check comes after the stripping of white space and hidden characters, since clients strip too:
-/// `java\nscript:` and `U+2028 javascript:` run.
+/// Whether an address that can be read may be where a link leads, just as it is.
+pub(super) fn is_link(value: &str) -> bool {
+    matches!(shaped(value, &LINKS), Ok(Cow::Borrowed(_)))
+}
+
+/// Whether an address that can be read may be where an image comes from, just as it is.
+pub(super) fn is_image(value: &str, remote: &RemoteImages) -> bool {
+    matches!(shaped(value, &IMAGES), Ok(Cow::Borrowed(_)))
+        && (strip_scheme(value, "cid:").is_some()
+            || match remote {
+                RemoteImages::Keep => true,
+                RemoteImages::Block => false,
+                RemoteImages::ProxyUrl(proxy) => proxy.original(value).is_some(),
+            })
+}
+
 fn read<'a>(value: &'a str, schemes: &[&str]) -> Address<'a> {
+    match shaped(value, schemes) {
+        Ok(address) if Url::parse(&address).is_ok() => Address::Keep(address),
+        Ok(_) => Address::Refused,
+        Err(other) => other,
+    }
+}
+
+/// An address as it would stay if it can be read. The check comes after the stripping of white space and hidden
+/// characters, since clients strip too: `java\nscript:` and `U+2028 javascript:` run.
+fn shaped<'a>(value: &'a str, schemes: &[&str]) -> Result<Cow<'a, str>, Address<'a>> {
     let address = stripped(value);
-    let Some(scheme) = scheme(&address) else { return Address::Relative };
+    let Some(scheme) = scheme(&address) else { return Err(Address::Relative) };
     let is_allowed = is_one_of(scheme, schemes);
     // On a page with that scheme a browser reads `https:a` and `https:/a` as addresses of the page's own host (URL
     // standard, special relative or authority state).
     let is_web = is_one_of(scheme, &["http", "https"]);
     if is_web && !address.get(scheme.len() + 1..).is_some_and(|rest| rest.starts_with("//")) {
-        return Address::Relative;
+        return Err(Address::Relative);
     }
-    if is_allowed && address.len() <= MAX_URL && Url::parse(&address).is_ok() {
-        Address::Keep(address)
-    } else {
-        Address::Refused
-    }
+    if is_allowed && address.len() <= MAX_URL { Ok(address) } else { Err(Address::Refused) }
 }
 
 /// What stands before the first colon, if no other delimiter stands before that.

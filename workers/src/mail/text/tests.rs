@@ -35,6 +35,78 @@ fn a_reply_comes_without_what_it_answers_from_text_and_from_html() {
     assert_eq!(all.reply, None);
 }
 
+/// HTML-only replies as mail programs write them, each around the same words.
+const REPLIES: [(&str, &str); 9] = [
+    (
+        "Gmail, with a signature",
+        "<div dir=\"ltr\"><div>Yes.</div><div><br></div><div>Second line.</div><div><br clear=\"all\"></div><span \
+         class=\"gmail_signature_prefix\">-- </span><br><div class=\"gmail_signature\"><div>Bob</div></div></div><br><div \
+         class=\"gmail_quote\"><div class=\"gmail_attr\">On Tue, Nov 24, 2026 at 10:00\u{202f}AM Ada &lt;<a \
+         href=\"mailto:ada@a.example\">ada@a.example</a>&gt; wrote:<br></div><blockquote class=\"gmail_quote\" \
+         style=\"margin:0 0 0 .8ex\"><div>Shall I? #urgent</div></blockquote></div>",
+    ),
+    (
+        "Outlook on Windows",
+        "<div class=\"WordSection1\"><p class=\"MsoNormal\">Yes.<o:p></o:p></p><p class=\"MsoNormal\"><o:p>&nbsp;</o:p></p>\
+         <p class=\"MsoNormal\">Second line.</p><div><div style=\"border:none;border-top:solid #E1E1E1 1.0pt\"><p \
+         class=\"MsoNormal\"><b>From:</b> Ada &lt;ada@a.example&gt; <br><b>Sent:</b> Tuesday, November 24, 2026 10:00 AM<br>\
+         <b>To:</b> Bob &lt;b@b.example&gt;<br><b>Subject:</b> Question<o:p></o:p></p></div></div><p>Shall I? #urgent</p></div>",
+    ),
+    (
+        "Outlook on the web",
+        "<div class=\"elementToProof\">Yes.</div><div><br></div><div>Second line.</div><div id=\"appendonsend\"></div><hr \
+         style=\"width:98%\"><div id=\"divRplyFwdMsg\" dir=\"ltr\"><font face=\"Calibri\"><b>From:</b> Ada &lt;ada@a.example&gt;<br>\
+         <b>Sent:</b> Tuesday, November 24, 2026 10:00 AM<br><b>To:</b> Bob<br><b>Subject:</b> Question</font><div>&nbsp;</div>\
+         </div><div>Shall I? #urgent</div>",
+    ),
+    (
+        "Outlook in German",
+        "<div><p>Yes.</p><p>Second line.</p><div><p><b>Von:</b> Ada &lt;ada@a.example&gt;<br><b>Gesendet:</b> Dienstag, 24. November \
+         2026 10:00<br><b>An:</b> Bob<br><b>Betreff:</b> Frage</p></div><p>Shall I? #urgent</p></div>",
+    ),
+    (
+        "Outlook in a table",
+        "<table width=\"100%\"><tbody><tr><td>Yes.<br><br>Second line.</td></tr></tbody></table><p>-----Original Message-----<br>\
+         From: Ada<br>Sent: today</p><p>Shall I? #urgent</p>",
+    ),
+    (
+        "Apple Mail",
+        "<div>Yes.</div><div><br></div>Second line.<br id=\"lineBreakAtBeginningOfMessage\"><div><br><blockquote type=\"cite\"><div>On 24 \
+         Nov 2026, at 10:00, Ada &lt;ada@a.example&gt; wrote:</div><br class=\"Apple-interchange-newline\"><div><div>Shall I? \
+         #urgent</div></div></blockquote></div>",
+    ),
+    (
+        "iPhone",
+        "<div dir=\"ltr\">Yes.</div><div dir=\"ltr\"><br></div><div>Second line.</div><div dir=\"ltr\"><br>Sent from my iPhone</div><div \
+         dir=\"ltr\"><br><blockquote type=\"cite\">On 24 Nov 2026, at 10:00, Ada &lt;ada@a.example&gt; wrote:<br><br></blockquote></div>\
+         <blockquote type=\"cite\"><div dir=\"ltr\">Shall I? #urgent</div></blockquote>",
+    ),
+    (
+        "Thunderbird",
+        "<p>Yes.</p><p>Second line.</p><div class=\"moz-cite-prefix\">Am 24.11.26 um 10:00 schrieb Ada:<br></div><blockquote \
+         type=\"cite\"><p>Shall I? #urgent</p></blockquote><pre class=\"moz-signature\">-- \nBob</pre>",
+    ),
+    (
+        "Yahoo",
+        "<div class=\"yahoo-style-wrap\"><div>Yes.</div><div><br></div><div>Second line.</div></div><div><br></div><div \
+         class=\"yahoo_quoted\"><div><div>On Tuesday, November 24, 2026 at 10:00:00 AM GMT+1, Ada &lt;ada@a.example&gt; wrote: \
+         </div><div><br></div><div>Shall I? #urgent</div></div></div>",
+    ),
+];
+
+#[test]
+fn a_reply_is_told_from_what_it_answers_in_the_html_of_many_programs() {
+    for (program, html) in REPLIES {
+        let raw = format!("From: a@b.example\r\nContent-Type: text/html; charset=utf-8\r\n\r\n{html}");
+        let mail = parse(raw.as_bytes(), &Limits::default(), &[]).unwrap();
+        let text = mail.text.unwrap();
+        assert!(text.expose().contains("Shall I? #urgent"), "{program}: {text}", text = text.expose());
+        let reply = mail.reply.unwrap_or_else(|| panic!("{program}: {}", text.expose()));
+        let lines: Vec<_> = reply.expose().lines().filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines, ["Yes.", "Second line."], "{program}");
+    }
+}
+
 #[test]
 fn an_attachment_tells_what_it_is() {
     let gif = "R0lGODlhCgAUAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==";

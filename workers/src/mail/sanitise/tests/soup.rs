@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn soup() -> impl Strategy<Value = String> {
+pub(in crate::mail::sanitise) fn soup() -> impl Strategy<Value = String> {
     let pieces = vec![
         "<b>",
         "</b>",
