@@ -12,7 +12,7 @@ use futures::FutureExt;
 use rand::RngExt;
 use tokio::{
     sync::{OwnedRwLockReadGuard, OwnedSemaphorePermit, RwLock, Semaphore},
-    time::Instant,
+    time::{Instant, sleep},
 };
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -50,6 +50,8 @@ const SUSPECT_FROM: u32 = 2;
 const LONGEST_RECORD: u64 = 4 << 20;
 /// How soon to look again for a stored job while the store does not answer, first and at most.
 const STORE_OUTAGE: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
+/// How long a process lives on when its grace period is over, to give back what its last polls brought.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// A deferred job that is this early runs at once.
 const EARLY_SLACK: Duration = Duration::from_millis(20);
 
@@ -115,7 +117,10 @@ impl<S: Stage> Runner<S> {
         // A poll is never dropped: it would strand what it is about to bring.
         pollers.start(&this, &jobs).await;
         jobs.close();
-        over.run_until_cancelled(jobs.wait()).await;
+        tokio::select! {
+            () = jobs.wait() => {}
+            () = async { over.cancelled().await; sleep(LAST_WORDS).await } => {}
+        }
     }
 
     async fn handle(&self, message: Received, visibility: Duration, waiting: Waiting, member: Member) {
@@ -141,7 +146,7 @@ impl<S: Stage> Runner<S> {
             },
             Err(reason) => undecodable(&message.body, &reason, &self.facts()),
         };
-        self.settle(plan, lease, (&message, member), Instant::now()).await;
+        self.settle(plan, lease, (&message, member), None, Instant::now()).await;
     }
 
     /// The jobs in a body: the one of an envelope, or those that it announces.
@@ -179,11 +184,16 @@ impl<S: Stage> Runner<S> {
                     ran
                 }
             },
+            // It may have ended each time, and only its delete failed.
+            Gate::Closed(Ran::Crashed) => match self.earlier_end(&envelope).await {
+                Some(record) => Ran::Ended(Box::new(record)),
+                None => Ran::Crashed,
+            },
             Gate::Closed(ran) => ran,
         };
         let plan = decide(ran, &envelope, &self.facts());
         metric::job_age(self.stage.name(), self.fleet.clock.now(), envelope.first_seen);
-        self.settle(plan, lease, taken, started).await;
+        self.settle(plan, lease, taken, Some(&envelope), started).await;
     }
 
     /// Whether the job may run now.
@@ -316,6 +326,12 @@ impl<S: Stage> Runner<S> {
         }
     }
 
+    /// How to give a job back that could not be settled, so that a store that is out is not taken for a job that kills its
+    /// worker.
+    fn again(&self, job: &Envelope, error: &SettleError) -> Option<Plan> {
+        error.is_before_the_delete().then(|| decide(Ran::Unsettled, job, &self.facts()).ok()).flatten()
+    }
+
     fn facts(&self) -> Facts<'_> {
         Facts {
             stage: self.stage.name(),
@@ -331,12 +347,13 @@ impl<S: Stage> Runner<S> {
         plan: Result<Plan, serde_json::Error>,
         lease: Lease,
         (message, member): (&Received, Member),
+        job: Option<&Envelope>,
         started: Instant,
     ) {
         let stage = self.stage.name();
         // The heartbeat ends before the settlement begins, so that it cannot undo it.
         let lease_end = lease.stop();
-        let plan = match (plan, lease_end) {
+        let mut plan = match (plan, lease_end) {
             (Ok(plan), Some(_)) => plan,
             (Ok(plan), None) if plan.then == Then::Nothing => plan,
             (Ok(_), None) => return tracing::warn!("the lease ran out before the settlement; the job comes back"),
@@ -345,11 +362,14 @@ impl<S: Stage> Runner<S> {
         let until = lease_end.unwrap_or_else(Instant::now);
         // Whoever still runs settles soon, perhaps in the same batches; the last one waits for nobody.
         let pace = if member.leave() { Pace::Gather } else { Pace::AtOnce };
-        let apply = self.fleet.settler.apply(&plan, stage, message.receipt.clone(), until, pace);
-        let applied = self.fleet.shutdown.over.run_until_cancelled(apply).await;
-        if let Err(error) = applied.unwrap_or(Err(SettleError::LeaseEnded)) {
+        if let Err(error) = self.fleet.settler.apply(&plan, stage, message.receipt.clone(), until, pace).await {
             metric::settlement_failed(stage);
-            return tracing::warn!(outcome = plan.label, %error, "settlement failed; the job comes back");
+            tracing::warn!(outcome = plan.label, %error, "settlement failed; the job comes back");
+            let Some(again) = job.and_then(|job| self.again(job, &error)) else { return };
+            if let Err(error) = self.fleet.settler.apply(&again, stage, message.receipt.clone(), until, pace).await {
+                return tracing::warn!(%error, "nor could it be given back; it comes back when its lease ends");
+            }
+            plan = again;
         }
         metric::job_done(stage, plan.label, plan.class, started.elapsed());
         report(&plan, started.elapsed());
