@@ -4,6 +4,7 @@
 //! admitted after it was decoded and before it runs; what has to happen then is decided in [`crate::settle`].
 
 mod company;
+mod finish;
 mod poll;
 
 use std::{mem, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -33,10 +34,8 @@ use crate::{
     lease::Lease,
     outcome::{Failure, Outcome, Reason},
     policy::{Backoff, Policy},
-    queue::{Queue, Received, batch::Pace},
-    settle::{
-        EndRecord, Facts, Plan, REQUEUED, Ran, SettleError, Settler, Then, adopted, decide, end_key, undecodable,
-    },
+    queue::{Queue, Received},
+    settle::{EndRecord, Facts, REQUEUED, Ran, Settler, adopted, decide, end_key, undecodable},
     shutdown::Shutdown,
     stage::{Context, Progress, Stage, Turns},
     telemetry::metric,
@@ -326,12 +325,6 @@ impl<S: Stage> Runner<S> {
         }
     }
 
-    /// How to give a job back that could not be settled, so that a store that is out is not taken for a job that kills its
-    /// worker.
-    fn again(&self, job: &Envelope, error: &SettleError) -> Option<Plan> {
-        error.is_before_the_delete().then(|| decide(Ran::Unsettled, job, &self.facts()).ok()).flatten()
-    }
-
     fn facts(&self) -> Facts<'_> {
         Facts {
             stage: self.stage.name(),
@@ -340,39 +333,6 @@ impl<S: Stage> Runner<S> {
             jitter: rand::rng().random(),
             key: &self.fleet.key,
         }
-    }
-
-    async fn settle(
-        &self,
-        plan: Result<Plan, serde_json::Error>,
-        lease: Lease,
-        (message, member): (&Received, Member),
-        job: Option<&Envelope>,
-        started: Instant,
-    ) {
-        let stage = self.stage.name();
-        // The heartbeat ends before the settlement begins, so that it cannot undo it.
-        let lease_end = lease.stop();
-        let mut plan = match (plan, lease_end) {
-            (Ok(plan), Some(_)) => plan,
-            (Ok(plan), None) if plan.then == Then::Nothing => plan,
-            (Ok(_), None) => return tracing::warn!("the lease ran out before the settlement; the job comes back"),
-            (Err(error), _) => return tracing::error!(%error, "a settlement could not be written down"),
-        };
-        let until = lease_end.unwrap_or_else(Instant::now);
-        // Whoever still runs settles soon, perhaps in the same batches; the last one waits for nobody.
-        let pace = if member.leave() { Pace::Gather } else { Pace::AtOnce };
-        if let Err(error) = self.fleet.settler.apply(&plan, stage, message.receipt.clone(), until, pace).await {
-            metric::settlement_failed(stage);
-            tracing::warn!(outcome = plan.label, %error, "settlement failed; the job comes back");
-            let Some(again) = job.and_then(|job| self.again(job, &error)) else { return };
-            if let Err(error) = self.fleet.settler.apply(&again, stage, message.receipt.clone(), until, pace).await {
-                return tracing::warn!(%error, "nor could it be given back; it comes back when its lease ends");
-            }
-            plan = again;
-        }
-        metric::job_done(stage, plan.label, plan.class, started.elapsed());
-        report(&plan, started.elapsed());
     }
 }
 
@@ -390,19 +350,5 @@ impl From<Result<Outcome, Failure>> for Ran {
             Ok(outcome) => Self::Finished(outcome),
             Err(failure) => Self::Failed(failure),
         }
-    }
-}
-
-/// One line an outcome, logged where it is handled; the events after it.
-fn report(plan: &Plan, took: Duration) {
-    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    match plan.label {
-        "dead_lettered" => tracing::error!(outcome = plan.label, class = plan.class, reason = plan.reason, ms, "job"),
-        "retried" => tracing::warn!(outcome = plan.label, class = plan.class, reason = plan.reason, ms, "job"),
-        _ => tracing::info!(outcome = plan.label, class = plan.class, reason = plan.reason, ms, "job"),
-    }
-    for event in &plan.events {
-        metric::event(event.name);
-        tracing::info!(event = event.name, detail = ?event.detail, "event");
     }
 }
