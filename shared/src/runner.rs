@@ -45,6 +45,8 @@ use crate::{
 /// Receives that ended without a word before a job counts as a suspect: one of those at a time runs in a process, so
 /// that a job that kills its worker takes no neighbour with it for long.
 const SUSPECT_FROM: u32 = 2;
+/// How long to look for an end that a job may have come to already.
+const LOOK_UP: Duration = Duration::from_secs(10);
 /// The longest end record that is read, in bytes.
 const LONGEST_RECORD: u64 = 4 << 20;
 /// How soon to look again for a stored job while the store does not answer, first and at most.
@@ -171,8 +173,8 @@ impl<S: Stage> Runner<S> {
         let mut waiting = Some(waiting);
         let ran = match self.gate(&envelope) {
             Gate::Open(suspect) => match self.earlier_end(&envelope).await {
-                Some(record) => Ran::Ended(Box::new(record)),
-                None => {
+                Earlier::Ended(record) => Ran::Ended(record),
+                Earlier::Open | Earlier::Unknown => {
                     waiting.take();
                     if suspect.is_some() {
                         drop(self.fleet.suspects.room.write().await);
@@ -185,8 +187,10 @@ impl<S: Stage> Runner<S> {
             },
             // It may have ended each time, and only its delete failed.
             Gate::Closed(Ran::Crashed) => match self.earlier_end(&envelope).await {
-                Some(record) => Ran::Ended(Box::new(record)),
-                None => Ran::Crashed,
+                Earlier::Ended(record) => Ran::Ended(record),
+                Earlier::Open => Ran::Crashed,
+                // It can wait for the store as well as anybody.
+                Earlier::Unknown => Ran::Unsettled,
             },
             Gate::Closed(ran) => ran,
         };
@@ -218,22 +222,29 @@ impl<S: Stage> Runner<S> {
 
     /// The end that an earlier receive of this job wrote before it died: it must not end otherwise now. That a dead letter
     /// was sent back is no end.
-    async fn earlier_end(&self, envelope: &Envelope) -> Option<EndRecord> {
+    async fn earlier_end(&self, envelope: &Envelope) -> Earlier {
         if envelope.crashes == 0 {
-            return None;
+            return Earlier::Open;
         }
         let key = end_key(&envelope.work, self.stage.name(), &envelope.branch);
         let unknown = |error: &dyn std::fmt::Display| {
-            tracing::warn!(%error, "cannot tell whether the job has ended; it runs");
-            None
+            tracing::warn!(%error, "cannot tell whether the job has ended");
+            Earlier::Unknown
         };
-        match blobs::read(&*self.fleet.settler.blobs, &key, None, LONGEST_RECORD).await {
-            Ok((_, bytes)) => match serde_json::from_slice::<EndRecord>(&bytes) {
-                Ok(record) => Some(record).filter(|record| record.end != REQUEUED),
-                Err(error) => unknown(&DecodeError::from(&error)),
+        let read = blobs::read(&*self.fleet.settler.blobs, &key, None, LONGEST_RECORD);
+        match tokio::time::timeout(LOOK_UP, read).await {
+            Ok(Ok((_, bytes))) => match serde_json::from_slice::<EndRecord>(&bytes) {
+                Ok(record) if record.end == REQUEUED => Earlier::Open,
+                Ok(record) => Earlier::Ended(Box::new(record)),
+                // One that cannot be read is none.
+                Err(error) => {
+                    unknown(&DecodeError::from(&error));
+                    Earlier::Open
+                }
             },
-            Err(BlobError::NotFound) => None,
-            Err(error) => unknown(&error),
+            Ok(Err(BlobError::NotFound)) => Earlier::Open,
+            Ok(Err(error)) => unknown(&error),
+            Err(late) => unknown(&late),
         }
     }
 
@@ -338,6 +349,14 @@ impl<S: Stage> Runner<S> {
 
 /// Held by a message from its receive until it runs or is settled.
 type Waiting = OwnedRwLockReadGuard<()>;
+
+/// What is known of a job's end by an earlier receive.
+enum Earlier {
+    Ended(Box<EndRecord>),
+    Open,
+    /// The store does not say.
+    Unknown,
+}
 
 enum Gate {
     Open(Option<OwnedSemaphorePermit>),
