@@ -13,7 +13,10 @@ use aws_config::{
 /// To open a connection, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// One attempt of an S3 call, up to the first byte of its answer's body. Puts get more, by their length.
-pub const S3_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+pub const S3_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
+/// All attempts of an S3 call together, as far as that. Shorter than any stage's `progress`: a job that waits for a store
+/// which does not answer has to hear so before it counts as hung and loses its lease. Puts get more, by their length.
+pub const S3_CALL_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long a body may stand still, either way. The SDK's own 5 s ends healthy transfers (aws-sdk-rust#1287).
 pub const STALL_GRACE: Duration = Duration::from_secs(20);
 
@@ -59,6 +62,7 @@ pub(crate) fn s3_config(config: &SdkConfig) -> aws_sdk_s3::config::Builder {
             TimeoutConfig::builder()
                 .connect_timeout(CONNECT_TIMEOUT)
                 .operation_attempt_timeout(S3_ATTEMPT_TIMEOUT)
+                .operation_timeout(S3_CALL_TIMEOUT)
                 .build(),
         )
         .retry_config(RetryConfig::standard().with_max_attempts(S3_ATTEMPTS).with_initial_backoff(S3_FIRST_BACKOFF))

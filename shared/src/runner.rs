@@ -4,6 +4,7 @@
 //! admitted after it was decoded and before it runs; what has to happen then is decided in [`crate::settle`].
 
 mod company;
+mod finish;
 mod poll;
 
 use std::{mem, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -12,7 +13,7 @@ use futures::FutureExt;
 use rand::RngExt;
 use tokio::{
     sync::{OwnedRwLockReadGuard, OwnedSemaphorePermit, RwLock, Semaphore},
-    time::Instant,
+    time::{Instant, sleep},
 };
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -33,10 +34,8 @@ use crate::{
     lease::Lease,
     outcome::{Failure, Outcome, Reason},
     policy::{Backoff, Policy},
-    queue::{Queue, Received, batch::Pace},
-    settle::{
-        EndRecord, Facts, Plan, REQUEUED, Ran, SettleError, Settler, Then, adopted, decide, end_key, undecodable,
-    },
+    queue::{Queue, Received},
+    settle::{EndRecord, Facts, REQUEUED, Ran, Settler, adopted, decide, end_key, undecodable},
     shutdown::Shutdown,
     stage::{Context, Progress, Stage, Turns},
     telemetry::metric,
@@ -46,10 +45,14 @@ use crate::{
 /// Receives that ended without a word before a job counts as a suspect: one of those at a time runs in a process, so
 /// that a job that kills its worker takes no neighbour with it for long.
 const SUSPECT_FROM: u32 = 2;
+/// How long to look for an end that a job may have come to already.
+const LOOK_UP: Duration = Duration::from_secs(10);
 /// The longest end record that is read, in bytes.
 const LONGEST_RECORD: u64 = 4 << 20;
 /// How soon to look again for a stored job while the store does not answer, first and at most.
 const STORE_OUTAGE: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
+/// How long a process lives on when its grace period is over, to give back what its last polls brought.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// A deferred job that is this early runs at once.
 const EARLY_SLACK: Duration = Duration::from_millis(20);
 
@@ -115,7 +118,10 @@ impl<S: Stage> Runner<S> {
         // A poll is never dropped: it would strand what it is about to bring.
         pollers.start(&this, &jobs).await;
         jobs.close();
-        over.run_until_cancelled(jobs.wait()).await;
+        tokio::select! {
+            () = jobs.wait() => {}
+            () = async { over.cancelled().await; sleep(LAST_WORDS).await } => {}
+        }
     }
 
     async fn handle(&self, message: Received, visibility: Duration, waiting: Waiting, member: Member) {
@@ -141,7 +147,7 @@ impl<S: Stage> Runner<S> {
             },
             Err(reason) => undecodable(&message.body, &reason, &self.facts()),
         };
-        self.settle(plan, lease, (&message, member), Instant::now()).await;
+        self.settle(plan, lease, (&message, member), None, Instant::now()).await;
     }
 
     /// The jobs in a body: the one of an envelope, or those that it announces.
@@ -167,8 +173,8 @@ impl<S: Stage> Runner<S> {
         let mut waiting = Some(waiting);
         let ran = match self.gate(&envelope) {
             Gate::Open(suspect) => match self.earlier_end(&envelope).await {
-                Some(record) => Ran::Ended(Box::new(record)),
-                None => {
+                Earlier::Ended(record) => Ran::Ended(record),
+                Earlier::Open | Earlier::Unknown => {
                     waiting.take();
                     if suspect.is_some() {
                         drop(self.fleet.suspects.room.write().await);
@@ -179,11 +185,18 @@ impl<S: Stage> Runner<S> {
                     ran
                 }
             },
+            // It may have ended each time, and only its delete failed.
+            Gate::Closed(Ran::Crashed) => match self.earlier_end(&envelope).await {
+                Earlier::Ended(record) => Ran::Ended(record),
+                Earlier::Open => Ran::Crashed,
+                // It can wait for the store as well as anybody.
+                Earlier::Unknown => Ran::Unsettled,
+            },
             Gate::Closed(ran) => ran,
         };
         let plan = decide(ran, &envelope, &self.facts());
         metric::job_age(self.stage.name(), self.fleet.clock.now(), envelope.first_seen);
-        self.settle(plan, lease, taken, started).await;
+        self.settle(plan, lease, taken, Some(&envelope), started).await;
     }
 
     /// Whether the job may run now.
@@ -209,22 +222,29 @@ impl<S: Stage> Runner<S> {
 
     /// The end that an earlier receive of this job wrote before it died: it must not end otherwise now. That a dead letter
     /// was sent back is no end.
-    async fn earlier_end(&self, envelope: &Envelope) -> Option<EndRecord> {
+    async fn earlier_end(&self, envelope: &Envelope) -> Earlier {
         if envelope.crashes == 0 {
-            return None;
+            return Earlier::Open;
         }
         let key = end_key(&envelope.work, self.stage.name(), &envelope.branch);
         let unknown = |error: &dyn std::fmt::Display| {
-            tracing::warn!(%error, "cannot tell whether the job has ended; it runs");
-            None
+            tracing::warn!(%error, "cannot tell whether the job has ended");
+            Earlier::Unknown
         };
-        match blobs::read(&*self.fleet.settler.blobs, &key, None, LONGEST_RECORD).await {
-            Ok((_, bytes)) => match serde_json::from_slice::<EndRecord>(&bytes) {
-                Ok(record) => Some(record).filter(|record| record.end != REQUEUED),
-                Err(error) => unknown(&DecodeError::from(&error)),
+        let read = blobs::read(&*self.fleet.settler.blobs, &key, None, LONGEST_RECORD);
+        match tokio::time::timeout(LOOK_UP, read).await {
+            Ok(Ok((_, bytes))) => match serde_json::from_slice::<EndRecord>(&bytes) {
+                Ok(record) if record.end == REQUEUED => Earlier::Open,
+                Ok(record) => Earlier::Ended(Box::new(record)),
+                // One that cannot be read is none.
+                Err(error) => {
+                    unknown(&DecodeError::from(&error));
+                    Earlier::Open
+                }
             },
-            Err(BlobError::NotFound) => None,
-            Err(error) => unknown(&error),
+            Ok(Err(BlobError::NotFound)) => Earlier::Open,
+            Ok(Err(error)) => unknown(&error),
+            Err(late) => unknown(&late),
         }
     }
 
@@ -325,39 +345,18 @@ impl<S: Stage> Runner<S> {
             key: &self.fleet.key,
         }
     }
-
-    async fn settle(
-        &self,
-        plan: Result<Plan, serde_json::Error>,
-        lease: Lease,
-        (message, member): (&Received, Member),
-        started: Instant,
-    ) {
-        let stage = self.stage.name();
-        // The heartbeat ends before the settlement begins, so that it cannot undo it.
-        let lease_end = lease.stop();
-        let plan = match (plan, lease_end) {
-            (Ok(plan), Some(_)) => plan,
-            (Ok(plan), None) if plan.then == Then::Nothing => plan,
-            (Ok(_), None) => return tracing::warn!("the lease ran out before the settlement; the job comes back"),
-            (Err(error), _) => return tracing::error!(%error, "a settlement could not be written down"),
-        };
-        let until = lease_end.unwrap_or_else(Instant::now);
-        // Whoever still runs settles soon, perhaps in the same batches; the last one waits for nobody.
-        let pace = if member.leave() { Pace::Gather } else { Pace::AtOnce };
-        let apply = self.fleet.settler.apply(&plan, stage, message.receipt.clone(), until, pace);
-        let applied = self.fleet.shutdown.over.run_until_cancelled(apply).await;
-        if let Err(error) = applied.unwrap_or(Err(SettleError::LeaseEnded)) {
-            metric::settlement_failed(stage);
-            return tracing::warn!(outcome = plan.label, %error, "settlement failed; the job comes back");
-        }
-        metric::job_done(stage, plan.label, plan.class, started.elapsed());
-        report(&plan, started.elapsed());
-    }
 }
 
 /// Held by a message from its receive until it runs or is settled.
 type Waiting = OwnedRwLockReadGuard<()>;
+
+/// What is known of a job's end by an earlier receive.
+enum Earlier {
+    Ended(Box<EndRecord>),
+    Open,
+    /// The store does not say.
+    Unknown,
+}
 
 enum Gate {
     Open(Option<OwnedSemaphorePermit>),
@@ -370,19 +369,5 @@ impl From<Result<Outcome, Failure>> for Ran {
             Ok(outcome) => Self::Finished(outcome),
             Err(failure) => Self::Failed(failure),
         }
-    }
-}
-
-/// One line an outcome, logged where it is handled; the events after it.
-fn report(plan: &Plan, took: Duration) {
-    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    match plan.label {
-        "dead_lettered" => tracing::error!(outcome = plan.label, class = plan.class, reason = plan.reason, ms, "job"),
-        "retried" => tracing::warn!(outcome = plan.label, class = plan.class, reason = plan.reason, ms, "job"),
-        _ => tracing::info!(outcome = plan.label, class = plan.class, reason = plan.reason, ms, "job"),
-    }
-    for event in &plan.events {
-        metric::event(event.name);
-        tracing::info!(event = event.name, detail = ?event.detail, "event");
     }
 }

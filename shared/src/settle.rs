@@ -45,6 +45,8 @@ pub enum Ran {
     Drained,
     /// The process had to stop before it ran.
     NotStarted,
+    /// What it came to could not be recorded or sent.
+    Unsettled,
     /// The lease was lost: somebody else has it now.
     LeaseLost,
 }

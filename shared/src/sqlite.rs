@@ -188,10 +188,10 @@ impl Inner {
         let _turn = Turn::take(&self.turns)?;
         let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for job in group {
-            job.run(&mut transaction);
+            let failed = job.run(&mut transaction);
             // A full disk rolls everything back at once: what follows must not run outside a transaction.
             if transaction.is_autocommit() {
-                return Err(DatabaseError("the transaction was rolled back".into()));
+                return Err(failed.unwrap_or_else(|| DatabaseError("the transaction was rolled back".into())));
             }
         }
         Ok(transaction.commit()?)

@@ -135,6 +135,11 @@ mod tests {
         for (i, row) in PIPELINE.iter().enumerate() {
             assert_eq!(row.next, stages.get(i + 1).as_slice().iter().map(|s| **s).collect::<Vec<_>>());
             assert!(row.policy.check().is_ok());
+            assert!(
+                row.policy.progress > shared::aws::S3_CALL_TIMEOUT,
+                "{}: a silent store would cost leases",
+                row.stage
+            );
             assert_eq!(super::row(row.stage.0).map(|found| found.stage), Some(row.stage));
         }
         assert!(row("nope").is_none());

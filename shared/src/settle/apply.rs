@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures::future::try_join_all;
+use futures::{TryStreamExt, future::try_join_all, stream};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Object, Plan, Send, Target, Then};
@@ -45,19 +45,27 @@ pub enum SettleError {
     /// The message could not be deleted or released.
     #[error("the message could not be settled: {0}")]
     Settle(QueueError),
-    /// The lease ended before everything was done.
-    #[error("the lease ended first")]
+    /// The lease nears its end, and not everything is recorded and sent.
+    #[error("the lease ends before everything is recorded and sent")]
     LeaseEnded,
     /// A job for a stage that has no queue here.
     #[error("stage {0} has no queue")]
     NoQueue(StageName),
 }
 
+impl SettleError {
+    /// Whether it failed before the message's own turn: it is still there, and leased.
+    pub const fn is_before_the_delete(&self) -> bool {
+        !matches!(self, Self::Settle(_))
+    }
+}
+
 /// The first wait after a failed write; it doubles.
 const WRITE_BACKOFF: Duration = Duration::from_millis(50);
 
 impl Settler {
-    /// Carries out a plan while the lease holds, its sends at that pace.
+    /// Carries out a plan while the lease holds, its sends at that pace. The last quarter of the lease is left to the delete,
+    /// or to give the job back.
     ///
     /// # Errors
     /// When a step failed; nothing after it was done.
@@ -70,13 +78,15 @@ impl Settler {
         pace: Pace,
     ) -> Result<(), SettleError> {
         let effects = async {
-            try_join_all(plan.records.iter().map(|record| self.write(record))).await?;
+            // In their order: an end that is recorded stands, so what belongs to it has to be there before it.
+            stream::iter(plan.records.iter().map(Ok)).try_for_each(|record| self.write(record)).await?;
             fail::fail_point!("settle::after_records");
             try_join_all(plan.sends.iter().map(|send| self.send(send, pace))).await?;
             fail::fail_point!("settle::after_sends");
             Ok::<_, SettleError>(())
         };
-        timeout_at(until, effects).await.map_err(|_| SettleError::LeaseEnded)??;
+        let left = until.saturating_duration_since(Instant::now());
+        timeout_at(until - left / 4, effects).await.map_err(|_| SettleError::LeaseEnded)??;
         let queue = &self.queues(from)?.work;
         match plan.then {
             Then::Delete => queue.delete(receipt, until).await,

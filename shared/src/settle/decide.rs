@@ -15,7 +15,7 @@ use crate::{
     envelope::{self, Attempt, Dead, Envelope, MAX_JOB, Undecodable, UndecodableBody, VERSION},
     ids::{JobId, StageName, TenantId},
     outcome::{End, Failure, Outcome},
-    policy::Policy,
+    policy::{Backoff, Policy},
     queue::{MAX_BODY, MAX_DELAY, Outgoing},
 };
 
@@ -34,6 +34,8 @@ pub struct Facts<'a> {
     pub key: &'a AuditKey,
 }
 
+/// How soon to run a job again whose settlement failed, first and at most.
+const UNSETTLED: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
 /// How long a suspect waits for its turn.
 const SUSPECT_WAIT: Duration = Duration::from_secs(2);
 
@@ -60,6 +62,12 @@ pub fn decide(ran: Ran, envelope: &Envelope, facts: &Facts<'_>) -> Result<Plan, 
             Plan::new("suspect", Then::Delete).back(&envelope.again(), wait, facts)
         }
         Ran::Drained => Plan::new("drained", Then::Delete).back(&envelope.again(), Duration::ZERO, facts),
+        // Its end is known and only not written down: nothing is counted against it, and no age ends it otherwise.
+        Ran::Unsettled => {
+            let deferrals = envelope.deferrals.saturating_add(1);
+            let job = Envelope { deferrals, ..envelope.again() };
+            Plan::new("unsettled", Then::Delete).back(&job, UNSETTLED.delay(deferrals, facts.jitter), facts)
+        }
         Ran::NoRoom => {
             Plan::new("no_room", Then::Delete).back(&envelope.again(), SUSPECT_WAIT.mul_f64(facts.jitter), facts)
         }
@@ -158,9 +166,12 @@ fn defer(
     envelope: &Envelope,
     facts: &Facts<'_>,
 ) -> Result<Plan, serde_json::Error> {
-    if later(envelope.stage_since, facts.policy.max_age) <= facts.now {
+    let expires = later(envelope.stage_since, facts.policy.max_age);
+    if expires <= facts.now {
         return dead("expired", reason, envelope, facts);
     }
+    // Whatever it waits for, it is looked at when its time is up.
+    let until = until.min(expires);
     let deferrals = envelope.deferrals.saturating_add(1);
     let mut next = Envelope { crashes: 0, deferrals, ..envelope.again() };
     // Forty deferrals for the same reason are one line of history, the latest.

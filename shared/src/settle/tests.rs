@@ -197,6 +197,14 @@ fn forty_deferrals_burn_no_attempt_and_are_one_line_of_history() {
 fn a_deferral_past_its_age_is_a_dead_letter() {
     let bench = Bench::new();
     let job = bench.job();
+    let far = later(bench.now, POLICY.max_age * 24);
+    let plan = bench.decide(Ran::Failed(Failure::defer("throttled", "Retry-After", far)), &job);
+    assert_eq!(
+        only(&plan).1.not_before,
+        Some(later(bench.now, POLICY.max_age)),
+        "it ends when it says, not a day later"
+    );
+
     let late = Bench { now: later(bench.now, POLICY.max_age), ..Bench::new() };
     let plan = late.decide(Ran::Failed(Failure::defer("rate_limited", "its turn", late.now)), &job);
     assert_eq!(letter(&plan).dead.map(|d| d.class), Some("expired".to_owned()));
@@ -237,6 +245,19 @@ fn a_drained_job_gets_its_attempt_back_a_waiting_one_is_released_and_a_lost_one_
         let plan = bench.decide(ran, &fresh);
         assert_eq!((plan.records.len(), plan.sends.len(), plan.then), (0, 0, then));
     }
+}
+
+#[test]
+fn what_could_not_be_settled_runs_again_later_with_nothing_counted() {
+    let bench = Bench::new();
+    let job = Envelope { crashes: 3, deferrals: 9, ..bench.job() };
+    // Also past its age: it has an end, which is not written down yet.
+    let late = Bench { now: later(bench.now, POLICY.max_age), ..Bench::new() };
+    let plan = late.decide(Ran::Unsettled, &job);
+    let (to, next, delay) = only(&plan);
+    assert_eq!((plan.label, plan.then, plan.records.len(), to), ("unsettled", Then::Delete, 0, Target::Work(HERE)));
+    assert_eq!((next.attempt, next.crashes, next.deferrals, next.generation), (1, 3, 10, 5));
+    assert_eq!(delay, 60 * S);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use super::DatabaseError;
 
 /// A command whose types are forgotten, so that many kinds share one transaction.
 pub(super) trait Job: Send {
-    /// Does the work in a savepoint, unless nobody waits for it any more.
-    fn run(&mut self, transaction: &mut Transaction<'_>);
+    /// Does the work in a savepoint, unless nobody waits for it any more. Says why it failed.
+    fn run(&mut self, transaction: &mut Transaction<'_>) -> Option<DatabaseError>;
 
     /// Answers; `failed` is why the transaction as a whole failed.
     fn finish(self: Box<Self>, failed: Option<&DatabaseError>);
@@ -34,11 +34,11 @@ where
     W: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
     C: FnOnce(&T) + Send,
 {
-    fn run(&mut self, transaction: &mut Transaction<'_>) {
-        if self.answer.is_closed() {
-            return;
+    fn run(&mut self, transaction: &mut Transaction<'_>) -> Option<DatabaseError> {
+        if !self.answer.is_closed() {
+            self.outcome = self.work.take().map(|work| attempt(transaction, work).map_err(DatabaseError::from));
         }
-        self.outcome = self.work.take().map(|work| attempt(transaction, work).map_err(DatabaseError::from));
+        self.outcome.as_ref()?.as_ref().err().cloned()
     }
 
     fn finish(self: Box<Self>, failed: Option<&DatabaseError>) {

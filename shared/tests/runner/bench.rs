@@ -94,13 +94,13 @@ fn raw(n: u32) -> Box<RawValue> {
 }
 
 pub(crate) struct Bench {
-    _dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
     pub(crate) here: Arc<Watched>,
     pub(crate) dead: Arc<dyn Queue>,
     pub(crate) there: Arc<dyn Queue>,
     pub(crate) shutdown: Shutdown,
     pub(crate) runs: Arc<AtomicU32>,
-    fleet: Fleet,
+    pub(crate) fleet: Fleet,
 }
 
 impl Bench {
@@ -128,7 +128,7 @@ impl Bench {
             key: AuditKey::new(vec![1; 32]),
             suspects: Suspects::default(),
         };
-        Self { _dir: dir, here, dead, there, shutdown, runs: Arc::default(), fleet }
+        Self { dir, here, dead, there, shutdown, runs: Arc::default(), fleet }
     }
 
     /// Starts the runner.

@@ -7,4 +7,5 @@ mod bench;
 mod leases;
 mod outcomes;
 mod pollers;
+mod settling;
 mod stopping;

@@ -36,7 +36,8 @@ fn outage(class: &'static str, error: &dyn std::fmt::Display, ctx: &Context) -> 
 
 /// Reads the parsed mail that came with a job.
 async fn parsed(claim: &Claim, blobs: &dyn Blobs, ctx: &Context) -> Result<ParsedMail, Failure> {
-    from_json(&claim.load(blobs, MAX_PARSED).await.map_err(|e| claim_failure(&e, ctx))?)
+    let loaded = ctx.opaque(ctx.remaining(), claim.load(blobs, MAX_PARSED)).await;
+    from_json(&loaded.map_err(|e| claim_failure(&e, ctx))?)
 }
 
 /// The parsed mail as it travels: within the job, if it is small. Named by its content, so that a repeat under other

@@ -157,7 +157,9 @@ impl Parse {
             }
         };
         let blobs = source_bucket(&self.sources, &bucket).map_err(Unfetched::Failed)?;
-        let (meta, raw) = blobs::read(&**blobs, &key, etag.as_ref(), self.max_mail).await.map_err(|e| failed(&e))?;
+        let read = blobs::read(&**blobs, &key, etag.as_ref(), self.max_mail);
+        // The store's own limits end a read that stands still; a large mail over a slow line is none.
+        let (meta, raw) = ctx.opaque(ctx.remaining(), read).await.map_err(|e| failed(&e))?;
         Ok((Source { bucket, key, etag: meta.etag, version: meta.version, size: meta.len }, raw))
     }
 

@@ -131,8 +131,7 @@ impl Scan {
                 }
                 self.store_part(raw, part, &key).await
             };
-            store.await.map_err(|e| store_failure(&e, ctx))?;
-            ctx.progress();
+            ctx.opaque(ctx.remaining(), store).await.map_err(|e| store_failure(&e, ctx))?;
             stored.push(StoredPart { part: i, key });
         }
         Ok(stored)

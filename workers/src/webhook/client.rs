@@ -135,6 +135,11 @@ impl WebhookClient {
             .timeout(timeout)
             .connect_timeout(connect_timeout)
             .pool_idle_timeout(IDLE_TIME)
+            // An HTTP/2 connection is not given up because its requests time out: one that nobody reads any more would
+            // take all deliveries along for as long as it is open. A receiver that is slow answers the ping, or has the
+            // whole timeout to.
+            .http2_keep_alive_interval(timeout / 2)
+            .http2_keep_alive_timeout(timeout)
             .build()
             .map_err(|_| BuildError::Tls)?;
         Ok(Self { http, url })

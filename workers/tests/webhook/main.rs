@@ -5,6 +5,8 @@ mod answers;
 #[cfg(test)]
 mod egress;
 #[cfg(test)]
+mod http2;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod support;

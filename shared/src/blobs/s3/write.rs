@@ -25,7 +25,7 @@ use super::{
     read::unquoted,
     upload::{Declared, Upload},
 };
-use crate::aws::S3_ATTEMPT_TIMEOUT;
+use crate::aws::{S3_ATTEMPT_TIMEOUT, S3_CALL_TIMEOUT};
 
 /// A stream of at most so many bytes is collected: bytes in memory can be sent again, a stream cannot.
 const COLLECT: u64 = 256 << 10;
@@ -120,7 +120,7 @@ impl S3Blobs {
             .checksum_sha256(STANDARD.encode(declared.sha256))
             .set_content_length(i64::try_from(declared.len).ok())
             .body(body);
-        let patience = TimeoutConfig::builder().operation_attempt_timeout(patience(declared.len)).build();
+        let patience = patience(declared.len);
         let put = put.customize().config_override(Builder::new().timeout_config(patience));
         match put.send().await {
             Ok(answer) => {
@@ -147,9 +147,13 @@ async fn declare(bytes: &Bytes) -> Result<Declared, BlobError> {
     tokio::task::spawn_blocking(move || Declared::of(&bytes)).await.map_err(stopped)
 }
 
-/// How long one attempt may take.
-fn patience(len: u64) -> Duration {
-    S3_ATTEMPT_TIMEOUT + Duration::from_secs(len / SLOWEST)
+/// How long one attempt, and all of them together, may take.
+fn patience(len: u64) -> TimeoutConfig {
+    let upload = Duration::from_secs(len / SLOWEST);
+    TimeoutConfig::builder()
+        .operation_attempt_timeout(S3_ATTEMPT_TIMEOUT + upload)
+        .operation_timeout(S3_CALL_TIMEOUT + upload * 2)
+        .build()
 }
 
 fn conflict() -> BlobError {

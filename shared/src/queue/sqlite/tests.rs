@@ -228,6 +228,47 @@ async fn what_sqs_refuses_is_refused() {
     }
 }
 
+/// A disk that has room for so many more pages: to SQLite, which the limit is asked of, it is as full as any.
+async fn room(queues: &SqliteQueues, pages: i64) {
+    let limit = move |connection: &Connection| {
+        let used: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+        connection.query_row(&format!("PRAGMA max_page_count = {}", used + pages), [], |_| Ok(()))
+    };
+    queues.database.call(limit, |()| ()).await.unwrap();
+}
+
+#[tokio::test]
+async fn on_a_full_disk_nothing_is_half_sent_and_what_was_answered_is_there() {
+    let (_dir, queues) = fresh();
+    let queue = queues.queue("work", None).unwrap();
+    room(&queues, 20).await;
+    let mut answered = Vec::new();
+    // Several at once: they share transactions, and the one that finds no room takes none of the others along by half.
+    let refused = loop {
+        let batches: Vec<_> = (0..4).map(|_| vec![message("x".repeat(4000)), message("y".repeat(4000))]).collect();
+        let sent = futures::future::join_all(batches.iter().map(|batch| queue.send(batch))).await;
+        for (batch, sent) in batches.into_iter().zip(&sent) {
+            assert!(sent.iter().all(Result::is_ok) || sent.iter().all(Result::is_err), "{sent:?}");
+            answered.extend(batch.into_iter().filter(|_| sent[0].is_ok()).map(|message| message.body));
+        }
+        if let Some(error) = sent.into_iter().flatten().find_map(Result::err) {
+            break error;
+        }
+    };
+    assert!(refused.is_retryable() && refused.to_string().contains("full"), "{refused}");
+    assert_eq!(queue.depth().await.unwrap().total(), answered.len() as u64);
+    // The backlog can be worked off, and the queue takes messages again.
+    let mut left = answered.len();
+    while left > 0 {
+        let received = receive(&*queue, TEN).await;
+        let receipts: Vec<_> = received.into_iter().map(|message| message.receipt).collect();
+        assert!(queue.delete(&receipts).await.iter().all(Result::is_ok));
+        left -= receipts.len();
+    }
+    send(&*queue, "g", ["again".to_owned()]).await;
+    assert_eq!(bodies(&receive(&*queue, TEN).await), ["again"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_file_is_empty_when_the_queue_is() {
     let (dir, queues) = fresh();

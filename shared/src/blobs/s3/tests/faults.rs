@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::{Client, config::StalledStreamProtectionConfig, types::ChecksumAlgorithm};
 use futures::{StreamExt, future::join, stream};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{
     super::super::{BlobError, Blobs, Condition, read},
@@ -12,7 +12,7 @@ use super::{
     proxy::{Proxy, Request, Turn},
     sdk_config, stored, through,
 };
-use crate::aws::s3_config;
+use crate::aws::{S3_CALL_TIMEOUT, s3_config};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_cut_is_taken_for_an_end() {
@@ -151,8 +151,13 @@ async fn a_slow_reader_is_not_cut_off() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_never_answers_is_given_up() {
     let proxy = Proxy::start(0, |_, _| Turn::Hang).await;
+    let began = Instant::now();
     let error = read(&through(&proxy), "k", None, 1).await.unwrap_err();
     assert!(matches!(error, BlobError::Unavailable(_)), "{error:?}");
+    let read_for = began.elapsed();
     let put = through(&proxy).put("k", noise(1, 1).into(), Condition::Always).await;
     assert!(matches!(put, Err(BlobError::Unavailable(_))), "{put:?}");
+    let put_for = began.elapsed() - read_for;
+    // A stage that waits for longer than its job may be silent loses the lease, which is held against the mail.
+    assert!(read_for.max(put_for) <= S3_CALL_TIMEOUT + Duration::from_secs(1), "{read_for:?} {put_for:?}");
 }
