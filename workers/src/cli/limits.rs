@@ -10,7 +10,7 @@ use serde_json::json;
 use shared::{
     clock::{Clock, later},
     config::units::parse_size,
-    limit::{LimitError, OnError, Turn},
+    limit::{LimitError, OnError},
 };
 
 use super::{DataArgs, boot, error::CommandError, output, table::Table};
@@ -191,7 +191,7 @@ fn wait(look: &Look<'_>) -> Option<Duration> {
 fn says(look: &Look<'_>, now: Timestamp) -> String {
     match (&look.answer, wait(look)) {
         (None, _) => "no limit for it".to_owned(),
-        (Some(answer), _) if answer.turn == Turn::Full || answer.full == [true] => "no slot is free".to_owned(),
+        (Some(answer), _) if answer.full == [true] => "no slot is free".to_owned(),
         (_, Some(wait)) if !wait.is_zero() => {
             // Milliseconds are no help to people.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

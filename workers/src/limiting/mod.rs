@@ -51,8 +51,6 @@ use crate::{
 
 /// How long to wait for a limiter that does not answer, where that is what the limit says.
 const OUTAGE: Duration = Duration::from_secs(5);
-/// How soon to look again for a free slot, first and at most.
-const FULL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// How soon to look again for a turn where none can be had before the job is too old, first and at most.
 const HOPELESS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
 
@@ -170,8 +168,8 @@ impl Limiting {
                 Turn::TooLate(_) if source == Source::Fallback && answer.waits.iter().all(Duration::is_zero) => {
                     return Some(unanswered(group.waiting(), ctx));
                 }
-                Turn::TooLate(_) => return Some(over(group.slowest(&answer), HOPELESS, ctx)),
-                Turn::Full => return Some(over(group.fullest(&answer), FULL, ctx)),
+                Turn::TooLate(_) => return Some(over(group.slowest(&answer), look_again(HOPELESS, ctx), ctx)),
+                Turn::Full(place) => return Some(over(group.fullest(&answer), in_time(place, ctx), ctx)),
             }
         }
         None
@@ -194,8 +192,8 @@ impl Limiting {
                 (Turn::TooLate(at), answer, _) => {
                     return Ingress::Later { limit: group.slowest(&answer).name.clone(), at };
                 }
-                (Turn::Full, answer, _) => {
-                    return Ingress::Later { limit: group.fullest(&answer).name.clone(), at: self.clock.now() };
+                (Turn::Full(at), answer, _) => {
+                    return Ingress::Later { limit: group.fullest(&answer).name.clone(), at };
                 }
             }
         }
@@ -311,9 +309,9 @@ fn last_call(ctx: &Context) -> Timestamp {
 }
 
 /// A job that found no turn: it looks again, or its time is up and the declared end follows.
-fn over(limit: &Limit, again: (Duration, Duration), ctx: &Context) -> Stopped {
+fn over(limit: &Limit, again: Option<Timestamp>, ctx: &Context) -> Stopped {
     let waiting = format!("limit {}: there is no turn yet", limit.name);
-    match look_again(again, ctx) {
+    match again {
         Some(at) => Err(Failure::defer("over_limit", waiting, at)),
         None => ended(limit, format!("limit {}: no turn came in time", limit.name), ctx),
     }
@@ -329,8 +327,13 @@ fn unanswered(limit: &Limit, ctx: &Context) -> Stopped {
 
 /// When to look again, if there is time left.
 fn look_again((first, longest): (Duration, Duration), ctx: &Context) -> Option<Timestamp> {
+    in_time(ctx.look_again(first, longest), ctx)
+}
+
+/// That time, or the last that there is, if there is any left.
+fn in_time(at: Timestamp, ctx: &Context) -> Option<Timestamp> {
     let last = last_call(ctx);
-    (ctx.clock.now() < last).then(|| ctx.look_again(first, longest).min(last))
+    (ctx.clock.now() < last).then(|| at.min(last))
 }
 
 /// The end that a limit declares.

@@ -34,8 +34,8 @@ impl Limiter for Watched {
         self.inner.renew(slots, holder).await
     }
 
-    async fn release(&self, slots: &[String], holder: &Holder) -> Result<(), LimitError> {
-        self.inner.release(slots, holder).await
+    async fn release(&self, slots: &[String], holder: &Holder, held: Duration) -> Result<(), LimitError> {
+        self.inner.release(slots, holder, held).await
     }
 
     async fn forget(&self, keys: &[String]) -> Result<(), LimitError> {
