@@ -249,8 +249,22 @@ async fn processes_share_their_limits_and_commands_see_and_reset_them() {
             shown.contains("1/hour burst 7") && shown.contains("local 50%") && shown.contains("1GiB/hour"),
             "{shown}"
         );
-        let none = fleet.run(&["limits", "test", "route=invoices"]).await;
-        assert_eq!(none.code, Some(2), "{none:?}");
+        for (key, said) in [
+            ("route=invoices", "there is no route \"invoices\": see [[rule]]"),
+            ("route=default", "no limit is declared by \"route\""),
+            ("destination=invoices", "there is no destination \"invoices\": see [destination.NAME]"),
+            ("sender=ann", "expected an address, such as sender=ann@example.org"),
+            ("recipient=", "expected an address, such as recipient=ann@example.org"),
+            ("sender-domain=ann@example.org", "expected a domain"),
+            ("client-ip=example.org", "expected an IP address"),
+            ("ingress=smtp", "expected ingress=submit or ingress=incoming"),
+        ] {
+            for word in ["test", "reset"] {
+                let none = fleet.run(&["limits", word, key]).await;
+                assert_eq!((none.code, none.stdout.as_str()), (Some(2), ""), "{none:?}");
+                assert!(none.stderr.contains(said), "{none:?}");
+            }
+        }
         receiver.report().assert_sound();
     })
     .await;

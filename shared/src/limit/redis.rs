@@ -2,8 +2,8 @@
 //!
 //! The rules are those of [`Limiter`]; a key's theoretical arrival time is kept in
 //! Redis, as microseconds and an exact fraction of one, on the server's clock, so that neither the workers' number
-//! nor their clocks matter. It expires when that time has come, a slot's holders when the last lease has run out: Redis
-//! holds only keys charged within their last period. What Redis forgets, by a restart without persistence, costs each
+//! nor their clocks matter. It expires when that time has come, a slot's holders when the last lease has run out, its line
+//! ten minutes after its last use: Redis holds only keys charged within their last period. What Redis forgets, by a restart without persistence, costs each
 //! key at most one burst.
 //!
 //! **Keys of one call** must lie together: give each the tenant as its hash tag, such as

@@ -2,7 +2,7 @@
 //!
 //! It lives by the wall clock, as the embedded queue does, since processes have no other in common. A power cut may lose
 //! the last charges, as the port allows; the file itself stays sound. Keys whose time has come are removed, a few more at
-//! each request than it may add: the file holds only keys charged within their last period.
+//! each request than it may add: the file holds only keys charged within their last period, and slots used lately.
 
 #[cfg(test)]
 mod tests;

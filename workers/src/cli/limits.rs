@@ -15,8 +15,8 @@ use shared::{
 
 use super::{DataArgs, boot, error::CommandError, output, table::Table};
 use crate::{
-    limiting::{Bounds, Cost, Expired, Kind, Limit, Limiting, Look, Scope, spelled},
-    settings::Tenants,
+    limiting::{Bounds, Cost, Expired, Kind, Limit, Limiting, Look, Scope, check, spelled},
+    settings::{Settings, Tenants},
 };
 use counted::Counted;
 
@@ -69,10 +69,34 @@ struct Key {
     subject: String,
 }
 
+impl Key {
+    /// A name of this configuration's that is none says nothing about whom it was meant for.
+    fn check_declared(&self, settings: &Settings) -> Result<(), CommandError> {
+        let subject = &self.subject;
+        let known = |name: &str| name == subject.as_str();
+        let (is_known, see) = match self.scope {
+            Scope::Destination => (settings.destinations.keys().any(|name| known(name.as_str())), "[destination.NAME]"),
+            Scope::Route => {
+                let mut rules = settings.rules.rules().iter();
+                (
+                    known("default") || rules.any(|rule| known(rule.name.as_str())),
+                    "[[rule]]; `default` is where none fits",
+                )
+            }
+            _ => (true, ""),
+        };
+        if is_known {
+            return Ok(());
+        }
+        Err(CommandError::usage(format!("there is no {} {subject:?}: see {see}", self.scope.name())))
+    }
+}
+
 fn key(text: &str) -> Result<Key, String> {
     let names = Scope::NAMED.map(|(name, _)| name).join(", ");
     let (scope, subject) = text.split_once('=').ok_or_else(|| format!("expected KIND=WHOM, of the kinds {names}"))?;
     let scope = Scope::named(scope).ok_or_else(|| format!("there is no such kind; there are {names}"))?;
+    check(scope, subject.trim()).map_err(|expected| format!("expected {expected}"))?;
     Ok(Key { scope, subject: spelled(scope, subject) })
 }
 
@@ -81,6 +105,7 @@ impl KeyArgs {
     async fn open(&self) -> Result<(Limiting, String), CommandError> {
         let (settings, plane) = self.data.plane().await?;
         let tenant = self.whose(&settings.tenants)?;
+        self.key.check_declared(&settings)?;
         Ok((Limiting::open(&settings, &plane).map_err(CommandError::failed)?, tenant))
     }
 

@@ -37,7 +37,7 @@ use shared::{
 
 pub use self::{
     declared::{Bounds, Cost, Exception, Expired, Kind, Limit, Place, Scope},
-    subjects::{SubjectKey, Subjects, spelled},
+    subjects::{SubjectKey, Subjects, check, spelled},
 };
 use self::{
     slots::Held,
@@ -146,7 +146,7 @@ impl Limiting {
     /// Asks the limits of a place that have not charged the job and whose subjects are known. `None`: it may go on, and
     /// `pass` holds its slots.
     pub async fn stop(&self, place: Place, pass: &mut Pass, ctx: &Context) -> Option<Stopped> {
-        if let Some(limit) = self.crowded(place, &pass.subjects) {
+        if let Some(limit) = self.crowded(place, ctx.tenant.as_str(), &pass.subjects) {
             return Some(ended(limit, format!("limit {}: more recipients than are counted", limit.name), ctx));
         }
         let now = ctx.clock.now();
@@ -176,9 +176,11 @@ impl Limiting {
     }
 
     /// The enforced limit by recipient that a mail with more recipients than are counted would get round.
-    fn crowded(&self, place: Place, subjects: &Subjects) -> Option<&Limit> {
-        let by_recipient = |limit: &&Limit| limit.enforce && limit.scope == Scope::Recipient;
-        self.limits.iter().find(by_recipient).filter(|limit| subjects.are_crowded() && limit.scope.place() == place)
+    fn crowded(&self, place: Place, tenant: &str, subjects: &Subjects) -> Option<&Limit> {
+        let by_recipient = |limit: &&Limit| limit.enforce && limit.scope == Scope::Recipient && limit.binds(tenant);
+        (subjects.are_crowded() && Scope::Recipient.place() == place)
+            .then(|| self.limits.iter().find(by_recipient))
+            .flatten()
     }
 
     /// Asks the limits of the intake. Nothing is held.
