@@ -292,7 +292,7 @@ async fn charges_and_slots_are_one_request(subject: &dyn Subject) {
 async fn crowd(subject: &dyn Subject, slot: &Slot, held: Duration) {
     let slots = std::slice::from_ref(slot);
     assert_eq!(ask(subject, &[], slots, &holder("before")).await.turn, Turn::Now);
-    subject.limiter().release(&[slot.key.clone()], &holder("before"), held).await.unwrap();
+    subject.limiter().release(std::slice::from_ref(&slot.key), &holder("before"), held).await.unwrap();
     for n in 0..slot.limit.get() {
         assert_eq!(ask(subject, &[], slots, &holder(&format!("holder-{n}"))).await.turn, Turn::Now);
     }
@@ -306,7 +306,8 @@ async fn place(subject: &dyn Subject, slot: &Slot) -> i64 {
 }
 
 async fn who_finds_no_slot_is_given_a_place(subject: &dyn Subject) {
-    let (slots, seconds) = (slot(&key("line"), 2), |from: i64, to: i64| ((to - from) as f64 / 1000.0).round() as i64);
+    // Rounded.
+    let (slots, seconds) = (slot(&key("line"), 2), |from: i64, to: i64| (to - from + 500).div_euclid(1000));
     crowd(subject, &slots, Duration::from_secs(40)).await;
     let holding = holder("trial");
     let trial = Request { trial: true, ..request(std::slice::from_ref(&slots), &holding) };
@@ -339,7 +340,7 @@ async fn what_is_known_of_a_line_is_forgotten_with_its_slots(subject: &dyn Subje
     let slots = slot(&key("forget-line"), 1);
     crowd(subject, &slots, Duration::from_secs(20)).await;
     let far = place(subject, &slots).await;
-    subject.limiter().forget(&[slots.key.clone()]).await.unwrap();
+    subject.limiter().forget(std::slice::from_ref(&slots.key)).await.unwrap();
     assert_eq!(ask(subject, &[], std::slice::from_ref(&slots), &holder("h")).await.turn, Turn::Now);
     let near = place(subject, &slots).await;
     assert!(far - near > 5_000, "{far} {near}");

@@ -278,6 +278,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_client_is_spelled_as_it_is_counted() {
+        for (text, subject) in [
+            ("client-ip= 192.0.2.7", Some("192.0.2.7")),
+            ("client-ip=2001:db8::7", Some("2001:db8::/64")),
+            ("client-ip=192.0.2.0/24", None),
+            ("client-ip=mx.example.org", None),
+            ("api-client=erp", Some("erp")),
+            ("api-client=erp live", None),
+            ("api-client=", None),
+        ] {
+            assert_eq!(key(text).ok().map(|key| key.subject).as_deref(), subject, "{text}");
+        }
+    }
+
+    #[test]
     fn times_are_written_for_people() {
         for (seconds, words) in [
             (0, "0 s"),

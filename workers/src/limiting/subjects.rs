@@ -24,6 +24,8 @@ use crate::{
 /// The most recipients of one mail that are counted, in one request. RFC 5321 §4.5.3.1.8 asks servers to take 100.
 const MOST_RECIPIENTS: usize = 1000;
 
+const CLIENT: &str =
+    "the name of a client, of lower-case letters, digits and \"-\" and at most 40 long, such as api-client=erp";
 /// The ways in.
 const DOORS: [&str; 2] = ["submit", "incoming"];
 
@@ -176,7 +178,7 @@ pub fn check(scope: Scope, text: &str) -> Result<(), &'static str> {
         Scope::SenderDomain => (!text.is_empty() && !text.contains('@'), "a domain, such as sender-domain=example.org"),
         Scope::ClientIp => (text.parse::<IpAddr>().is_ok(), "an IP address, such as client-ip=192.0.2.1"),
         Scope::Ingress => (DOORS.contains(&text), "ingress=submit or ingress=incoming"),
-        Scope::ApiClient => (ClientName::parse(text).is_some(), "a client's name, such as api-client=erp"),
+        Scope::ApiClient => (ClientName::parse(text).is_some(), CLIENT),
         Scope::Tenant | Scope::Route | Scope::Destination => (!text.is_empty(), "a name"),
     };
     if is_one { Ok(()) } else { Err(expected) }
