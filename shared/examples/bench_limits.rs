@@ -104,7 +104,7 @@ async fn round_trips(server: &TestRedis, watch: &mut Watch) -> Result<()> {
         let request =
             Request { charges: &charges, slots: &slots, holder: &holder, longest: Duration::MAX, trial: false };
         limiter.ask(&request).await?;
-        limiter.release(&[slots[0].key.clone()], &holder).await?;
+        limiter.release(&[slots[0].key.clone()], &holder, Duration::ZERO).await?;
     }
     let commands = watch.commands().await?;
     println!(

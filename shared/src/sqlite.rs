@@ -53,7 +53,7 @@ pub(crate) struct Schema {
     pub(crate) file: &'static str,
     /// Its `user_version`; a file with a higher one is refused.
     pub(crate) version: i64,
-    /// The statements that create it.
+    /// The statements that create it, and what is new in it for a file with a lower one.
     pub(crate) create: &'static str,
     /// `PRAGMA synchronous`: `FULL` survives a power cut, `NORMAL` may lose the last commits in one.
     pub(crate) synchronous: &'static str,
@@ -129,7 +129,7 @@ fn connect(path: &Path, schema: &Schema) -> Result<Connection, DatabaseError> {
             "{file} has format {version} and this program knows {known}: use the program that wrote it, or a newer one"
         )));
     }
-    if version == 0 {
+    if version < schema.version {
         transaction.execute_batch(schema.create)?;
         transaction.pragma_update(None, "user_version", schema.version)?;
     }

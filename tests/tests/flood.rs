@@ -11,6 +11,7 @@ use tests::{
     config::Config,
     fleet::{End, Ended, Fleet, Ran, run},
     mails::{Mail, Mails},
+    metrics::Metrics,
     receiver::{Answer, Receiver},
     soak::{scale, seeded, within},
 };
@@ -116,6 +117,43 @@ async fn a_flood_of_one_tenant_drains_at_its_rate_and_delays_no_other() {
     .await;
 }
 
+/// Slots that are held for 50 to 200 ms, by twice as many mails at once as would fill them for seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_over_a_destinations_slots_keeps_them_busy_and_looks_seldom_in_vain() {
+    within(LIMIT * 2, async {
+        let (clamd, receiver, metrics) = (Clamd::start().await, Receiver::start().await, Metrics::free_port());
+        let count = scale(120, 300);
+        let takes: Vec<u64> = (0..count as u64).map(|n| 50 + n * 37 % 151).collect();
+        let answers: Vec<Answer> = takes.iter().map(|ms| Answer::Slow(Duration::from_millis(*ms))).collect();
+        receiver.plan("/hook", &answers, Answer::Status(200));
+        let config = Config::simple(&clamd, &receiver)
+            .section("telemetry", &metrics.section())
+            .section("limit.slots", &format!("by = \"destination\"\nconcurrency = {SLOTS}"));
+        let fleet = Fleet::new(&config);
+        let _local = fleet.local().await;
+        let mails = some("burst", count);
+        mails.iter().for_each(|mail| receiver.expect("/hook", mail));
+        let ended = ends(&fleet, "desk@quiet.example", &mails).await;
+        assert_eq!(tally(&ended), [("delivered".to_owned(), count)].into());
+        receiver.report().assert_sound();
+        let mut at = receiver.book(|book| book.arrivals().iter().map(|arrival| arrival.at).collect::<Vec<_>>());
+        at.sort_unstable();
+        let (lasted, least) = (at[count - 1] - at[0], Duration::from_millis(takes.iter().sum::<u64>() / SLOTS as u64));
+        let over = "mailtri_limit_checks_total{limit=\"slots\",outcome=\"over\"}";
+        let text = metrics.get().await;
+        let in_vain = text.lines().find_map(|line| line.strip_prefix(over)?.trim().parse::<usize>().ok()).unwrap_or(0);
+        eprintln!(
+            "{count} mails over {SLOTS} slots: {lasted:?}, {:.2} times what the slots need, {:.2} looks in vain a mail",
+            lasted.as_secs_f64() / least.as_secs_f64(),
+            in_vain as f64 / count as f64,
+        );
+        // Two for each slot that comes back, and as many again for a busy machine.
+        assert!(in_vain > 0 && in_vain <= 8 * count, "{in_vain} looks in vain for {count} mails");
+        assert_eq!(dead_letters(&fleet).await, 0);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_at_one_destination_leaves_room_for_another_tenants_mail() {
     within(LIMIT * 2, async {
@@ -211,8 +249,22 @@ async fn processes_share_their_limits_and_commands_see_and_reset_them() {
             shown.contains("1/hour burst 7") && shown.contains("local 50%") && shown.contains("1GiB/hour"),
             "{shown}"
         );
-        let none = fleet.run(&["limits", "test", "route=invoices"]).await;
-        assert_eq!(none.code, Some(2), "{none:?}");
+        for (key, said) in [
+            ("route=invoices", "there is no route \"invoices\": see [[rule]]"),
+            ("route=default", "no limit is declared by \"route\""),
+            ("destination=invoices", "there is no destination \"invoices\": see [destination.NAME]"),
+            ("sender=ann", "expected an address, such as sender=ann@example.org"),
+            ("recipient=", "expected an address, such as recipient=ann@example.org"),
+            ("sender-domain=ann@example.org", "expected a domain"),
+            ("client-ip=example.org", "expected an IP address"),
+            ("ingress=smtp", "expected ingress=submit or ingress=incoming"),
+        ] {
+            for word in ["test", "reset"] {
+                let none = fleet.run(&["limits", word, key]).await;
+                assert_eq!((none.code, none.stdout.as_str()), (Some(2), ""), "{none:?}");
+                assert!(none.stderr.contains(said), "{none:?}");
+            }
+        }
         receiver.report().assert_sound();
     })
     .await;

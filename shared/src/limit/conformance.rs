@@ -57,6 +57,8 @@ pub async fn all(subject: &dyn Subject) {
     a_slot_comes_back_when_its_lease_runs_out(subject).await;
     a_holder_is_counted_once(subject).await;
     charges_and_slots_are_one_request(subject).await;
+    who_finds_no_slot_is_given_a_place(subject).await;
+    what_is_known_of_a_line_is_forgotten_with_its_slots(subject).await;
 }
 
 /// The keys of one call share a hash tag, for limiters that keep keys apart by it.
@@ -192,6 +194,10 @@ async fn ask(subject: &dyn Subject, charges: &[Charge], slots: &[Slot], holder: 
     subject.limiter().ask(&Request { charges, slots, holder, longest: HOUR, trial: false }).await.unwrap()
 }
 
+const fn is_full(turn: Turn) -> bool {
+    matches!(turn, Turn::Full(_))
+}
+
 async fn what_is_not_enforced_only_says_so(subject: &dyn Subject) {
     let shadow = Charge { enforce: false, ..charge(&key("shadow"), "1/hour burst 2", 1) };
     let other = charge(&key("enforced"), "1/hour burst 4", 1);
@@ -222,7 +228,7 @@ async fn a_trial_changes_nothing(subject: &dyn Subject) {
     let told = subject.limiter().ask(&trial).await.unwrap();
     assert!(matches!(told.turn, Turn::At(_)), "{told:?}");
     let trial = Request { charges: &[], slots: &slots, holder: &holder, longest: HOUR, trial: true };
-    assert_eq!(subject.limiter().ask(&trial).await.unwrap().turn, Turn::Full);
+    assert!(is_full(subject.limiter().ask(&trial).await.unwrap().turn));
 }
 
 async fn what_is_forgotten_is_idle(subject: &dyn Subject) {
@@ -240,12 +246,12 @@ async fn slots_are_as_many_as_their_limit(subject: &dyn Subject) {
     for id in ["a", "b"] {
         assert_eq!(ask(subject, &[], &slots, &holder(id)).await.turn, Turn::Now);
     }
-    assert_eq!(ask(subject, &[], &slots, &holder("c")).await.turn, Turn::Full);
-    subject.limiter().release(&keys, &holder("nobody")).await.unwrap();
-    assert_eq!(ask(subject, &[], &slots, &holder("c")).await.turn, Turn::Full);
-    subject.limiter().release(&keys, &holder("a")).await.unwrap();
+    assert!(is_full(ask(subject, &[], &slots, &holder("c")).await.turn));
+    subject.limiter().release(&keys, &holder("nobody"), HOUR).await.unwrap();
+    assert!(is_full(ask(subject, &[], &slots, &holder("c")).await.turn));
+    subject.limiter().release(&keys, &holder("a"), HOUR).await.unwrap();
     assert_eq!(ask(subject, &[], &slots, &holder("c")).await.turn, Turn::Now);
-    assert_eq!(ask(subject, &[], &slots, &holder("d")).await.turn, Turn::Full);
+    assert!(is_full(ask(subject, &[], &slots, &holder("d")).await.turn));
 }
 
 async fn a_slot_comes_back_when_its_lease_runs_out(subject: &dyn Subject) {
@@ -258,7 +264,7 @@ async fn a_slot_comes_back_when_its_lease_runs_out(subject: &dyn Subject) {
     subject.limiter().renew(&keys, &holder("alive")).await.unwrap();
     subject.pass(Duration::from_millis(301)).await;
     assert_eq!(ask(subject, &[], &slots, &holder("next")).await.turn, Turn::Now, "the dead one's");
-    assert_eq!(ask(subject, &[], &slots, &holder("more")).await.turn, Turn::Full, "the other one was renewed");
+    assert!(is_full(ask(subject, &[], &slots, &holder("more")).await.turn), "the other one was renewed");
 }
 
 async fn a_holder_is_counted_once(subject: &dyn Subject) {
@@ -266,18 +272,80 @@ async fn a_holder_is_counted_once(subject: &dyn Subject) {
     for _ in 0..3 {
         assert_eq!(ask(subject, &[], &slots, &holder("a")).await.turn, Turn::Now);
     }
-    assert_eq!(ask(subject, &[], &slots, &holder("b")).await.turn, Turn::Full);
+    assert!(is_full(ask(subject, &[], &slots, &holder("b")).await.turn));
 }
 
 async fn charges_and_slots_are_one_request(subject: &dyn Subject) {
     let (charges, slots) = ([charge(&key("one"), "1/hour burst 2", 1)], [slot(&key("one-slot"), 1)]);
     assert_eq!(ask(subject, &charges, &slots, &holder("a")).await.turn, Turn::Now);
     for _ in 0..3 {
-        assert_eq!(ask(subject, &charges, &slots, &holder("b")).await.turn, Turn::Full, "and charges nothing");
+        assert!(is_full(ask(subject, &charges, &slots, &holder("b")).await.turn), "and charges nothing");
     }
-    subject.limiter().release(&[slots[0].key.clone()], &holder("a")).await.unwrap();
+    subject.limiter().release(&[slots[0].key.clone()], &holder("a"), HOUR).await.unwrap();
     assert_eq!(ask(subject, &charges, &slots, &holder("b")).await.turn, Turn::Now);
-    subject.limiter().release(&[slots[0].key.clone()], &holder("b")).await.unwrap();
+    subject.limiter().release(&[slots[0].key.clone()], &holder("b"), HOUR).await.unwrap();
     assert!(matches!(ask(subject, &charges, &slots, &holder("c")).await.turn, Turn::At(_)));
     assert_eq!(ask(subject, &[], &slots, &holder("d")).await.turn, Turn::Now, "who waits for a turn holds no slot");
+}
+
+/// Lets one slot be held for so long, or says so, and then every one be taken.
+async fn crowd(subject: &dyn Subject, slot: &Slot, held: Duration) {
+    let slots = std::slice::from_ref(slot);
+    assert_eq!(ask(subject, &[], slots, &holder("before")).await.turn, Turn::Now);
+    subject.limiter().release(std::slice::from_ref(&slot.key), &holder("before"), held).await.unwrap();
+    for n in 0..slot.limit.get() {
+        assert_eq!(ask(subject, &[], slots, &holder(&format!("holder-{n}"))).await.turn, Turn::Now);
+    }
+}
+
+async fn place(subject: &dyn Subject, slot: &Slot) -> i64 {
+    match ask(subject, &[], std::slice::from_ref(slot), &holder("waits")).await.turn {
+        Turn::Full(at) => at.as_millisecond(),
+        other => panic!("expected a place, got {other:?}"),
+    }
+}
+
+async fn who_finds_no_slot_is_given_a_place(subject: &dyn Subject) {
+    // Rounded.
+    let (slots, seconds) = (slot(&key("line"), 2), |from: i64, to: i64| (to - from + 500).div_euclid(1000));
+    crowd(subject, &slots, Duration::from_secs(40)).await;
+    let holding = holder("trial");
+    let trial = Request { trial: true, ..request(std::slice::from_ref(&slots), &holding) };
+    let Turn::Full(asked) = subject.limiter().ask(&trial).await.unwrap().turn else { panic!("a place") };
+    let first = place(subject, &slots).await;
+    // Two slots are back in forty seconds, and four come to them.
+    assert_eq!(seconds(asked.as_millisecond(), first), 0, "a trial takes no place");
+    for n in 1..6 {
+        assert_eq!(seconds(first, place(subject, &slots).await), n * 10);
+    }
+    // A minute is the end of it: the last quarter of that is shared.
+    let shared = place(subject, &slots).await;
+    assert_eq!(seconds(first, shared), 35);
+    // They were held for five seconds less on average than was known.
+    let keys = [slots.key.clone()];
+    subject.limiter().release(&keys, &holder("holder-0"), Duration::ZERO).await.unwrap();
+    assert_eq!(ask(subject, &[], std::slice::from_ref(&slots), &holder("any")).await.turn, Turn::Now, "whoever comes");
+    let apart = place(subject, &slots).await - shared;
+    assert!((8_740..=8_760).contains(&apart), "{apart}");
+    let other = slot(&key("other-line"), 2);
+    crowd(subject, &other, Duration::from_secs(40)).await;
+    let both = [slots.clone(), other.clone()];
+    let Turn::Full(latest) = ask(subject, &[], &both, &holder("waits")).await.turn else { panic!("a place") };
+    // It is in both lines, and comes for the later place: past the first one's end again.
+    assert_eq!(seconds(first, latest.as_millisecond()), 35, "{latest}");
+    assert_eq!(seconds(first, place(subject, &other).await), 10);
+}
+
+async fn what_is_known_of_a_line_is_forgotten_with_its_slots(subject: &dyn Subject) {
+    let slots = slot(&key("forget-line"), 1);
+    crowd(subject, &slots, Duration::from_secs(20)).await;
+    let far = place(subject, &slots).await;
+    subject.limiter().forget(std::slice::from_ref(&slots.key)).await.unwrap();
+    assert_eq!(ask(subject, &[], std::slice::from_ref(&slots), &holder("h")).await.turn, Turn::Now);
+    let near = place(subject, &slots).await;
+    assert!(far - near > 5_000, "{far} {near}");
+}
+
+fn request<'a>(slots: &'a [Slot], holder: &'a Holder) -> Request<'a> {
+    Request { charges: &[], slots, holder, longest: HOUR, trial: false }
 }

@@ -5,10 +5,20 @@
 
 use std::time::Duration;
 
-use super::{Answer, Charge, Request, Turn};
+use super::{Answer, Charge, Request, Turn, line::Line};
 use crate::clock::{Clock, later};
 
 const NANOS_PER_MILLI: u128 = 1_000_000;
+const NANOS_PER_MICRO: u128 = 1000;
+
+/// What is known of one of a request's slots.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    /// Whether others hold them all.
+    pub(super) full: bool,
+    /// Those who wait for one.
+    pub(super) line: Line,
+}
 
 /// A theoretical arrival time: `scaled / count` nanoseconds after an origin of its limiter's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +64,8 @@ impl Tat {
 pub(super) struct Weighed<'a> {
     /// The TATs after it; the last of a key counts.
     pub(super) after: Vec<(&'a str, Tat)>,
+    /// The lines after it.
+    pub(super) lines: Vec<(&'a str, Line)>,
     verdict: Verdict,
     waits: Vec<u128>,
     full: Vec<bool>,
@@ -64,12 +76,12 @@ enum Verdict {
     Now,
     Wait(u128),
     TooLate(u128),
-    Full,
+    Full(u128),
 }
 
 impl<'a> Weighed<'a> {
-    /// Weighs a request: `stored` knows the TATs, `full` says which of its slots cannot be had.
-    pub(super) fn new(request: &Request<'a>, stored: impl Fn(&str) -> Option<Tat>, full: Vec<bool>, now: u128) -> Self {
+    /// Weighs a request: `stored` knows the TATs, `seen` its slots.
+    pub(super) fn new(request: &Request<'a>, stored: impl Fn(&str) -> Option<Tat>, seen: &[Seen], now: u128) -> Self {
         let (mut after, mut waits, mut turn): (Vec<(&str, Tat)>, _, _) = (Vec::new(), Vec::new(), 0);
         for charge in request.charges {
             // The same key may be named twice.
@@ -84,18 +96,24 @@ impl<'a> Weighed<'a> {
             waits.push(wait);
         }
         let longest = request.longest.as_nanos();
-        let verdict = match turn {
-            _ if request.slots.iter().zip(&full).any(|(slot, full)| slot.enforce && *full) => Verdict::Full,
-            0 => Verdict::Now,
-            turn if turn <= longest => Verdict::Wait(turn),
-            turn => Verdict::TooLate(turn - longest),
+        let (lines, place) = lined_up(request, seen, u64::try_from(now / NANOS_PER_MICRO).unwrap_or(u64::MAX));
+        let verdict = match (place, turn) {
+            (Some(wait), _) => Verdict::Full(u128::from(wait) * NANOS_PER_MICRO),
+            (None, 0) => Verdict::Now,
+            (None, turn) if turn <= longest => Verdict::Wait(turn),
+            (None, turn) => Verdict::TooLate(turn - longest),
         };
-        Self { after, verdict, waits, full }
+        Self { after, lines, verdict, waits, full: seen.iter().map(|seen| seen.full).collect() }
     }
 
     /// Whether the keys are to be charged.
     pub(super) const fn charges(&self, request: &Request<'_>) -> bool {
         !request.trial && matches!(self.verdict, Verdict::Now | Verdict::Wait(_))
+    }
+
+    /// Whether the lines are to be kept as they are after it.
+    pub(super) const fn moves(&self, request: &Request<'_>) -> bool {
+        !request.trial && matches!(self.verdict, Verdict::Now | Verdict::Full(_))
     }
 
     /// The keys of the slots to be taken.
@@ -112,10 +130,31 @@ impl<'a> Weighed<'a> {
             Verdict::Now => Turn::Now,
             Verdict::Wait(wait) => Turn::At(after(wait)),
             Verdict::TooLate(wait) => Turn::TooLate(after(wait)),
-            Verdict::Full => Turn::Full,
+            Verdict::Full(wait) => Turn::Full(after(wait)),
         };
         Answer { turn, waits: self.waits.into_iter().map(whole_millis).collect(), full: self.full }
     }
+}
+
+/// The lines of a request's slots, where they change, and the wait until the latest of its places if it has to take one.
+fn lined_up<'a>(request: &Request<'a>, seen: &[Seen], now: u64) -> (Vec<(&'a str, Line)>, Option<u64>) {
+    let waited_for = |slot: &super::Slot, seen: &Seen| slot.enforce && seen.full;
+    let is_full = request.slots.iter().zip(seen).any(|(slot, seen)| waited_for(slot, seen));
+    let (mut lines, mut latest): (Vec<(&str, Line)>, _) = (Vec::new(), None);
+    for (slot, seen) in request.slots.iter().zip(seen) {
+        let mut line = seen.line;
+        let changes = if is_full {
+            let wait = waited_for(slot, seen).then(|| line.place(slot.limit, now));
+            latest = wait.max(latest);
+            wait.is_some()
+        } else {
+            !seen.full && line.taken(now)
+        };
+        if changes {
+            lines.push((&slot.key, line));
+        }
+    }
+    (lines, latest)
 }
 
 fn whole_millis(nanos: u128) -> Duration {

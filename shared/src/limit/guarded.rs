@@ -183,8 +183,14 @@ impl Guarded {
     ///
     /// # Errors
     /// As the limiter; they come back when their lease runs out.
-    pub async fn release(&self, source: Source, slots: &[String], holder: &Holder) -> Result<(), LimitError> {
-        self.of(source).release(slots, holder).await
+    pub async fn release(
+        &self,
+        source: Source,
+        slots: &[String],
+        holder: &Holder,
+        held: Duration,
+    ) -> Result<(), LimitError> {
+        self.of(source).release(slots, holder, held).await
     }
 
     fn of(&self, source: Source) -> &dyn Limiter {

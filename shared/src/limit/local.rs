@@ -2,19 +2,21 @@
 //!
 //! It lives by the monotonic clock, so that a step of the wall clock neither blocks nor frees anyone. A key whose TAT
 //! has passed is the same as an unknown key and is dropped, and so is a slot whose lease has run out: memory holds only
-//! keys charged within their last period, and slots held within their last lease.
+//! keys charged within their last period, and slots held within their last lease or a little longer.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{
-    Answer, Holder, LimitError, Limiter, Request,
-    gcra::{Tat, Weighed},
+    Answer, Holder, LimitError, Limiter, Request, Slot,
+    gcra::{Seen, Tat, Weighed},
+    line::Line,
 };
 use crate::clock::Clock;
 
@@ -58,18 +60,9 @@ impl Limiter for LocalLimiter {
         Ok(())
     }
 
-    async fn release(&self, slots: &[String], holder: &Holder) -> Result<(), LimitError> {
+    async fn release(&self, slots: &[String], holder: &Holder, held: Duration) -> Result<(), LimitError> {
         let (mut table, now) = self.table();
-        for key in slots {
-            let held = table.slots.get_mut(key);
-            let left = held.is_some_and(|held| {
-                held.retain(|(id, until)| *id != holder.id && *until > now);
-                !held.is_empty()
-            });
-            if !left {
-                table.slots.remove(key);
-            }
-        }
+        slots.iter().for_each(|key| table.give_back(key, holder, held, now));
         Ok(())
     }
 
@@ -86,20 +79,21 @@ impl Limiter for LocalLimiter {
 #[derive(Debug, Default)]
 struct Table {
     keys: HashMap<String, Tat>,
-    /// Who holds a slot, and until when.
-    slots: HashMap<String, Vec<(String, u128)>>,
+    slots: HashMap<String, Slots>,
     sweep_above: usize,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    /// Who holds one, and until when.
+    held: Vec<(String, u128)>,
+    line: Line,
 }
 
 impl Table {
     fn ask<'a>(&mut self, request: &Request<'a>, now: u128) -> Weighed<'a> {
-        let others = |key: &str| {
-            let held = self.slots.get(key).into_iter().flatten();
-            held.filter(|(id, until)| *until > now && *id != request.holder.id).count()
-        };
-        let is_full = |slot: &super::Slot| others(&slot.key) >= usize::try_from(slot.limit.get()).unwrap_or(usize::MAX);
-        let full = request.slots.iter().map(is_full).collect();
-        let weighed = Weighed::new(request, |key| self.keys.get(key).copied(), full, now);
+        let seen: Vec<_> = request.slots.iter().map(|slot| self.seen(slot, request.holder, now)).collect();
+        let weighed = Weighed::new(request, |key| self.keys.get(key).copied(), &seen, now);
         if weighed.charges(request) {
             for (key, tat) in &weighed.after {
                 match self.keys.get_mut(*key) {
@@ -109,12 +103,32 @@ impl Table {
             }
         }
         weighed.takes(request).for_each(|key| self.take(key, request.holder, now));
+        if weighed.moves(request) {
+            for (key, line) in &weighed.lines {
+                self.slots.entry((*key).to_owned()).or_default().line = *line;
+            }
+        }
         self.sweep(now);
         weighed
     }
 
+    fn seen(&self, slot: &Slot, holder: &Holder, now: u128) -> Seen {
+        let Some(slots) = self.slots.get(&slot.key) else { return Seen { full: false, line: Line::default() } };
+        let others = slots.held.iter().filter(|(id, until)| *until > now && *id != holder.id).count();
+        Seen { full: others >= usize::try_from(slot.limit.get()).unwrap_or(usize::MAX), line: slots.line }
+    }
+
+    fn give_back(&mut self, key: &str, holder: &Holder, for_so_long: Duration, now: u128) {
+        let Some(Slots { held, line }) = self.slots.get_mut(key) else { return };
+        let before = held.len();
+        held.retain(|(id, _)| *id != holder.id);
+        if held.len() < before {
+            line.given_back(for_so_long, micros(now));
+        }
+    }
+
     fn take(&mut self, key: &str, holder: &Holder, now: u128) {
-        let held = self.slots.entry(key.to_owned()).or_default();
+        let held = &mut self.slots.entry(key.to_owned()).or_default().held;
         held.retain(|(id, until)| *id != holder.id && *until > now);
         held.push((holder.id.clone(), now.saturating_add(holder.lease.as_nanos())));
     }
@@ -125,11 +139,17 @@ impl Table {
             return;
         }
         self.keys.retain(|_, tat| !tat.has_passed(now));
-        self.slots.retain(|_, held| held.iter().any(|(_, until)| *until > now));
+        self.slots.retain(|_, slots| {
+            slots.held.iter().any(|(_, until)| *until > now) || slots.line.forgotten_at() > micros(now)
+        });
         self.sweep_above = (self.keys.len() + self.slots.len()) * 2;
         self.keys.shrink_to(self.sweep_above);
         self.slots.shrink_to(self.sweep_above);
     }
+}
+
+fn micros(nanos: u128) -> u64 {
+    u64::try_from(nanos / 1000).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

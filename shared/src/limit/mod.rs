@@ -11,6 +11,7 @@
 pub mod conformance;
 mod gcra;
 pub mod guarded;
+mod line;
 pub mod local;
 mod rate;
 pub mod redis;
@@ -95,8 +96,9 @@ pub enum Turn {
     /// Later than the longest wait that was asked for; nothing is charged or reserved. The time says when a
     /// new request could be granted within it.
     TooLate(Timestamp),
-    /// When a slot is given back, whenever that is; nothing is charged or taken.
-    Full,
+    /// When a slot is given back; nothing is charged or taken. The time says when to look for one: who finds none is given a
+    /// place in a line, about when one will be free for it.
+    Full(Timestamp),
 }
 
 /// An answer, as a whole and for each part.
@@ -132,8 +134,8 @@ pub trait Limiter: Send + Sync + fmt::Debug {
     /// Extends the leases of slots, from now on. One that had run out is taken again, whoever has come since.
     async fn renew(&self, slots: &[String], holder: &Holder) -> Result<(), LimitError>;
 
-    /// Gives slots back. One that is not held any more is what is wanted.
-    async fn release(&self, slots: &[String], holder: &Holder) -> Result<(), LimitError>;
+    /// Gives slots back that were held for so long. One that is not held any more is what is wanted.
+    async fn release(&self, slots: &[String], holder: &Holder, held: Duration) -> Result<(), LimitError>;
 
     /// Forgets everything about keys: they are idle and free.
     async fn forget(&self, keys: &[String]) -> Result<(), LimitError>;

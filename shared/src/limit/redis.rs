@@ -2,8 +2,8 @@
 //!
 //! The rules are those of [`Limiter`]; a key's theoretical arrival time is kept in
 //! Redis, as microseconds and an exact fraction of one, on the server's clock, so that neither the workers' number
-//! nor their clocks matter. It expires when that time has come, a slot's holders when the last lease has run out: Redis
-//! holds only keys charged within their last period. What Redis forgets, by a restart without persistence, costs each
+//! nor their clocks matter. It expires when that time has come, a slot's holders when the last lease has run out, its line
+//! ten minutes after its last use: Redis holds only keys charged within their last period. What Redis forgets, by a restart without persistence, costs each
 //! key at most one burst.
 //!
 //! **Keys of one call** must lie together: give each the tenant as its hash tag, such as
@@ -31,7 +31,7 @@ use async_trait::async_trait;
 use deadpool_redis::redis::{Script, ScriptInvocation, cmd};
 
 use self::{charge::Span, dating::Dating, undo::Undo};
-use super::{Answer, Holder, LimitError, Limiter, Request, Turn};
+use super::{Answer, Holder, LimitError, Limiter, Request, Turn, line};
 use crate::{
     clock::Clock,
     redis::{Call, Redis, Undoable, error::CallError},
@@ -41,10 +41,22 @@ use crate::{
 const CHARGE: &str = "limit:";
 /// Before the key of a slot.
 const SLOT: &str = "slots:";
+/// Before the same key, for those who wait for one.
+const LINE: &str = "line:";
 
-static ASK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/ask.lua")));
+static ASK: LazyLock<Script> = LazyLock::new(|| with_lines(include_str!("redis/ask.lua")));
+static RELEASE: LazyLock<Script> = LazyLock::new(|| with_lines(include_str!("redis/release.lua")));
 static UNDO: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/undo.lua")));
 static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/renew.lua")));
+
+fn with_lines(script: &str) -> Script {
+    let line::Terms { guess, least, far, farthest: (near, farthest), quiet, remembered, weight } = line::TERMS;
+    let terms = format!(
+        "local GUESS, LEAST, FAR, NEAR, FARTHEST = {guess}, {least}, {far}, {near}, {farthest}\n\
+         local QUIET, REMEMBERED, WEIGHT = {quiet}, {remembered}, {weight}\n"
+    );
+    Script::new(&[&terms, include_str!("redis/line.lua"), script].concat())
+}
 
 /// A limiter shared by all who use the same Redis. Clones are the same limiter.
 #[derive(Debug, Clone)]
@@ -118,6 +130,9 @@ fn asking(request: &Request<'_>) -> ScriptInvocation<'static> {
         script.key(format!("{SLOT}{}", slot.key));
         script.arg(u8::from(slot.enforce)).arg(slot.limit.get());
     }
+    for slot in slots {
+        script.key(format!("{LINE}{}", slot.key));
+    }
     script
 }
 
@@ -135,7 +150,7 @@ impl Limiter for RedisLimiter {
         let Reply { now, wait, code, waits, full } = self.call(request).await?;
         let at = || self.dating.date(asked, now, wait);
         let turn = match code {
-            Reply::FULL => Turn::Full,
+            Reply::FULL => Turn::Full(at()),
             Reply::GRANTED if wait == 0 => Turn::Now,
             Reply::GRANTED => Turn::At(at()),
             _ => Turn::TooLate(at()),
@@ -154,19 +169,24 @@ impl Limiter for RedisLimiter {
         Ok(())
     }
 
-    async fn release(&self, slots: &[String], holder: &Holder) -> Result<(), LimitError> {
-        for slot in slots {
-            let mut command = cmd("ZREM");
-            command.arg(format!("{SLOT}{slot}")).arg(&holder.id);
-            let _: i64 = self.redis.ask(&Call::Command(command)).await?;
+    async fn release(&self, slots: &[String], holder: &Holder, held: Duration) -> Result<(), LimitError> {
+        let mut script = RELEASE.arg(&holder.id);
+        script.arg(Span::whole_micros(held));
+        for prefix in [SLOT, LINE] {
+            for slot in slots {
+                script.key(format!("{prefix}{slot}"));
+            }
         }
+        let _: i64 = self.redis.ask(&Call::Script(script)).await?;
         Ok(())
     }
 
     async fn forget(&self, keys: &[String]) -> Result<(), LimitError> {
         for key in keys {
             let mut command = cmd("DEL");
-            command.arg(format!("{CHARGE}{key}")).arg(format!("{SLOT}{key}"));
+            for prefix in [CHARGE, SLOT, LINE] {
+                command.arg(format!("{prefix}{key}"));
+            }
             let _: i64 = self.redis.ask(&Call::Command(command)).await?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 mod counted;
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use jiff::{Timestamp, Unit};
@@ -10,14 +10,13 @@ use serde_json::json;
 use shared::{
     clock::{Clock, later},
     config::units::parse_size,
-    limit::{LimitError, OnError, Turn},
+    limit::{LimitError, OnError},
 };
 
 use super::{DataArgs, boot, error::CommandError, output, table::Table};
 use crate::{
-    limiting::{Bounds, Cost, Expired, Kind, Limit, Limiting, Look, Scope, spelled},
-    names::{self, ClientName},
-    settings::Tenants,
+    limiting::{Bounds, Cost, Expired, Kind, Limit, Limiting, Look, Scope, check, spelled},
+    settings::{Settings, Tenants},
 };
 use counted::Counted;
 
@@ -70,18 +69,35 @@ struct Key {
     subject: String,
 }
 
+impl Key {
+    /// A name of this configuration's that is none says nothing about whom it was meant for.
+    fn check_declared(&self, settings: &Settings) -> Result<(), CommandError> {
+        let subject = &self.subject;
+        let known = |name: &str| name == subject.as_str();
+        let (is_known, see) = match self.scope {
+            Scope::Destination => (settings.destinations.keys().any(|name| known(name.as_str())), "[destination.NAME]"),
+            Scope::Route => {
+                let mut rules = settings.rules.rules().iter();
+                (
+                    known("default") || rules.any(|rule| known(rule.name.as_str())),
+                    "[[rule]]; `default` is where none fits",
+                )
+            }
+            _ => (true, ""),
+        };
+        if is_known {
+            return Ok(());
+        }
+        Err(CommandError::usage(format!("there is no {} {subject:?}: see {see}", self.scope.name())))
+    }
+}
+
 fn key(text: &str) -> Result<Key, String> {
     let names = Scope::NAMED.map(|(name, _)| name).join(", ");
     let (scope, subject) = text.split_once('=').ok_or_else(|| format!("expected KIND=WHOM, of the kinds {names}"))?;
     let scope = Scope::named(scope).ok_or_else(|| format!("there is no such kind; there are {names}"))?;
-    // Whoever misspells one of these would be told of a limit that nobody is counted by.
-    match scope {
-        Scope::ClientIp if subject.trim().parse::<IpAddr>().is_err() => Err("expected an IP address".to_owned()),
-        Scope::ApiClient if ClientName::parse(subject.trim()).is_none() => {
-            Err(format!("expected the name of a client: {}, at most 40 long", names::EXPECTED))
-        }
-        _ => Ok(Key { scope, subject: spelled(scope, subject) }),
-    }
+    check(scope, subject.trim()).map_err(|expected| format!("expected {expected}"))?;
+    Ok(Key { scope, subject: spelled(scope, subject) })
 }
 
 impl KeyArgs {
@@ -89,6 +105,7 @@ impl KeyArgs {
     async fn open(&self) -> Result<(Limiting, String), CommandError> {
         let (settings, plane) = self.data.plane().await?;
         let tenant = self.whose(&settings.tenants)?;
+        self.key.check_declared(&settings)?;
         Ok((Limiting::open(&settings, &plane).map_err(CommandError::failed)?, tenant))
     }
 
@@ -199,7 +216,7 @@ fn wait(look: &Look<'_>) -> Option<Duration> {
 fn says(look: &Look<'_>, now: Timestamp) -> String {
     match (&look.answer, wait(look)) {
         (None, _) => "no limit for it".to_owned(),
-        (Some(answer), _) if answer.turn == Turn::Full || answer.full == [true] => "no slot is free".to_owned(),
+        (Some(answer), _) if answer.full == [true] => "no slot is free".to_owned(),
         (_, Some(wait)) if !wait.is_zero() => {
             // Milliseconds are no help to people.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

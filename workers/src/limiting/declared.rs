@@ -113,6 +113,14 @@ impl Limit {
                 Kind::Slots(bounds) => bounds.is_own(tenant, subject),
             }
     }
+
+    /// Whether it limits any subject of a tenant's.
+    pub fn binds(&self, tenant: &str) -> bool {
+        match &self.kind {
+            Kind::Rate { bounds, .. } => bounds.binds(tenant),
+            Kind::Slots(bounds) => bounds.binds(tenant),
+        }
+    }
 }
 
 /// What a limit bounds.
@@ -194,6 +202,13 @@ impl<T: Copy> Bounds<T> {
         self.exception(tenant, subject).map_or(self.base, |exception| exception.bound)
     }
 
+    /// Whether anything holds for any subject of a tenant's.
+    pub fn binds(&self, tenant: &str) -> bool {
+        let fits = |exception: &&Exception<T>| exception.tenant.as_ref().is_none_or(|name| name == tenant);
+        let first = self.exceptions.iter().filter(fits).find(|e| e.bound.is_some() || e.pattern.is_none());
+        first.map_or(self.base, |exception| exception.bound).is_some()
+    }
+
     /// Whether that was declared for the tenant alone.
     pub fn is_own(&self, tenant: &str, subject: &str) -> bool {
         self.exception(tenant, subject).is_some_and(|exception| exception.tenant.is_some())
@@ -235,6 +250,18 @@ mod tests {
         ] {
             let said = (bounds.of(tenant, subject), bounds.is_own(tenant, subject));
             assert_eq!(said, (expected, own), "{tenant} {subject}");
+            assert!(bounds.binds(tenant), "somebody of {tenant}'s");
+        }
+        let partner = || exception(None, Some("*@partner.example"), Some(1));
+        for (base, exceptions, expected) in [
+            (Some(1), vec![exception(Some("acme"), None, None), partner()], false),
+            (Some(1), vec![exception(Some("else"), None, None)], true),
+            (Some(1), vec![exception(Some("acme"), Some("*@partner.example"), None)], true),
+            (None, vec![partner(), exception(Some("acme"), None, None)], true),
+            (None, vec![exception(Some("else"), None, Some(1))], false),
+            (None, vec![], false),
+        ] {
+            assert_eq!(Bounds { base, exceptions: exceptions.clone() }.binds("acme"), expected, "{exceptions:?}");
         }
     }
 

@@ -38,7 +38,7 @@ use shared::{
 
 pub use self::{
     declared::{Bounds, Cost, Exception, Expired, Kind, Limit, Place, Scope},
-    subjects::{SubjectKey, Subjects, spelled},
+    subjects::{SubjectKey, Subjects, check, spelled},
 };
 use self::{
     slots::Held,
@@ -52,8 +52,6 @@ use crate::{
 
 /// How long to wait for a limiter that does not answer, where that is what the limit says.
 const OUTAGE: Duration = Duration::from_secs(5);
-/// How soon to look again for a free slot, first and at most.
-const FULL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// How soon to look again for a turn where none can be had before the job is too old, first and at most.
 const HOPELESS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
 
@@ -147,7 +145,7 @@ impl Limiting {
     /// Asks the limits of a place that have not charged the job and whose subjects are known. `None`: it may go on, and
     /// `pass` holds its slots.
     pub async fn stop(&self, place: Place, pass: &mut Pass, ctx: &Context) -> Option<Stopped> {
-        if let Some(limit) = self.crowded(place, &pass.subjects) {
+        if let Some(limit) = self.crowded(place, ctx.tenant.as_str(), &pass.subjects) {
             return Some(ended(limit, format!("limit {}: more recipients than are counted", limit.name), ctx));
         }
         let now = ctx.clock.now();
@@ -169,17 +167,19 @@ impl Limiting {
                 Turn::TooLate(_) if source == Source::Fallback && answer.waits.iter().all(Duration::is_zero) => {
                     return Some(unanswered(group.waiting(), ctx));
                 }
-                Turn::TooLate(_) => return Some(over(group.slowest(&answer), HOPELESS, ctx)),
-                Turn::Full => return Some(over(group.fullest(&answer), FULL, ctx)),
+                Turn::TooLate(_) => return Some(over(group.slowest(&answer), look_again(HOPELESS, ctx), ctx)),
+                Turn::Full(place) => return Some(over(group.fullest(&answer), in_time(place, ctx), ctx)),
             }
         }
         None
     }
 
     /// The enforced limit by recipient that a mail with more recipients than are counted would get round.
-    fn crowded(&self, place: Place, subjects: &Subjects) -> Option<&Limit> {
-        let by_recipient = |limit: &&Limit| limit.enforce && limit.scope == Scope::Recipient;
-        self.limits.iter().find(by_recipient).filter(|limit| subjects.are_crowded() && limit.scope.place() == place)
+    fn crowded(&self, place: Place, tenant: &str, subjects: &Subjects) -> Option<&Limit> {
+        let by_recipient = |limit: &&Limit| limit.enforce && limit.scope == Scope::Recipient && limit.binds(tenant);
+        (subjects.are_crowded() && Scope::Recipient.place() == place)
+            .then(|| self.limits.iter().find(by_recipient))
+            .flatten()
     }
 
     /// Asks the limits of the intake. Nothing is held.
@@ -197,8 +197,8 @@ impl Limiting {
                 (Turn::TooLate(at), answer, _) => {
                     return Ingress::Later { limit: group.slowest(&answer).name.clone(), at };
                 }
-                (Turn::Full, answer, _) => {
-                    return Ingress::Later { limit: group.fullest(&answer).name.clone(), at: self.clock.now() };
+                (Turn::Full(at), answer, _) => {
+                    return Ingress::Later { limit: group.fullest(&answer).name.clone(), at };
                 }
             }
         }
@@ -309,9 +309,9 @@ fn last_call(ctx: &Context) -> Timestamp {
 }
 
 /// A job that found no turn: it looks again, or its time is up and the declared end follows.
-fn over(limit: &Limit, again: (Duration, Duration), ctx: &Context) -> Stopped {
+fn over(limit: &Limit, again: Option<Timestamp>, ctx: &Context) -> Stopped {
     let waiting = format!("limit {}: there is no turn yet", limit.name);
-    match look_again(again, ctx) {
+    match again {
         Some(at) => Err(Failure::defer("over_limit", waiting, at)),
         None => ended(limit, format!("limit {}: no turn came in time", limit.name), ctx),
     }
@@ -327,8 +327,13 @@ fn unanswered(limit: &Limit, ctx: &Context) -> Stopped {
 
 /// When to look again, if there is time left.
 fn look_again((first, longest): (Duration, Duration), ctx: &Context) -> Option<Timestamp> {
+    in_time(ctx.look_again(first, longest), ctx)
+}
+
+/// That time, or the last that there is, if there is any left.
+fn in_time(at: Timestamp, ctx: &Context) -> Option<Timestamp> {
     let last = last_call(ctx);
-    (ctx.clock.now() < last).then(|| ctx.look_again(first, longest).min(last))
+    (ctx.clock.now() < last).then(|| at.min(last))
 }
 
 /// The end that a limit declares.

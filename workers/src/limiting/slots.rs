@@ -8,7 +8,11 @@ use shared::limit::{
     Holder,
     guarded::{Guarded, Source},
 };
-use tokio::{runtime::Handle, task::AbortHandle, time::MissedTickBehavior};
+use tokio::{
+    runtime::Handle,
+    task::AbortHandle,
+    time::{Instant, MissedTickBehavior},
+};
 
 /// After that the slots of a dead worker are free again.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
@@ -22,6 +26,7 @@ pub(super) struct Held {
     source: Source,
     slots: Vec<String>,
     holder: Holder,
+    since: Instant,
     renewing: AbortHandle,
 }
 
@@ -45,7 +50,14 @@ impl Held {
                 }
             }
         });
-        Self { guarded: Arc::clone(guarded), source, slots, holder, renewing: renewing.abort_handle() }
+        Self {
+            guarded: Arc::clone(guarded),
+            source,
+            slots,
+            holder,
+            since: Instant::now(),
+            renewing: renewing.abort_handle(),
+        }
     }
 }
 
@@ -53,11 +65,11 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.renewing.abort();
         let (guarded, source) = (Arc::clone(&self.guarded), self.source);
-        let (slots, holder) = (std::mem::take(&mut self.slots), self.holder.clone());
+        let (slots, holder, held) = (std::mem::take(&mut self.slots), self.holder.clone(), self.since.elapsed());
         // Without a runtime the process ends: the lease runs out.
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(async move {
-            if let Err(error) = guarded.release(source, &slots, &holder).await {
+            if let Err(error) = guarded.release(source, &slots, &holder, held).await {
                 tracing::warn!(%error, "a slot could not be given back; it comes back when its lease runs out");
             }
         });

@@ -24,6 +24,11 @@ use crate::{
 /// The most recipients of one mail that are counted, in one request. RFC 5321 §4.5.3.1.8 asks servers to take 100.
 const MOST_RECIPIENTS: usize = 1000;
 
+const CLIENT: &str =
+    "the name of a client, of lower-case letters, digits and \"-\" and at most 40 long, such as api-client=erp";
+/// The ways in.
+const DOORS: [&str; 2] = ["submit", "incoming"];
+
 /// Whom a mail is counted for. A scope that is not there is not known yet; one without subjects has none.
 #[derive(Debug, Clone, Default)]
 pub struct Subjects {
@@ -157,6 +162,26 @@ pub fn spelled(scope: Scope, text: &str) -> String {
         Scope::ClientIp => text.parse().map_or_else(|_| text.to_owned(), client),
         Scope::Tenant | Scope::Route | Scope::Destination | Scope::Ingress | Scope::ApiClient => text.to_owned(),
     }
+}
+
+/// What a subject of a scope looks like, if this is none.
+///
+/// # Errors
+/// What was expected, to follow "expected".
+pub fn check(scope: Scope, text: &str) -> Result<(), &'static str> {
+    let is_address = || text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    let (is_one, expected) = match scope {
+        Scope::Sender => {
+            (text == "<>" || is_address(), "an address, such as sender=ann@example.org, or <> for bounces")
+        }
+        Scope::Recipient => (is_address(), "an address, such as recipient=ann@example.org"),
+        Scope::SenderDomain => (!text.is_empty() && !text.contains('@'), "a domain, such as sender-domain=example.org"),
+        Scope::ClientIp => (text.parse::<IpAddr>().is_ok(), "an IP address, such as client-ip=192.0.2.1"),
+        Scope::Ingress => (DOORS.contains(&text), "ingress=submit or ingress=incoming"),
+        Scope::ApiClient => (ClientName::parse(text).is_some(), CLIENT),
+        Scope::Tenant | Scope::Route | Scope::Destination => (!text.is_empty(), "a name"),
+    };
+    if is_one { Ok(()) } else { Err(expected) }
 }
 
 /// Whoever has an IPv6 address has at least the 2⁶⁴ of its network (RFC 4291 §2.5.1), so they count as one.

@@ -34,8 +34,8 @@ impl Limiter for Watched {
         self.inner.renew(slots, holder).await
     }
 
-    async fn release(&self, slots: &[String], holder: &Holder) -> Result<(), LimitError> {
-        self.inner.release(slots, holder).await
+    async fn release(&self, slots: &[String], holder: &Holder, held: Duration) -> Result<(), LimitError> {
+        self.inner.release(slots, holder, held).await
     }
 
     async fn forget(&self, keys: &[String]) -> Result<(), LimitError> {
@@ -144,6 +144,12 @@ async fn more_recipients_than_are_counted_end_as_the_limit_declares() {
     let text = format!("{stopped:?}");
     assert!(stopped.is_ok() && text.contains("Quarantined") && text.contains("more recipients"), "{text}");
     assert_eq!(bench.asked().len(), 0);
+    let own = Exception { tenant: Some("acme".to_owned()), pattern: None, bound: None };
+    let kind =
+        Kind::Rate { bounds: Bounds { base: "1/hour".parse().ok(), exceptions: vec![own] }, cost: Cost::Message };
+    let unbound = Bench::new(vec![Limit { kind, ..limit.clone() }]);
+    assert_eq!(unbound.turn(&mail(1001), &unbound.job("acme")).await, None, "nobody of this tenant's is counted");
+    assert!(unbound.stop(&mut Pass::of(mail(1001)), &unbound.job("else")).await.is_some());
     let shadow = Bench::new(vec![Limit { enforce: false, ..limit }, rate("tenants", Scope::Tenant, "1/sec")]);
     assert_eq!(shadow.turn(&mail(1001), &shadow.job("acme")).await, None);
 }

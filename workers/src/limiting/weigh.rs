@@ -229,8 +229,8 @@ const fn outcome(turn: Turn, enforce: bool, over: bool) -> &'static str {
         (_, false, true) => "would_wait",
         (Turn::Now | Turn::At(_), _, false) => "passed",
         (Turn::At(_), true, true) => "reserved",
-        (Turn::Now | Turn::TooLate(_) | Turn::Full, true, true) => "over",
+        (Turn::Now | Turn::TooLate(_) | Turn::Full(_), true, true) => "over",
         // Another limit of the same request said no.
-        (Turn::TooLate(_) | Turn::Full, _, false) => "held_up",
+        (Turn::TooLate(_) | Turn::Full(_), _, false) => "held_up",
     }
 }

@@ -20,7 +20,7 @@ impl Limiter for Dead {
         Err(LimitError("dead".into()))
     }
 
-    async fn release(&self, _: &[String], _: &Holder) -> Result<(), LimitError> {
+    async fn release(&self, _: &[String], _: &Holder, _: Duration) -> Result<(), LimitError> {
         Err(LimitError("dead".into()))
     }
 
@@ -39,6 +39,10 @@ fn dead() -> Guarded {
 
 fn seconds(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
+}
+
+fn millis(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap()
 }
 
 fn local(percent: u32) -> OnError {
@@ -100,10 +104,10 @@ async fn slots_fall_back_too_and_go_back_to_where_they_came_from() {
     for id in ["a", "b"] {
         assert_eq!(ask(&guarded, &[], &slots, id).await.0.turn, Turn::Now);
     }
-    assert_eq!(ask(&guarded, &[], &slots, "c").await.0.turn, Turn::Full, "half of the slots");
+    assert_eq!(ask(&guarded, &[], &slots, "c").await.0.turn, Turn::Full(millis(50)), "half of the slots");
     let key = [slots[0].key.clone()];
-    assert!(guarded.release(Source::Limiter, &key, &holder("a")).await.is_err());
-    guarded.release(Source::Fallback, &key, &holder("a")).await.unwrap();
+    assert!(guarded.release(Source::Limiter, &key, &holder("a"), WAIT).await.is_err());
+    guarded.release(Source::Fallback, &key, &holder("a"), WAIT).await.unwrap();
     assert_eq!(ask(&guarded, &[], &slots, "c").await.0.turn, Turn::Now);
 }
 

@@ -1,8 +1,8 @@
 -- Charges every key and takes every slot, or nothing, by GCRA, and answers {now, wait, code, a wait for each charge, 1 or
 -- 0 for each slot}: microseconds of the server's time; the wait until the turn, or until one within `longest` could be
--- had; the code is 0 for too late, 1 for granted, 2 for a slot that is not free.
+-- had, or until a place in the line; the code is 0 for too late, 1 for granted, 2 for a slot that is not free.
 --
--- KEYS: one a charge, then one a slot; the same key may come again. ARGV: `longest`; 1 for a trial, which changes
+-- KEYS: one a charge, then one a slot, then the line of each slot; the same key may come again. ARGV: `longest`; 1 for a trial, which changes
 -- nothing; the number of charges; the holder and the microseconds of its lease; for each charge 1 if it is enforced, and
 -- five whole numbers: a denominator, its cost and its tolerance in microseconds, each as whole ones and a numerator over
 -- that denominator; for each slot 1 if it is enforced, and its limit.
@@ -14,8 +14,6 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local longest, trial, charges = tonumber(ARGV[1]), ARGV[2] == '1', tonumber(ARGV[3])
 local holder, lease = ARGV[4], tonumber(ARGV[5])
-
-local function digits(number) return string.format('%.0f', number) end
 
 local function stored(key)
   local text = redis.call('GET', key)
@@ -51,23 +49,29 @@ for i = 1, charges do
   answer[#answer + 1] = wait
 end
 
-local free, full = {}, false
-for i = charges + 1, #KEYS do
+local slots = (#KEYS - charges) / 2
+local free, crowded = {}, {}
+for i = charges + 1, charges + slots do
   local key, at = KEYS[i], 6 + charges * 6 + (i - charges - 1) * 2
   local taken = redis.call('ZCOUNT', key, '(' .. digits(now), '+inf')
   local own = redis.call('ZSCORE', key, holder)
   if own and tonumber(own) > now then taken = taken - 1 end
   local is_full = taken >= tonumber(ARGV[at + 1])
-  if not is_full then free[#free + 1] = key end
-  full = full or (is_full and ARGV[at] == '1')
+  if not is_full then free[#free + 1] = i end
+  if is_full and ARGV[at] == '1' then crowded[i] = tonumber(ARGV[at + 1]) end
   answer[#answer + 1] = is_full and 1 or 0
 end
 
-answer[2] = turn
-if full then
-  answer[3] = 2
+if next(crowded) then
+  answer[2], answer[3] = 0, 2
+  for i, limit in pairs(crowded) do
+    local line = line_of(KEYS[i + slots])
+    answer[2] = math.max(answer[2], place(line, limit, now))
+    if not trial then keep(KEYS[i + slots], line, now) end
+  end
   return answer
 end
+answer[2] = turn
 if turn > longest then
   answer[2], answer[3] = turn - longest, 0
   return answer
@@ -80,10 +84,16 @@ for key, tat in pairs(tats) do
   redis.call('SET', key, digits(tat[1]) .. ' ' .. digits(tat[2]) .. ' ' .. digits(tat[3]), 'PX', digits(life))
 end
 if turn == 0 then
-  for _, key in ipairs(free) do
+  for _, i in ipairs(free) do
+    local key = KEYS[i]
     redis.call('ZREMRANGEBYSCORE', key, '-inf', digits(now))
     redis.call('ZADD', key, digits(now + lease), holder)
     redis.call('PEXPIRE', key, digits(math.max(math.ceil(lease / 1000), redis.call('PTTL', key))))
+    local line = line_of(KEYS[i + slots])
+    if not is_quiet(line, now) then
+      line.moved = now
+      keep(KEYS[i + slots], line, now)
+    end
   end
 end
 return answer

@@ -87,6 +87,15 @@ async fn a_hundred_thousand_senders_are_gone_when_their_time_has_come() {
     limiter.ask(&request).await.unwrap();
     let left: i64 = ask(&server.url(), &["PTTL", "slots:{t}:slot"]).await;
     assert!((1..=3_600_001).contains(&left), "a slot's key goes with its last lease: {left}");
+    assert_eq!(ask::<u32>(&server.url(), &["EXISTS", "line:{t}:slot"]).await, 0, "nobody has waited yet");
+    let other = conformance::holder("other");
+    assert!(matches!(limiter.ask(&Request { holder: &other, ..request }).await.unwrap().turn, Turn::Full(_)));
+    for _ in 0..2 {
+        let left: i64 = ask(&server.url(), &["PTTL", "line:{t}:slot"]).await;
+        assert!((590_000..=610_001).contains(&left), "{left}");
+        limiter.release(&[slots[0].key.clone()], &holder, Duration::from_secs(1)).await.unwrap();
+    }
+    assert_eq!(ask::<u32>(&server.url(), &["EXISTS", "slots:{t}:slot"]).await, 0);
 }
 
 #[tokio::test]

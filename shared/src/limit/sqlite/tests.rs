@@ -74,6 +74,51 @@ async fn random_keys_do_not_grow_it() {
     }
 }
 
+/// As it was written before there were lines.
+#[tokio::test]
+async fn an_older_file_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = Connection::open(dir.path().join("limits.db")).unwrap();
+    file.execute_batch(
+        "CREATE TABLE tat (key TEXT PRIMARY KEY, scaled BLOB NOT NULL, count INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE INDEX tat_expiry ON tat (expires_at);
+        CREATE TABLE slot (key TEXT NOT NULL, holder TEXT NOT NULL, expires_at INTEGER NOT NULL,
+            PRIMARY KEY (key, holder)) WITHOUT ROWID;
+        CREATE INDEX slot_expiry ON slot (expires_at);
+        INSERT INTO slot VALUES ('s', 'earlier', 99999999999999);
+        PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(file);
+    let limiter = SqliteLimiter::open(dir.path(), Clock::system()).unwrap();
+    let (slots, holder) = ([slot("s", 1)], holder("later"));
+    let request = Request { charges: &[], slots: &slots, holder: &holder, longest: HOUR, trial: false };
+    assert!(matches!(limiter.ask(&request).await.unwrap().turn, Turn::Full(_)), "what it knows is kept");
+}
+
+#[tokio::test]
+async fn lines_are_gone_when_nobody_has_used_them_for_long() {
+    let paused = paused();
+    tokio::time::pause();
+    let hold = async |n: u32| {
+        let (slots, holder) = ([slot(&format!("slot-{n}"), 1)], holder("h"));
+        let request = Request { charges: &[], slots: &slots, holder: &holder, longest: HOUR, trial: false };
+        assert_eq!(paused.limiter.ask(&request).await.unwrap().turn, Turn::Now);
+        paused.limiter.release(&[slots[0].key.clone()], &holder, HOUR).await.unwrap();
+    };
+    for n in 0..200 {
+        hold(n).await;
+    }
+    tokio::time::advance(Duration::from_secs(601)).await;
+    for n in 200..220 {
+        hold(n).await;
+    }
+    let count = "SELECT COUNT(*) FROM line";
+    let kept: i64 = paused.limiter.call(|c, _| c.query_row(count, [], |row| row.get(0))).await.unwrap();
+    assert!(kept <= 21, "{kept} lines");
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_largest_numbers_are_survived() {
     let paused = paused();

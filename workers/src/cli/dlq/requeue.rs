@@ -147,7 +147,7 @@ impl<'a> Desk<'a> {
         let charge = Charge::new("requeue", rate, NonZeroU32::MIN);
         match self.limiter.acquire(&[charge], LONGEST_WAIT).await.map_err(CommandError::failed)? {
             // No slot was asked for.
-            Turn::Now | Turn::Full => Ok(Fate::Goes),
+            Turn::Now | Turn::Full(_) => Ok(Fate::Goes),
             Turn::TooLate(at) => Ok(Fate::Waits(at)),
             Turn::At(at) => tokio::select! {
                 () = sleep(until(self.terms.plane.clock.now(), at)) => Ok(Fate::Goes),

@@ -1,5 +1,7 @@
 //! Many jobs, tenants and workers that were away.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -124,4 +126,59 @@ async fn a_look_tells_of_the_tenants_own_line() {
     assert_eq!((waits("flood").await, waits("quiet").await), (100, 11));
     assert_eq!(bench.limiting.forget(Scope::ClientIp, "flood", "192.0.2.1").await, Ok(1));
     assert_eq!((waits("flood").await, waits("quiet").await), (0, 0));
+}
+
+/// Jobs that come at once and hold a slot for 50 to 200 ms each, where there are four: the time until the last is done over
+/// that in which the slots could have done it all, and how often a job looked in vain.
+async fn crowd(count: usize) -> (f64, f64) {
+    let bench = Bench::new(vec![slots("jobs", 4)]);
+    let begin = bench.clock.now();
+    let millis = |at: Timestamp| at.as_millisecond() - begin.as_millisecond();
+    let lasts = |n: usize| 50 + i64::try_from(n * 37 % 151).unwrap();
+    let subjects = Subjects::one(Scope::Tenant, "acme");
+    let mut jobs: Vec<Context> = (0..count).map(|_| bench.job("acme")).collect();
+    let mut due: BTreeSet<(i64, usize)> = (0..count).map(|n| (i64::try_from(n).unwrap(), n)).collect();
+    let (mut held, mut waited): (BTreeMap<(i64, usize), Pass>, _) = (BTreeMap::new(), 0);
+    let mut last = 0;
+    while let Some((at, n)) = due.pop_first() {
+        while let Some(done) = held.first_entry().filter(|done| done.key().0 <= at) {
+            let ((until, _), pass) = done.remove_entry();
+            advance_to(&bench, begin, until).await;
+            drop(pass);
+            // The slot is given back.
+            tokio::task::yield_now().await;
+        }
+        advance_to(&bench, begin, at).await;
+        let mut pass = Pass::of(subjects.clone());
+        match bench.stop(&mut pass, &jobs[n]).await {
+            None => {
+                let until = millis(bench.clock.now()) + lasts(n);
+                last = last.max(until);
+                held.insert((until, n), pass);
+            }
+            Some(Err(Failure::Defer { class: "over_limit", until, .. })) => {
+                waited += 1;
+                jobs[n].deferrals += 1;
+                // A queue and a worker take their time.
+                due.insert((millis(until) + i64::try_from(n % 10).unwrap(), n));
+            }
+            Some(other) => panic!("{other:?}"),
+        }
+    }
+    let ideal = (0..count).map(lasts).sum::<i64>() as f64 / 4.0;
+    (last as f64 / ideal, f64::from(waited) / count as f64)
+}
+
+async fn advance_to(bench: &Bench, begin: Timestamp, millis: i64) {
+    let by = begin.as_millisecond() + millis - bench.clock.now().as_millisecond();
+    tokio::time::advance(Duration::from_millis(u64::try_from(by).unwrap_or(0))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_over_its_slots_drains_about_as_fast_as_they_allow() {
+    for (count, most, seldom) in [(300, 1.3, 3.0), (1500, 1.2, 4.0)] {
+        let (times, waited) = crowd(count).await;
+        eprintln!("{count} jobs: {times:.2} times the least time, {waited:.2} looks in vain a job");
+        assert!(times <= most && waited <= seldom, "{count} jobs: {times} times, {waited} looks in vain a job");
+    }
 }

@@ -50,7 +50,7 @@ async fn a_worker() {
                 tokio::time::sleep(until(clock.now(), at) + Duration::from_millis(20)).await;
                 continue;
             }
-            Turn::Full => panic!("no slot was asked for"),
+            Turn::Full(_) => panic!("no slot was asked for"),
         };
         println!("{MARK}{}", (at - skew).as_millisecond());
     }

@@ -1,11 +1,11 @@
-//! The script against an exact token bucket, at the very times that the script reports.
+//! The scripts against an exact token bucket and the line of other limiters, at the very times that they report.
 
 use std::{collections::HashMap, num::NonZeroU32};
 
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::*;
-use crate::limit::{Charge, Rate};
+use crate::limit::{Charge, Rate, line::Line};
 
 /// `tokens` in units of one nanosecond's worth of a unit: `per` in nanoseconds make one.
 #[derive(Debug, Clone, Copy)]
@@ -116,4 +116,45 @@ fn it_is_the_token_bucket_to_the_microsecond() {
     let mut runner =
         TestRunner::new(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() });
     runner.run(&cases, |(rates, steps)| runtime.block_on(follow(&limiter, &rates, &steps))).unwrap();
+}
+
+/// What Redis keeps of a line.
+async fn stored(server: &TestRedis) -> Line {
+    let text: String = ask(&server.url(), &["GET", "line:{t}:slot"]).await;
+    let numbers: Vec<u64> = text.split(' ').map(|number| number.parse().unwrap()).collect();
+    Line { tail: numbers[0], hold: numbers[1], moved: numbers[2] }
+}
+
+/// The script's lines are those of [`Line`], at the very times that it reports.
+#[tokio::test]
+async fn its_lines_are_the_same_as_elsewhere() {
+    let server = TestRedis::start().await.unwrap();
+    let limiter = limiter(&server, Clock::system());
+    let slots = [conformance::slot("{t}:slot", 3)];
+    let (mut held, mut line, mut places) = (Vec::new(), Line::default(), 0);
+    for n in 0_u32..600 {
+        let holder = conformance::holder(&n.to_string());
+        let request = Request { charges: &[], slots: &slots, holder: &holder, longest: HOUR, trial: false };
+        let reply = limiter.call(&request).await.unwrap();
+        let now = u64::try_from(reply.now).unwrap();
+        if held.len() < 3 {
+            assert_eq!(reply.code, Reply::GRANTED);
+            held.push(holder);
+            line.taken(now);
+        } else {
+            let wait = line.place(slots[0].limit, now);
+            assert_eq!((reply.code, u64::try_from(reply.wait).unwrap()), (Reply::FULL, wait), "{n}");
+            places += 1;
+            assert_eq!(stored(&server).await, line, "{n}");
+        }
+        if n % 7 == 6 {
+            let held_for = Duration::from_micros(1 << (n % 31));
+            limiter.release(&[slots[0].key.clone()], &held.remove(0), held_for).await.unwrap();
+            let after = stored(&server).await;
+            assert!(after.moved >= now, "{n}");
+            line.given_back(held_for, after.moved);
+            assert_eq!(after, line, "{n}");
+        }
+    }
+    assert!(places > 400, "{places}");
 }
