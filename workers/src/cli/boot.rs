@@ -20,9 +20,13 @@ const DEFAULT_FILE: &str = "mailtri.toml";
 impl ConfigArg {
     /// The configuration, or every error in it.
     pub(super) fn load(&self) -> Result<(Settings, Effective), CommandError> {
+        Settings::load(self.file().as_deref(), process_variables()).map_err(CommandError::config)
+    }
+
+    /// The file that is read, if there is one.
+    pub(super) fn file(&self) -> Option<PathBuf> {
         let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file());
-        let file = self.config.clone().or_else(default);
-        Settings::load(file.as_deref(), process_variables()).map_err(CommandError::config)
+        self.config.clone().or_else(default)
     }
 }
 

@@ -13,7 +13,7 @@ use shared::{
     clamav::{clamd::Deadlines, endpoint::Endpoint},
     config::{Reader, Setting, Size, units},
     ids::TenantId,
-    telemetry::LogFormat,
+    telemetry::{self, LogFormat},
 };
 
 use crate::{
@@ -250,10 +250,26 @@ impl Telemetry {
         let formats = [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
         let expected = "an address and a port to listen on, such as \"127.0.0.1:9464\"";
         Self {
-            log: section.get_or("log", "info".to_owned()),
+            log: section.get_or("log", Filter("info".to_owned())).0,
             format: section.one_of_or_first("format", formats),
             listen: section.parsed("listen", expected, |text| text.parse().ok()),
         }
+    }
+}
+
+/// A log filter.
+struct Filter(String);
+
+impl Setting for Filter {
+    const EXPECTED: &'static str =
+        "a level (error, warn, info, debug, trace), or levels by target, such as \"info,mailtri=debug\"";
+
+    fn parse(text: &str) -> Option<Self> {
+        telemetry::is_filter(text).then(|| Self(text.to_owned()))
+    }
+
+    fn show(&self) -> toml::Value {
+        self.0.as_str().into()
     }
 }
 
