@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use shared::{
     clamav::{clamd::Deadlines, endpoint::Endpoint},
     config::{Reader, Setting, Size, units},
@@ -21,6 +21,9 @@ use crate::{
     mail::sanitise::{ProxyUrl, RemoteImages},
     names::{self, TenantName},
 };
+
+/// The shortest key of an HMAC that cannot be tried out, in bytes.
+const SHORTEST_KEY: usize = 16;
 
 /// `[data]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -281,7 +284,14 @@ impl Shutdown {
 
 impl Audit {
     pub(super) fn read(section: &Reader<'_>) -> Self {
-        Self { key: section.secret("key") }
+        let key = section.secret("key");
+        if key.as_ref().is_some_and(|key| key.expose_secret().len() < SHORTEST_KEY) {
+            let named = if section.is_set("key_file") { "key_file" } else { "key_env" };
+            let least =
+                format!("the key has to be {SHORTEST_KEY} bytes or more, such as `openssl rand -hex 32` prints");
+            section.reject_hidden(named, None, &least);
+        }
+        Self { key }
     }
 }
 
