@@ -41,7 +41,24 @@ Hi.\r\n\
 We lost the game.  Are you hungry yet?\r\n\
 \r\n\
 Joe.\r\n";
-const KEYS: [(&str, &str); 2] = [
+/// A mail of `alpha.example`'s that a list changed, sealed by `trusted.example` with what it found before.
+const SEALED: &str = "\
+ARC-Seal: i=1; a=ed25519-sha256; s=ed; d=trusted.example; cv=none;\r\n\
+\tb=8CqdltIybaMX426HtRwq7NTznxGwxFWR3pl68XOGzQlnn97At8JWV3B2V3s2dcQhreWfcuhgz\r\n\
+\tAk5UMNofPBwDg==;\r\n\
+ARC-Message-Signature: i=1; a=ed25519-sha256; s=ed; d=trusted.example; c=relaxed/relaxed;\r\n\
+\th=Subject:To:From; t=1795536990; bh=UrA8rmgY3eNBotmDWtzAmHyn5RyZv8Gea45sNGs\r\n\
+\tP0zw=; b=RVWW6fFvppLTc/b3huaP3LhmH18SVLvBgin0xhjhbwJPPWessM2UkW8SD1BEWM5pXZ\r\n\
+\tQzhh3xI2jY96N+o2DWBw==;\r\n\
+ARC-Authentication-Results: i=1; trusted.example; dmarc=pass (p=REJECT) header.from=alpha.example\r\n\
+From: a@alpha.example\r\n\
+To: desk@mail.example\r\n\
+Subject: Hello\r\n\
+Date: Tue, 24 Nov 2026 09:00:00 +0000\r\n\
+\r\n\
+Hi.\r\n";
+const KEYS: [(&str, &str); 3] = [
+    ("ed._domainkey.trusted.example", "v=DKIM1; k=ed25519; p=7p/lUEVhfht8iPzdq/3hYoDjtCynUYEeRtRh+wsFXhM="),
     ("brisbane._domainkey.football.example.com", "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
     (
         "test._domainkey.football.example.com",
@@ -50,7 +67,10 @@ const KEYS: [(&str, &str); 2] = [
 ];
 
 fn asking(clamd: &Clamd, receiver: &Receiver, dns: SocketAddr, metrics: Metrics) -> Config {
-    let keys = format!("resolver = \"{dns}\"\ntimeout = \"2s\"\ntrusted_hosts = [\"inbound-smtp.*.amazonaws.com\"]");
+    let keys = format!(
+        "resolver = \"{dns}\"\ntimeout = \"2s\"\ntrusted_hosts = [\"inbound-smtp.*.amazonaws.com\"]\n\
+         trusted_sealers = [\"trusted.example\"]"
+    );
     Config::asking(clamd, &keys)
         .destination("hook", receiver, "/hook", "")
         .destination("claims", receiver, "/claims", "")
@@ -111,15 +131,22 @@ async fn the_genuine_arrives_as_such_and_the_forged_does_not() {
             "Authentication-Results: mailtri; dkim=pass header.d=beta.example; dmarc=pass header.from=beta.example\r\n";
         let claiming = mail("claiming", format!("{claim}{}", plain("x@beta.example", "Claiming")));
         let changed = mail("changed", by_ses(STRANGER, "list@other.example", &SIGNED.replace("hungry", "thirsty")));
-        [&signed, &by_spf].into_iter().for_each(|mail| receiver.expect("/hook", mail));
+        let sealed = mail("sealed", by_ses(STRANGER, "list@trusted.example", SEALED));
+        let resealed = mail("resealed", by_ses(STRANGER, "list@trusted.example", &SEALED.replace("Hi.", "Pay.")));
+        [&signed, &by_spf, &sealed].into_iter().for_each(|mail| receiver.expect("/hook", mail));
         receiver.expect("/claims", &claiming);
-        let all = [&signed, &by_spf, &claiming, &spoofed, &changed].map(Clone::clone);
+        let all = [&signed, &by_spf, &claiming, &sealed, &spoofed, &changed, &resealed].map(Clone::clone);
         let ended = fleet.submit_and_wait(&all, LIMIT).await;
         let ends: Vec<_> = ended.iter().map(|ended| ended.ends[0].end.as_str()).collect();
-        assert_eq!(ends, ["delivered", "delivered", "delivered", "quarantined", "quarantined"], "{ended:?}");
+        assert_eq!(
+            ends,
+            ["delivered", "delivered", "delivered", "delivered", "quarantined", "quarantined", "quarantined"],
+            "{ended:?}"
+        );
         let why = |at: usize| ended[at].ends[0].reason.clone().unwrap();
-        assert!(why(3).starts_with("dmarc: the domain in From asks to reject"), "{}", why(3));
-        assert!(why(4).contains("known_sender_unverified in header From"), "{}", why(4));
+        assert!(why(4).starts_with("dmarc: the domain in From asks to reject"), "{}", why(4));
+        assert!(why(5).contains("known_sender_unverified in header From"), "{}", why(5));
+        assert!(why(6).starts_with("dmarc: the domain in From asks to reject"), "{}", why(6));
         receiver.wait_complete(LIMIT).await.assert_sound();
 
         let signed = told(&receiver, &signed);
@@ -137,6 +164,11 @@ async fn the_genuine_arrives_as_such_and_the_forged_does_not() {
             "mailtri; spf=pass smtp.mailfrom=alpha.example; spf=pass smtp.helo=m.alpha.example; dkim=none; \
              dmarc=pass header.from=alpha.example; arc=none; iprev=pass policy.iprev=192.0.2.10"
         );
+        let sealed = told(&receiver, &sealed);
+        let by = json!({"reason": "arc", "sealer": "trusted.example"});
+        let dmarc = json!({"result": "fail", "why": "not_aligned", "policy": "reject", "override": by});
+        assert_eq!(sealed["dmarc"], dmarc);
+        assert!(sealed["header"].as_str().unwrap().contains("header.from=alpha.example policy.override=arc; arc=pass"));
         let claiming = told(&receiver, &claiming);
         assert_eq!(claiming["dmarc"], json!({"result": "none", "why": "no_record"}));
         assert_eq!((&claiming["spf"]["result"], &claiming["dkim"]), (&json!("none"), &json!([])));

@@ -53,12 +53,37 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("zip64", zip64(&eicar()), "unscannable"),
         ("binary-tar", binary_tar(&eicar()), "unscannable"),
         // What neither the scanner nor the format's own readers see, and another program opens.
+        // What programs open as an object, and the scanner takes for the end of one.
+        ("rtf-object", rtf(&gzip(&eicar())), "unscannable"),
+        ("tnef-property", tnef(&gzip(&eicar())), "unscannable"),
         ("beside-gzip", gzip_beside(text, &second), "unscannable"),
         ("beside-tar", tar_padding(&zip(&[("e", &eicar())])), "unscannable"),
         ("beside-ole", [&ole(&[("/WordDocument", text)])[..], &secret].concat(), "unscannable"),
         ("eicar-ole", ole(&[("/WordDocument", &[0xec, 0xa5, 0xc1, 0, 0, 0]), ("/Package", &second)]), "infected"),
         ("eicar-deep", gzip(&tar(&[("a.zip", &nested(&eicar(), 6)[..])])), "infected"),
     ]
+}
+
+/// An RTF with a packaged file, whose digits begin behind the end of a line.
+fn rtf(content: &[u8]) -> Vec<u8> {
+    let len = |len: usize| u32::try_from(len).unwrap().to_le_bytes();
+    let native = [b"\x02\0a.gz\0a.gz\0\0\0\x03\0\x05\0\0\0a.gz\0", &len(content.len())[..], content].concat();
+    let head = b"\x01\x05\0\0\x02\0\0\0\x08\0\0\0Package\0\0\0\0\0\0\0\0\0";
+    let object = [&head[..], &len(native.len()), &native].concat();
+    let digits: String = object.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{{\\rtf1{{\\object\\objemb{{\\*\\objdata\n{digits}}}}}}}").into_bytes()
+}
+
+/// A TNEF with an attachment whose content is among its properties.
+fn tnef(content: &[u8]) -> Vec<u8> {
+    let len = |len: usize| u32::try_from(len).unwrap().to_le_bytes();
+    let attribute = |id: u32, data: &[u8]| {
+        let sum = data.iter().fold(0_u16, |sum, byte| sum.wrapping_add(u16::from(*byte)));
+        [&[2][..], &id.to_le_bytes(), &len(data.len()), data, &sum.to_le_bytes()].concat()
+    };
+    let property = [&b"\x02\x01\x01\x37\x01\0\0\0"[..], &len(content.len()), content].concat();
+    let attributes = [attribute(0x0006_9002, &[0; 14]), attribute(0x0006_9005, &property)].concat();
+    [&b"\x78\x9f\x3e\x22\x01\0"[..], &attributes].concat()
 }
 
 /// A tar with something in what fills up the block of its member.

@@ -10,7 +10,7 @@ use shared::clamav::{
 use tests::{
     clamd::Clamd,
     config::Config,
-    fleet::Fleet,
+    fleet::{Fleet, run},
     mails::Mail,
     mime::{attachment, mail, multipart, text},
     receiver::Receiver,
@@ -131,6 +131,72 @@ async fn a_tenant_s_policy_goes_by_the_envelope_and_a_body_is_left_out_with_its_
         assert_eq!(data["scan"]["withheld"], json!([1]));
         let ran = fleet.run(&["submit", "--json", &wait, "--to", "desk@strict.example", path]).await;
         assert!(ran.stdout.contains("quarantined"), "{ran:?}");
+        receiver.report().assert_sound();
+    })
+    .await;
+}
+
+/// An archive of one file, in an archive, in a mail.
+fn packed(name: &str, to: &str, file: &str) -> Mail {
+    let inner = zip(&[(file, b"nothing that a signature knows")]);
+    with(name, to, attachment("invoice.zip", "application/zip", &zip(&[("inner.zip", &inner)])))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_lies_in_an_archive_is_held_to_the_rules_for_attachments() {
+    within(LIMIT, async {
+        let (clamd, receiver) = (Clamd::start().await, Receiver::start().await);
+        let config = Config::new(&clamd)
+            .destination("hook", &receiver, "/hook", "")
+            .destination("pages", &receiver, "/pages", "")
+            .section("tenants", "\"open.example\" = \"open\"\n\"strict.example\" = \"strict\"")
+            .section("findings.tenant.open", "script_attachment = \"tag\"")
+            .section("findings.tenant.strict", "script_attachment = \"reject\"")
+            .rule("name = \"pages\"\nwhen = { tag = \"html_attachment\" }\ndeliver = \"pages\"")
+            .rule("name = \"rest\"\ndeliver = \"hook\"");
+        let fleet = Fleet::new(&config);
+        let _local = fleet.local().await;
+        let (page, open) = (packed("page", "a@mail.example", "a.html"), packed("open", "a@open.example", "pay.js"));
+        let text = packed("text", "a@mail.example", "a.txt");
+        receiver.expect("/pages", &page);
+        [&open, &text].iter().for_each(|mail| receiver.expect("/hook", mail));
+        let kept = [
+            (
+                "invoice.pdf.exe",
+                "quarantined",
+                "executable_attachment in the zip in part 4: an attachment is a program",
+            ),
+            ("pay.js", "quarantined", "script_attachment in the zip in part 4: "),
+            ("pay.lnk", "quarantined", "shortcut_attachment in the zip in part 4: "),
+            ("pay.iso", "quarantined", "disk_image_attachment in the zip in part 4: "),
+            ("pay.hta", "quarantined", "script_attachment in the zip in part 4: "),
+        ];
+        let wait = format!("--wait={}", LIMIT.as_secs());
+        let submit = async |mail: &Mail, to: &str| {
+            let paths = fleet.write(std::slice::from_ref(mail));
+            fleet.run(&["submit", "--json", &wait, "--to", to, paths[0].to_str().unwrap()]).await
+        };
+        for (file, end, why) in kept {
+            let mail = packed(file, "a@mail.example", file);
+            let said = submit(&mail, "a@mail.example").await.stdout;
+            assert!(said.contains(end) && said.contains(why), "{file}: {said}");
+            assert!(!said.replace(&format!("{file}.eml"), "").contains(file), "no name of a file is on record: {said}");
+            let path = &fleet.write(std::slice::from_ref(&mail))[0];
+            let args = ["inspect", "--json", "--to", "a@mail.example", path.to_str().unwrap()];
+            let foretold = run(&mut fleet.command(&args), b"").await;
+            assert!(foretold.stdout.contains(why), "{file}: {foretold:?}");
+        }
+        let said = submit(&packed("strict", "a@strict.example", "pay.js"), "a@strict.example").await.stdout;
+        assert!(said.contains("rejected") && said.contains("script_attachment"), "{said}");
+        for (mail, to) in [(&page, "a@mail.example"), (&open, "a@open.example"), (&text, "a@mail.example")] {
+            let said = submit(mail, to).await.stdout;
+            assert!(said.contains("delivered"), "{}: {said}", mail.name);
+        }
+        assert_eq!(data(&receiver, "/pages", &page)["tags"], json!(["html_attachment"]));
+        let data_open = data(&receiver, "/hook", &open);
+        assert_eq!(data_open["tags"], json!(["script_attachment"]));
+        assert_eq!(data_open["findings"][0]["where"], "the zip in part 4", "{data_open:#}");
+        assert_eq!(data(&receiver, "/hook", &text)["tags"], json!([]));
         receiver.report().assert_sound();
     })
     .await;

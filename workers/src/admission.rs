@@ -177,6 +177,19 @@ impl Admission {
         self.tag(tenant, mail)
     }
 
+    /// Rules on a mail in whose containers something was noticed: that is added to the findings and the tags. The answer is
+    /// why it stops here, if it does.
+    #[must_use]
+    pub fn rule_on_members(&self, tenant: &str, mail: &mut ParsedMail, noticed: &[Finding]) -> Option<Stop> {
+        if noticed.is_empty() {
+            return None;
+        }
+        let stop = self.ruling(tenant, noticed).0;
+        mail.findings.extend_from_slice(noticed);
+        mail.tags = self.ruling(tenant, &mail.findings).1;
+        stop
+    }
+
     /// What one finding does to a tenant's mail.
     #[must_use]
     pub fn action(&self, tenant: &str, finding: &Finding) -> Action {

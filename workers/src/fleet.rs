@@ -179,6 +179,7 @@ fn scan(settings: &Settings, plane: &Plane, key: AuditKey, scanning: Scanning) -
         sources: plane.sources.clone(),
         scanning: scanning.remembering(Memory::new(Arc::clone(&plane.state), key.clone(), plane.clock.clone())),
         key,
+        admission: Arc::new(Admission::new(settings)),
         policies: Arc::new(settings.scan.policies.clone()),
         rules: Arc::clone(&settings.rules),
     }

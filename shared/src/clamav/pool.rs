@@ -2,7 +2,8 @@
 //!
 //! Nothing is sent to an endpoint that has not proven, in its present version, that it finds EICAR, lets a harmless
 //! file pass, says so when it did not look at everything, and has signatures of an age within bounds. A scan that met
-//! no connection goes to the next endpoint; one whose connection broke does not, since its content may have been why.
+//! no connection goes to the next endpoint; one whose connection broke does not, since its content may have been why. A
+//! clean verdict counts only when the endpoint is found, after it, to be what was tested.
 
 pub(super) mod addresses;
 pub(super) mod admission;
@@ -25,7 +26,7 @@ pub use admission::IDLE;
 pub use member::EndpointStatus;
 
 use self::member::{Member, Standing};
-use super::{Content, EngineVersion, Scan, ScanError, Scanner, clamd::Deadlines, endpoint::Endpoint};
+use super::{Content, EngineVersion, Scan, ScanError, Scanner, Verdict, clamd::Deadlines, endpoint::Endpoint};
 use crate::clock::Clock;
 
 /// How a pool is made.
@@ -157,7 +158,13 @@ impl Scanner for Pool {
             }
         };
         let verdict = match timeout(deadlines.scan, connected.scan(content)).await {
-            Ok(Ok(verdict)) => return Ok(Scan { verdict, engine: lease.engine.clone() }),
+            Ok(Ok(verdict)) => {
+                // It may have loaded others that find nothing since it was looked at.
+                if verdict == Verdict::Clean {
+                    lease.member.vouch(&self.shared).await?;
+                }
+                return Ok(Scan { verdict, engine: lease.engine.clone() });
+            }
             Ok(Err(error)) => error,
             // Whose doing is it? That of the content only if the endpoint is well.
             Err(_) => lease.member.failed_test(&self.shared).await.unwrap_or(ScanError::Deadline),

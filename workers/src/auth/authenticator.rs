@@ -12,9 +12,11 @@ use super::{
     dns::Dns,
     evidence::{Evidence, TrustedHop},
     iprev,
+    key_records::KeyRecord,
     results::{Arc, ArcResult, Dmarc, DmarcResult, Iprev, IprevResult, Reported, Spf, SpfIdentity, SpfResult, Why},
+    sealers,
     spf::Question,
-    verify::{KeyRecord, Verified, Verify},
+    verify::{Verified, Verify},
 };
 use crate::{
     announce::SesVerdicts,
@@ -29,6 +31,8 @@ pub struct Authenticator {
     pub dns: Option<Dns>,
     /// Our name in results (RFC 8601 §2.2).
     pub authserv_id: String,
+    /// Whose seals may vouch for an author.
+    pub trusted_sealers: Vec<Domain>,
 }
 
 /// One mail.
@@ -83,12 +87,15 @@ impl Authenticator {
         let verified = verify(evidence, keys, mail.raw, sandbox).await?;
         let is_asked = !evidence.author.domains().is_empty();
         let late = || Dmarc::without(DmarcResult::TempError, Why::DnsFailed);
-        let dmarc = if is_asked && dns.is_silent() {
+        let mut dmarc = if is_asked && dns.is_silent() {
             late()
         } else {
             let evaluated = dmarc::evaluate(&dns.authenticator, &evidence.author, &spf, &verified.dkim);
             timeout_at(Instant::now() + left, evaluated).await.unwrap_or_else(|_| late())
         };
+        if let Some(author) = evidence.author.one().filter(|_| dmarc.result == DmarcResult::Fail) {
+            dmarc.overridden = sealers::vouching(author, &verified.sets, &self.trusted_sealers);
+        }
         Ok(Authentication {
             author: None,
             spf,
@@ -148,7 +155,7 @@ async fn verify(
     sandbox: &Sandbox,
 ) -> Result<Verified, SandboxError> {
     if !evidence.is_signed {
-        return Ok(Verified { dkim: Vec::new(), arc: Arc { result: ArcResult::None, why: None, sealer: None } });
+        return Ok(Verified::unsigned(Arc { result: ArcResult::None, why: None, sealer: None }));
     }
     let max_mail = raw.len() as u64;
     sandbox.ask(Verify { max_mail, keys }, raw).await

@@ -13,16 +13,21 @@ use mail_auth::{
 
 use super::{
     Domain,
-    allowance::Allowance,
-    dns::policies,
-    evidence::Author,
+    allowance::{Allowance, Texts},
+    discovery,
+    evidence::{Author, MAX_SIGNATURES},
     results::{Dkim, DkimResult, Dmarc, DmarcResult, Mechanism, Policy, Spf, SpfResult, Why},
 };
+
+/// Lookups for one author: eight for each walk up from a name (RFC 9989 §4.10), for the author, for `MAIL FROM` and for
+/// each signature, and one whether the author exists. More cannot be asked, so that no mail talks its way out of a policy
+/// by asking for more.
+const LOOKUPS: usize = 8 * (2 + MAX_SIGNATURES) + 1;
 
 impl Dmarc {
     /// A result without a policy and without a pass.
     pub(super) const fn without(result: DmarcResult, why: Why) -> Self {
-        Self { result, why: Some(why), policy: None, aligned_by: None }
+        Self { result, why: Some(why), policy: None, aligned_by: None, overridden: None }
     }
 
     /// What results for several domains come to where nobody can say which of them is the author's: the strictest policy
@@ -74,36 +79,39 @@ async fn evaluate_one(dns: &MessageAuthenticator, author: &Domain, spf: &Spf, dk
         .collect();
     let mail_from = spf.domain.as_ref().map_or("", Domain::expose);
     let spf_output = SpfOutput::new(mail_from.to_owned()).with_result(their_spf(spf.result));
-    let allowance = Allowance::new();
-    let parameters = DmarcParameters::new(&message, &outputs, mail_from, &spf_output);
-    let output = dns.verify_dmarc(Parameters::new(parameters).with_cache(&allowance)).await;
-    if allowance.is_exceeded() {
-        return Dmarc::without(DmarcResult::PermError, Why::TooMuch);
-    }
+    let mut corrected = Texts::new();
+    let output = loop {
+        let parameters = DmarcParameters::new(&message, &outputs, mail_from, &spf_output);
+        let allowance = Allowance::new(LOOKUPS).replacing(corrected.clone());
+        let output = dns.verify_dmarc(Parameters::new(parameters).with_cache(&allowance)).await;
+        // What is corrected is not asked for again, so that this ends.
+        let further = discovery::corrected(dns, &allowance.answered()).await;
+        if further.is_empty() {
+            break output;
+        }
+        corrected.extend(further);
+    };
     let policy = output.record().map(|_| policy(output.policy()));
     let aligned = Aligned { author, spf, dkim };
-    if policy.is_some() && policies(dns, &format!("_dmarc.{}", author.expose()), is_policy).await > 1 {
-        return Dmarc { aligned_by: aligned.by(true, true), ..Dmarc::without(DmarcResult::None, Why::Malformed) };
-    }
     match output.result() {
         Theirs::Pass => aligned.by(output.dkim_result() == &Theirs::Pass, output.spf_result() == &Theirs::Pass).map_or(
-            Dmarc { result: DmarcResult::Fail, why: Some(Why::NotAligned), policy, aligned_by: None },
-            |mechanism| Dmarc { result: DmarcResult::Pass, why: None, policy, aligned_by: Some(mechanism) },
+            Dmarc { policy, ..Dmarc::without(DmarcResult::Fail, Why::NotAligned) },
+            |mechanism| Dmarc {
+                result: DmarcResult::Pass,
+                why: None,
+                policy,
+                aligned_by: Some(mechanism),
+                overridden: None,
+            },
         ),
-        Theirs::Fail(_) => Dmarc { result: DmarcResult::Fail, why: Some(Why::NotAligned), policy, aligned_by: None },
+        Theirs::Fail(_) => Dmarc { policy, ..Dmarc::without(DmarcResult::Fail, Why::NotAligned) },
         Theirs::TempError(_) => Dmarc { policy, ..Dmarc::without(DmarcResult::TempError, Why::DnsFailed) },
         Theirs::PermError(_) => Dmarc::without(DmarcResult::PermError, Why::Malformed),
         Theirs::None => {
-            Dmarc { aligned_by: aligned.by(true, true), ..Dmarc::without(DmarcResult::None, Why::NoRecord) }
+            let why = if corrected.is_empty() { Why::NoRecord } else { Why::Malformed };
+            Dmarc { aligned_by: aligned.by(true, true), ..Dmarc::without(DmarcResult::None, why) }
         }
     }
-}
-
-/// Whether a text is a policy. Of two at one name neither counts (RFC 7489 §6.6.3); that is noticed at the author's own
-/// name, not at one above it whose policy stands in.
-fn is_policy(text: &[u8]) -> bool {
-    let mut start = text.iter().filter(|b| !b.is_ascii_whitespace()).map(u8::to_ascii_lowercase);
-    start.by_ref().take(8).eq(*b"v=dmarc1") && start.next().is_none_or(|next| next == b';')
 }
 
 /// What passed, against the author.

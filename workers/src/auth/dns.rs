@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     Domain,
-    verify::{KeyRecord, MAX_TEXT, MAX_TEXTS},
+    key_records::{KeyRecord, MAX_TEXT, MAX_TEXTS},
 };
 
 /// Answers that are kept. One is at most 64 KiB, and hardly ever above one.
@@ -137,14 +137,14 @@ impl Dns {
     }
 }
 
-/// How many texts at a name are policies: what one that was just looked up says, since its answer is remembered.
-pub(super) async fn policies(dns: &MessageAuthenticator, name: &str, is_policy: fn(&[u8]) -> bool) -> usize {
-    let Ok(lookup) = dns.resolver().txt_lookup(format!("{name}.")).await else { return 0 };
+/// The texts at a name that was looked up a moment ago, whose answer is remembered. A dot ends the name.
+pub(super) async fn texts(dns: &MessageAuthenticator, name: &str) -> Vec<Vec<u8>> {
+    let Ok(lookup) = dns.resolver().txt_lookup(name).await else { return Vec::new() };
     let text = |record: &RData| match record {
-        RData::TXT(txt) => is_policy(&txt.txt_data.concat()),
-        _ => false,
+        RData::TXT(txt) => Some(txt.txt_data.concat()),
+        _ => None,
     };
-    lookup.answers().iter().filter(|record| text(&record.data)).count()
+    lookup.answers().iter().filter_map(|record| text(&record.data)).collect()
 }
 
 fn server(address: SocketAddr) -> NameServerConfig {

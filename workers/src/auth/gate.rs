@@ -32,7 +32,11 @@ impl Gate {
     /// When there is no resolver to be had.
     pub fn new(settings: &Settings) -> Result<Self, DnsError> {
         let dns = settings.servers.map(|servers| Dns::new(servers, settings.timeout)).transpose()?;
-        let authenticator = Authenticator { dns, authserv_id: settings.authserv_id.clone() };
+        let authenticator = Authenticator {
+            dns,
+            authserv_id: settings.authserv_id.clone(),
+            trusted_sealers: settings.trusted_sealers.clone(),
+        };
         Ok(Self { authenticator, dmarc: settings.dmarc, on_temperror: settings.on_temperror })
     }
 

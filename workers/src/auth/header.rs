@@ -31,6 +31,10 @@ pub fn value(results: &Authentication) -> String {
     }
     result(&mut out, "dmarc", results.dmarc.result.name(), results.dmarc.why.map(Why::name));
     property(&mut out, "header.from", results.author.as_ref());
+    if let Some(overridden) = &results.dmarc.overridden {
+        // Writing to a String does not fail.
+        let _ = write!(out, " policy.override={}", overridden.reason.name());
+    }
     result(&mut out, "arc", results.arc.result.name(), results.arc.why.map(Why::name));
     iprev(&mut out, &results.iprev);
     out

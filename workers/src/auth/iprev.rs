@@ -7,6 +7,7 @@ use shared::pii::Pii;
 
 use super::{
     Domain,
+    allowance::{Allowance, ClientNames},
     results::{Iprev, IprevResult, Why},
 };
 
@@ -36,4 +37,27 @@ pub(super) async fn ask(dns: &MessageAuthenticator, ip: IpAddr) -> Iprev {
         Theirs::PermError(_) => Iprev::about(ip, IprevResult::PermError, Why::NoRecord),
         Theirs::None => Iprev::about(ip, IprevResult::TempError, Why::DnsFailed),
     }
+}
+
+/// The most names of a client that are looked at (RFC 7208 §4.6.4).
+const MAX_NAMES: usize = 10;
+
+/// A client's names that lead back to it, as SPF asks for them; `unknown` without one (RFC 7208 §5.5, §7.3).
+pub(super) async fn validated(dns: &MessageAuthenticator, ip: IpAddr) -> Vec<Box<str>> {
+    let named = dns.ptr_lookup(ip, None::<&ClientNames>).await;
+    let mut validated = Vec::new();
+    for name in named.iter().flat_map(|named| named.records.iter()).take(MAX_NAMES) {
+        let leads_back = match ip {
+            IpAddr::V4(ip) => {
+                dns.ipv4_lookup(name, None::<&Allowance>).await.is_ok_and(|found| found.records.contains(&ip))
+            }
+            IpAddr::V6(ip) => {
+                dns.ipv6_lookup(name, None::<&Allowance>).await.is_ok_and(|found| found.records.contains(&ip))
+            }
+        };
+        if leads_back {
+            validated.push(name.strip_suffix('.').unwrap_or(name).into());
+        }
+    }
+    if validated.is_empty() { vec!["unknown".into()] } else { validated }
 }

@@ -5,6 +5,7 @@
 
 mod allowance;
 pub mod authenticator;
+mod discovery;
 mod dmarc;
 pub mod dns;
 pub mod domain;
@@ -12,8 +13,10 @@ pub mod evidence;
 pub mod gate;
 pub mod header;
 mod iprev;
+mod key_records;
 pub mod policy;
 pub mod results;
+mod sealers;
 mod spf;
 mod standing;
 pub mod verify;

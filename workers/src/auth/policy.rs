@@ -42,7 +42,7 @@ pub enum Decision {
 /// for want of a client. It is enforced also where that server's line cannot be read, or tells no `MAIL FROM`: what a
 /// client can do to a line must not free it of the policy. Then DKIM alone can pass. Nor may a way to write `From`: one that
 /// nobody can read is quarantined there too. And DNS is waited for only where its answer can make an aligned pass: what is
-/// neither signed nor came from a known client has none to wait for.
+/// neither signed nor came from a known client has none to wait for. A policy that a trusted sealer overrides is not enforced.
 #[must_use]
 pub fn decide(results: &Authentication, dmarc: DmarcMode, on_temperror: OnTempError) -> Decision {
     let client_known = !matches!(results.spf.why, Some(Why::NoTrustedHop | Why::DnsOff));
@@ -62,7 +62,7 @@ pub fn decide(results: &Authentication, dmarc: DmarcMode, on_temperror: OnTempEr
             "nobody can say whose mail this is by its From, so no policy can be asked for",
         );
     }
-    match results.dmarc.policy.filter(|_| enforced && results.spoofed()) {
+    match results.dmarc.policy.filter(|_| enforced && results.spoofed() && results.dmarc.overridden.is_none()) {
         Some(Policy::Reject | Policy::Quarantine) if results.spf.why == Some(Why::HopUnreadable) => {
             Decision::Quarantine(
                 "dmarc",
@@ -83,7 +83,10 @@ pub fn decide(results: &Authentication, dmarc: DmarcMode, on_temperror: OnTempEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::results::{Dkim, DkimResult, DmarcResult, SpfResult};
+    use crate::auth::{
+        Domain,
+        results::{Dkim, DkimResult, DmarcResult, Override, OverrideReason, SpfResult},
+    };
 
     #[test]
     fn every_case_is_decided() {
@@ -102,6 +105,12 @@ mod tests {
             results.dmarc.why = Some(Why::AuthorUnreadable);
             results
         };
+        let vouched = |why| {
+            let mut results = results(DmarcResult::Fail, Some(Policy::Reject), why, true);
+            let sealer = Domain::parse("list.example").unwrap();
+            results.dmarc.overridden = Some(Override { reason: OverrideReason::Arc, sealer });
+            results
+        };
         let (fail, temp, nowhere) = (DmarcResult::Fail, DmarcResult::TempError, Some(Why::NoTrustedHop));
         let (reject, quarantine, none) = (Some(Policy::Reject), Some(Policy::Quarantine), Some(Policy::None));
         for (what, results, mode, on_temperror, expected) in [
@@ -117,6 +126,14 @@ mod tests {
                 enforce,
                 OnTempError::Defer,
                 None,
+            ),
+            ("a trusted sealer vouches", vouched(None), enforce, OnTempError::Defer, Some(Accept)),
+            (
+                "the same, a client that cannot be read",
+                vouched(Some(Why::HopUnreadable)),
+                enforce,
+                OnTempError::Defer,
+                Some(Accept),
             ),
             ("a From that nobody can read", unreadable(None), enforce, OnTempError::Defer, None),
             ("the same, only noted", unreadable(None), tag, OnTempError::Defer, Some(Accept)),

@@ -7,7 +7,7 @@ use shared::pii::Pii;
 
 use super::Domain;
 pub use super::words::{
-    ArcResult, DkimResult, DmarcResult, IprevResult, Mechanism, Policy, SpfIdentity, SpfResult, Why,
+    ArcResult, DkimResult, DmarcResult, IprevResult, Mechanism, OverrideReason, Policy, SpfIdentity, SpfResult, Why,
 };
 use crate::announce::{SesVerdicts, Status};
 
@@ -60,6 +60,18 @@ pub struct Dmarc {
     /// What passed for the domain in `From`, also where it publishes no record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aligned_by: Option<Mechanism>,
+    /// Why the policy is not enforced all the same (RFC 7489 §6.7). The mail has failed, and nothing is said for its author.
+    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<Override>,
+}
+
+/// A local policy in the place of the author's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// Why.
+    pub reason: OverrideReason,
+    /// Who vouches: `d=` of the seal.
+    pub sealer: Domain,
 }
 
 /// ARC's result.
@@ -164,7 +176,7 @@ impl Authentication {
             spf: Spf { result: SpfResult::None, why: Some(why), domain: None, identity: None },
             spf_helo: None,
             dkim: Vec::new(),
-            dmarc: Dmarc { result: DmarcResult::None, why: Some(why), policy: None, aligned_by: None },
+            dmarc: Dmarc::without(DmarcResult::None, why),
             arc: Arc { result: ArcResult::None, why: Some(why), sealer: None },
             iprev: Iprev::about_nobody(Some(why)),
             reported: None,

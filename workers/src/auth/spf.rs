@@ -1,15 +1,30 @@
 //! SPF (RFC 7208) for the session with the outside, as a trusted server wrote it down.
+//!
+//! Invariant: a pass of `mail-auth`'s is one of the RFC's. Where the two may differ ([`Evaluation::is_doubtful`]) it is none.
 
-use mail_auth::{MessageAuthenticator, Parameters, SpfResult as Theirs, spf::verify::SpfParameters};
+use std::sync::Arc;
+
+use mail_auth::{
+    MessageAuthenticator, Parameters, SpfResult as Theirs, TxtRecord,
+    spf::{Directive, Macro, Mechanism, Qualifier, SpfRecord, verify::SpfParameters},
+};
 use shared::pii::Pii;
 
 use super::{
     Domain,
     allowance::Allowance,
-    dns::policies,
+    dns::texts,
     evidence::{Client, TrustedHop},
+    iprev,
     results::{Spf, SpfIdentity, SpfResult, Why},
 };
+
+/// Lookups for one evaluation. A policy may ask for ten records and ten mail servers of each (RFC 7208 §4.6.4); honest ones
+/// stay far below.
+const LOOKUPS: usize = 60;
+
+/// The most names that are looked into again for one evaluation: no more can be included (RFC 7208 §4.6.4).
+const MAX_RESTRICTIONS: usize = 10;
 
 impl Spf {
     /// A result about nobody.
@@ -71,20 +86,18 @@ impl<'a> Question<'a> {
 
     /// Asks DNS. `us` is our own name, which explanations may carry.
     pub(super) async fn ask(&self, dns: &MessageAuthenticator, us: &str) -> Spf {
-        let (ip, helo, allowance) = (*self.client.ip.expose(), self.client.helo.expose(), Allowance::new());
-        let parameters = match self.identity {
-            SpfIdentity::Helo => SpfParameters::helo(ip, self.domain.expose(), us),
-            SpfIdentity::MailFrom => SpfParameters::new(ip, self.domain.expose(), helo, us, self.sender),
-        };
-        let output = dns.check_host(Parameters::new(parameters).with_cache(&allowance)).await;
-        if allowance.is_exceeded() {
+        let evaluation = Evaluation::of(self, dns, us, self.domain.expose()).await;
+        if evaluation.is_exceeded {
             return self.answer(SpfResult::PermError, Some(Why::TooMuch));
         }
-        let settled = !matches!(output.result(), Theirs::None | Theirs::TempError);
-        if settled && policies(dns, self.domain.expose(), is_policy).await > 1 {
+        let settled = !matches!(evaluation.result, Theirs::None | Theirs::TempError);
+        if settled && evaluation.is_ambiguous(dns).await {
             return self.answer(SpfResult::PermError, Some(Why::Malformed));
         }
-        let (result, why) = match output.result() {
+        if evaluation.result == Theirs::Pass && evaluation.is_doubtful(self, dns, us).await {
+            return self.answer(SpfResult::Neutral, Some(Why::NoMatch));
+        }
+        let (result, why) = match evaluation.result {
             Theirs::Pass => (SpfResult::Pass, None),
             Theirs::Fail => (SpfResult::Fail, None),
             Theirs::SoftFail => (SpfResult::SoftFail, None),
@@ -97,8 +110,88 @@ impl<'a> Question<'a> {
     }
 }
 
-/// Whether a text is a policy. Of two at one name neither counts (RFC 7208 §4.5); that is noticed at the name that is asked
-/// about, not at those that its policy includes or redirects to.
+/// What `mail-auth` comes to, and from what.
+struct Evaluation {
+    result: Theirs,
+    is_exceeded: bool,
+    policies: Vec<(Box<str>, Arc<SpfRecord>)>,
+}
+
+impl Evaluation {
+    /// The policy of a domain, for the session and the sender in question. Where a policy asks for the client's names it gets
+    /// those that lead back to it, which `mail-auth` does not look at for macros, and does not compare well.
+    async fn of(question: &Question<'_>, dns: &MessageAuthenticator, us: &str, domain: &str) -> Self {
+        let first = Self::with(Allowance::new(LOOKUPS), question, dns, us, domain).await;
+        let mut directives = first.policies.iter().flat_map(|(_, policy)| policy.directives.iter());
+        let asks = |one: &Directive| matches!(one.mechanism, Mechanism::Ptr { .. }) || one.mechanism.needs_ptr();
+        if !directives.any(asks) {
+            return first;
+        }
+        let names = iprev::validated(dns, *question.client.ip.expose()).await;
+        Self::with(Allowance::new(LOOKUPS).naming(names), question, dns, us, domain).await
+    }
+
+    async fn with(
+        allowance: Allowance,
+        question: &Question<'_>,
+        dns: &MessageAuthenticator,
+        us: &str,
+        domain: &str,
+    ) -> Self {
+        let (ip, helo) = (*question.client.ip.expose(), question.client.helo.expose());
+        let parameters = match question.identity {
+            SpfIdentity::Helo => SpfParameters::helo(ip, domain, us),
+            SpfIdentity::MailFrom => SpfParameters::new(ip, domain, helo, us, question.sender),
+        };
+        let output = dns.check_host(Parameters::new(parameters).with_cache(&allowance)).await;
+        let policies = allowance.answered().into_iter().filter_map(|(name, record)| match record {
+            TxtRecord::Spf(policy) => Some((name, policy)),
+            _ => None,
+        });
+        Self { result: output.result(), is_exceeded: allowance.is_exceeded(), policies: policies.collect() }
+    }
+
+    /// Whether two policies stand at one of the names, so that neither counts (RFC 7208 §4.5).
+    async fn is_ambiguous(&self, dns: &MessageAuthenticator) -> bool {
+        for (name, _) in &self.policies {
+            if texts(dns, name).await.iter().filter(|text| is_policy(text)).count() > 1 {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether a pass may be none by RFC 7208 §5.2: where what is included with another qualifier than `+` passes, which
+    /// `mail-auth` forgets when that includes something itself.
+    async fn is_doubtful(&self, question: &Question<'_>, dns: &MessageAuthenticator, us: &str) -> bool {
+        let directives = self.policies.iter().flat_map(|(_, policy)| policy.directives.iter());
+        let mut restrictions: Vec<Option<String>> = directives.filter_map(restriction).collect();
+        restrictions.sort_unstable();
+        restrictions.dedup();
+        if restrictions.len() > MAX_RESTRICTIONS {
+            return true;
+        }
+        for name in restrictions {
+            let Some(name) = name else { return true };
+            if Self::of(question, dns, us, &name).await.result == Theirs::Pass {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// What a directive includes with another qualifier than `+`; `Some(None)` where its name depends on the session.
+fn restriction(directive: &Directive) -> Option<Option<String>> {
+    match (&directive.mechanism, &directive.qualifier) {
+        (Mechanism::Include { .. }, Qualifier::Pass) => None,
+        (Mechanism::Include { macro_string: Macro::Literal(name) }, _) => Some(String::from_utf8(name.to_vec()).ok()),
+        (Mechanism::Include { .. }, _) => Some(None),
+        _ => None,
+    }
+}
+
+/// Whether a text is a policy.
 fn is_policy(text: &[u8]) -> bool {
     let is_version = text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"v=spf1"));
     is_version && text.get(6).is_none_or(|next| *next == b' ')

@@ -3,29 +3,27 @@
 //! Runs in the sandbox's child only. Invariant: nothing is looked up here; a key that did not come along is a
 //! `temperror`.
 
-use std::{borrow::Borrow, collections::HashMap, hash::Hash, sync::OnceLock, time::Instant};
+use std::sync::OnceLock;
 
 use futures::FutureExt;
 use mail_auth::{
-    ArcOutput, AuthenticatedMessage, DkimOutput, DnsCache, DnsError, Error, MessageAuthenticator, NoCache, Parameters,
-    ResolverCache, TxtRecord,
+    ArcOutput, AuthenticatedMessage, DkimOutput, DnsError, Error, MessageAuthenticator, Parameters,
     arc::ArcError,
     crypto::{Algorithm, CryptoError},
-    dkim::{DkimError, DomainKey, Signature},
-    dns::TxtRecordParser,
-    hickory_resolver::{
-        config::{ResolveHosts, ResolverConfig, ResolverOpts},
-        proto::op::ResponseCode,
-    },
+    dkim::{DkimError, Signature},
+    hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts},
 };
 use mail_parser::MessageParser;
 use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 
+pub use super::key_records::KeyRecord;
 use super::{
     Domain,
-    evidence::{MAX_KEYS, MAX_SETS, MAX_SIGNATURES, ascii_domain, is_named, key_name},
+    evidence::{MAX_SETS, MAX_SIGNATURES, ascii_domain, is_named, key_name},
+    key_records::Keys,
     results::{Arc, ArcResult, Dkim, DkimResult, Why},
+    sealers::{self, Set},
 };
 use crate::sandbox::{Task, check::Untrue};
 
@@ -41,18 +39,6 @@ pub struct Verify {
     pub keys: Vec<(Domain, KeyRecord)>,
 }
 
-/// What DNS says at the name of a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyRecord {
-    /// These texts.
-    Texts(Vec<String>),
-    /// Nothing.
-    Missing,
-    /// It does not answer.
-    Failed,
-}
-
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
@@ -60,6 +46,15 @@ pub struct Verified {
     pub dkim: Vec<Dkim>,
     /// The chain of seals.
     pub arc: Arc,
+    /// What its sealers found, newest first, where it verifies.
+    pub sets: Vec<Set>,
+}
+
+impl Verified {
+    /// Without signatures.
+    pub(super) const fn unsigned(arc: Arc) -> Self {
+        Self { dkim: Vec::new(), arc, sets: Vec::new() }
+    }
 }
 
 impl Task for Verify {
@@ -79,7 +74,7 @@ impl Task for Verify {
         // A child that cannot verify must not answer as if there were nothing to verify.
         let Some(verifier) = prepare() else { std::process::exit(EX_UNAVAILABLE) };
         self.verify(verifier, body)
-            .unwrap_or_else(|| Verified { dkim: Vec::new(), arc: arc(ArcResult::Fail, Some(Why::Malformed), None) })
+            .unwrap_or_else(|| Verified::unsigned(arc(ArcResult::Fail, Some(Why::Malformed), None)))
     }
 
     fn check(&self, answer: &Verified, _: u64) -> Result<(), Untrue> {
@@ -90,8 +85,14 @@ impl Task for Verify {
             let key = selector.zip(dkim.domain.as_ref()).and_then(|(selector, d)| key_name(selector, d.expose()));
             dkim.result != DkimResult::Pass || key.is_some_and(|key| known(&key))
         };
+        let has_key = |sealer: &Domain| {
+            let is_theirs =
+                |key: &str| key.strip_suffix(sealer.expose()).is_some_and(|key| key.ends_with("._domainkey."));
+            self.keys.iter().any(|(name, record)| is_theirs(name.expose()) && matches!(record, KeyRecord::Texts(_)))
+        };
+        let sealed = answer.sets.len() <= MAX_SETS && answer.sets.iter().all(|set| has_key(&set.sealer));
         let bounded = answer.dkim.len() <= MAX_SIGNATURES + 1 && answer.dkim.iter().all(holds);
-        if bounded { Ok(()) } else { Err(Untrue("signatures")) }
+        if bounded && sealed { Ok(()) } else { Err(Untrue("signatures")) }
     }
 }
 
@@ -114,15 +115,17 @@ impl Verify {
         // The same reader's header and body as everywhere else: what is verified is what is shown.
         let parsed = MessageParser::new().parse_headers(raw)?;
         let message = AuthenticatedMessage::from_parsed(&parsed, raw, true);
-        let keys = Keys(self.keys.iter().map(|(name, record)| (fqdn(name), record.parsed())).collect());
+        let keys = Keys::of(&self.keys);
         // Every answer is at hand, so neither ever waits.
         let outputs = verifier.verify_dkim(Parameters::new(&message).with_cache(&keys)).now_or_never()?;
-        let chain = if message.arc_seals().len() > MAX_SETS {
-            arc(ArcResult::Fail, Some(Why::TooMuch), None)
-        } else {
-            chain(&verifier.verify_arc(Parameters::new(&message).with_cache(&keys)).now_or_never()?)
-        };
-        Some(Verified { dkim: signatures(&message, &outputs), arc: chain })
+        let dkim = signatures(&message, &outputs);
+        if message.arc_seals().len() > MAX_SETS {
+            return Some(Verified { dkim, ..Verified::unsigned(arc(ArcResult::Fail, Some(Why::TooMuch), None)) });
+        }
+        let output = verifier.verify_arc(Parameters::new(&message).with_cache(&keys)).now_or_never()?;
+        let arc = chain(&output);
+        let sets = if arc.result == ArcResult::Pass { sealers::sets(output.chain()) } else { Vec::new() };
+        Some(Verified { dkim, arc, sets })
     }
 }
 
@@ -161,7 +164,7 @@ fn signatures(message: &AuthenticatedMessage<'_>, outputs: &[DkimOutput<'_>]) ->
 fn judge(output: &DkimOutput<'_>, signature: &Signature) -> (DkimResult, Option<Why>) {
     use mail_auth::DkimResult as Theirs;
     let is_named = key_name(&signature.s, &signature.d).is_some();
-    let signs_from = signature.h.iter().any(|name| name.trim().eq_ignore_ascii_case("From"));
+    let signs_from = names_from(&signature.h);
     match output.result() {
         _ if !is_named => (DkimResult::PermError, Some(Why::Malformed)),
         _ if !signs_from => (DkimResult::PermError, Some(Why::FromNotSigned)),
@@ -175,6 +178,10 @@ fn judge(output: &DkimOutput<'_>, signature: &Signature) -> (DkimResult, Option<
         Theirs::TempError(_) => (DkimResult::TempError, Some(Why::DnsFailed)),
         Theirs::None => (DkimResult::None, None),
     }
+}
+
+fn names_from(fields: &[String]) -> bool {
+    fields.iter().any(|name| name.trim().eq_ignore_ascii_case("From"))
 }
 
 /// A changed body and a time that is over are failures of the signature (RFC 6376 §6.1.1, §6.1.3).
@@ -207,9 +214,16 @@ fn why(error: &Error) -> Why {
 
 fn chain(output: &ArcOutput<'_>) -> Arc {
     use mail_auth::DkimResult as Theirs;
-    let sealer = output.chain().last().and_then(|set| ascii_domain(&set.seal.header.d));
+    let newest = output.chain().last();
+    let sealer = newest.and_then(|set| ascii_domain(&set.seal.header.d));
+    // As for signatures: RFC 8617 §4.1.2 has their form.
+    let signs_from = newest.is_some_and(|set| names_from(&set.signature.header.h));
+    let is_old = |a: Algorithm| a == Algorithm::RsaSha1;
+    let has_old = output.chain().iter().any(|set| is_old(set.seal.header.a) || is_old(set.signature.header.a));
     match output.result() {
         Theirs::None => arc(ArcResult::None, None, None),
+        Theirs::Pass if !signs_from => arc(ArcResult::Fail, Some(Why::FromNotSigned), sealer),
+        Theirs::Pass if has_old => arc(ArcResult::Fail, Some(Why::Algorithm), sealer),
         Theirs::Pass if sealer.is_some() => arc(ArcResult::Pass, None, sealer),
         Theirs::Pass => arc(ArcResult::Fail, Some(Why::Malformed), None),
         Theirs::TempError(_) => arc(ArcResult::TempError, Some(Why::DnsFailed), sealer),
@@ -222,84 +236,6 @@ fn chain(output: &ArcOutput<'_>) -> Arc {
 fn arc(result: ArcResult, why: Option<Why>, sealer: Option<Domain>) -> Arc {
     Arc { result, why, sealer }
 }
-
-fn fqdn(name: &Domain) -> Box<str> {
-    format!("{}.", name.expose()).into()
-}
-
-impl KeyRecord {
-    fn parsed(&self) -> TxtRecord {
-        match self {
-            Self::Texts(texts) => {
-                let texts: Vec<Vec<u8>> = texts.iter().map(|text| text.clone().into_bytes()).collect();
-                DomainKey::parse_records(&texts).into()
-            }
-            Self::Missing => TxtRecord::Error(Error::Dns(DnsError::RecordNotFound(ResponseCode::NXDomain))),
-            Self::Failed => not_at_hand(),
-        }
-    }
-}
-
-fn not_at_hand() -> TxtRecord {
-    TxtRecord::Error(Error::Dns(DnsError::Resolver(String::new())))
-}
-
-/// The keys that came along. Everything has an answer, so that nothing is ever asked of a resolver.
-struct Keys(HashMap<Box<str>, TxtRecord>);
-
-impl ResolverCache<Box<str>, TxtRecord> for Keys {
-    fn get<Q>(&self, name: &Q) -> Option<TxtRecord>
-    where
-        Box<str>: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        Some(self.0.get(name).cloned().unwrap_or_else(not_at_hand))
-    }
-
-    fn remove<Q>(&self, _: &Q) -> Option<TxtRecord>
-    where
-        Box<str>: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        None
-    }
-
-    fn insert(&self, _: Box<str>, _: TxtRecord, _: Instant) {}
-}
-
-impl DnsCache for Keys {
-    type Txt = Self;
-    type Mx = NoCache;
-    type Ipv4 = NoCache;
-    type Ipv6 = NoCache;
-    type Ptr = NoCache;
-
-    fn txt(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn mx(&self) -> Option<&NoCache> {
-        None
-    }
-
-    fn ipv4(&self) -> Option<&NoCache> {
-        None
-    }
-
-    fn ipv6(&self) -> Option<&NoCache> {
-        None
-    }
-
-    fn ptr(&self) -> Option<&NoCache> {
-        None
-    }
-}
-
-/// The most texts of a key record, and the most bytes of one, that are handed to a child: 8,192 bits of RSA are a
-/// fifth of that.
-pub(super) const MAX_TEXTS: usize = 8;
-pub(super) const MAX_TEXT: usize = 8 * 1024;
-const _: () = assert!((MAX_KEYS * MAX_TEXTS * MAX_TEXT) as u64 <= crate::sandbox::task::MAX_REQUEST);
 
 #[cfg(test)]
 mod tests {
@@ -322,7 +258,7 @@ mod tests {
                 domain: domain.map(name),
                 selector: Some(Pii::new(selector.to_owned())),
             }],
-            arc: arc(ArcResult::None, None, None),
+            ..Verified::unsigned(arc(ArcResult::None, None, None))
         };
         for (answer, holds) in [
             (said(DkimResult::Pass, Some("a.example"), "s"), true),
@@ -334,9 +270,21 @@ mod tests {
         ] {
             assert_eq!(task.check(&answer, 1).is_ok(), holds, "{answer:?}");
         }
+        let sealed = |sealer: &str, sets: usize| Verified {
+            sets: vec![Set { sealer: name(sealer), author: None }; sets],
+            ..Verified::unsigned(arc(ArcResult::Pass, None, None))
+        };
+        for (sealer, sets, holds) in [
+            ("a.example", 1, true),
+            ("a.example", MAX_SETS + 1, false),
+            ("b.example", 1, false),
+            ("c.example", 1, false),
+        ] {
+            assert_eq!(task.check(&sealed(sealer, sets), 1).is_ok(), holds, "{sealer} {sets}");
+        }
         let many = Verified {
             dkim: vec![said(DkimResult::Fail, None, "s").dkim.remove(0); MAX_SIGNATURES + 2],
-            arc: arc(ArcResult::None, None, None),
+            ..Verified::unsigned(arc(ArcResult::None, None, None))
         };
         assert!(task.check(&many, 1).is_err());
     }

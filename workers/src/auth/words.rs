@@ -132,6 +132,13 @@ words!(
     }
 );
 words!(
+    /// Why a mail is spared the policy that it fails.
+    OverrideReason {
+        /// A trusted sealer says that it passed when it came to him (RFC 8617 §7.2).
+        Arc = "arc",
+    }
+);
+words!(
     /// Which identity SPF was asked about (RFC 7208 §2.3, §2.4).
     SpfIdentity {
         /// The domain of `MAIL FROM`.

@@ -2,6 +2,7 @@
 
 mod facts;
 mod forecast;
+mod numbered;
 mod report;
 mod senders;
 mod tree;
@@ -60,7 +61,7 @@ struct Inspection {
     end: Forecast,
     /// What was noticed, and what each does to the mail.
     findings: Vec<Judged>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "numbered::mail")]
     mail: Option<Box<ParsedMail>>,
     /// The session with the outside, as a trusted server wrote it down.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,7 +157,7 @@ async fn inspect(args: &InspectArgs, settings: &Settings, raw: Bytes) -> Result<
     match arrival.refused.map_or(entry, Entry::Stopped) {
         Entry::Stopped(stop) => Ok(Inspection { mail: Some(mail), ..inspection.stopped(&stop) }),
         Entry::Deferred => Ok(Inspection { mail: Some(mail), end: Forecast::deferred(), ..inspection }),
-        Entry::Admitted => Ok(inspection.scanned_and_routed(settings, &sandbox, raw, mail).await),
+        Entry::Admitted => Ok(inspection.scanned_and_routed(settings, &admission, &sandbox, raw, mail).await),
     }
 }
 
@@ -174,15 +175,28 @@ impl Inspection {
     async fn scanned_and_routed(
         mut self,
         settings: &Settings,
+        admission: &Admission,
         sandbox: &Arc<Sandbox>,
         raw: Bytes,
-        mail: Box<ParsedMail>,
+        mut mail: Box<ParsedMail>,
     ) -> Self {
         let scanning = fleet::scanning(settings, &fleet::clamds(settings), sandbox);
+        let mut noticed = Vec::new();
         self.scan = match scanning.scan(&RawMail::Inline(raw), &mail, Try::First).await {
-            Ok(report) => ScanResult::Done(Box::new(Scanned::of(report, &mail))),
+            Ok(mut report) => {
+                noticed = std::mem::take(&mut report.findings);
+                ScanResult::Done(Box::new(Scanned::of(report, &mail)))
+            }
             Err(error) => ScanResult::NotDone(error.to_string()),
         };
+        let stop = admission.rule_on_members(self.tenant.as_str(), &mut mail, &noticed);
+        self.findings.extend(noticed.into_iter().map(|finding| {
+            let action = admission.action(self.tenant.as_str(), &finding);
+            Judged { finding, action }
+        }));
+        if let Some(stop) = stop {
+            return Self { mail: Some(mail), ..self.stopped(&stop) };
+        }
         let report = match &self.scan {
             ScanResult::Done(scanned) => Some(&scanned.report),
             ScanResult::NotDone(_) => None,

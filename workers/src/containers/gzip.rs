@@ -6,9 +6,9 @@ use flate2::bufread::GzDecoder;
 
 use super::beside::Known;
 use super::bytes::position;
+use super::carrier;
 use super::obstacle::Code;
 use super::walk::Walker;
-use super::{carrier, mail};
 
 /// The length of a header without its extra field, name and comment.
 const HEADER: usize = 10;
@@ -19,10 +19,9 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
     let mut is_carrier = false;
     // Some programs call it what it was, some what the file is called now.
     let was = GzDecoder::new(bytes).header().and_then(|header| header.filename()).map(<[u8]>::to_vec);
-    let now = unpacked(walker.name()).to_owned();
-    let is_mail =
-        mail::is_named(&now) || was.as_deref().is_some_and(|was| mail::is_named(&String::from_utf8_lossy(was)));
-    walker.member(was.as_deref().unwrap_or(now.as_bytes()), |walker| {
+    let now = walker.names().iter().map(|name| unpacked(name).to_vec());
+    let names: Vec<Vec<u8>> = was.into_iter().chain(now).collect();
+    walker.named(names, |walker| {
         let mut content = Vec::new();
         let mut rest = bytes;
         while !is_padding(rest) {
@@ -37,7 +36,7 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
         }
         is_carrier = carrier::is_one(&content);
         let len = content.len() as u64;
-        walker.made(len, move || Ok(content), |walker, content| walker.content_as(content, is_mail))
+        walker.made(len, move || Ok(content), Walker::content)
     })?;
     known.check(walker, bytes, 0)?;
     // Compressed data can be written so that it is an archive itself.
@@ -45,8 +44,9 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
 }
 
 /// A file's name without the ending that says that it is compressed; nothing, if it has none.
-fn unpacked(name: &str) -> &str {
-    name.rsplit_once('.').filter(|(_, end)| end.eq_ignore_ascii_case("gz")).map_or("", |(name, _)| name)
+fn unpacked(name: &[u8]) -> &[u8] {
+    let stem = name.len().saturating_sub(b".gz".len());
+    name.split_at_checked(stem).filter(|(_, end)| end.eq_ignore_ascii_case(b".gz")).map_or(b"", |(name, _)| name)
 }
 
 /// Inflates a member and returns what follows it, with how long the optional fields of its header are. One byte more than

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{mail, ole, pdf, tar, tnef};
+use super::bytes::{u32_at, u64_at};
+use super::{mail, ole, pdf, rtf, tar, tnef};
 
 /// How many of the first bytes are looked at: by [`Kind::of`] up to 0x9006 of them, the rest by other readers.
 pub const HEAD: usize = 64 * 1024;
@@ -23,6 +24,8 @@ pub enum Kind {
     Pdf,
     /// Outlook's `winmail.dat`.
     Tnef,
+    /// RTF.
+    Rtf,
     /// 7z. Not opened.
     SevenZip,
     /// RAR, version 4 or 5. Not opened.
@@ -37,13 +40,15 @@ pub enum Kind {
     Plain,
 }
 
-/// Signatures at the start of what is recognised and not opened: xz, Zstandard, LZ4, lzip, cabinets (two makers'), WIM, xar,
-/// ar and Debian packages, RPM, ALZ, EGG, StuffIt, compiled help, virtual disks.
-const STARTS: [&[u8]; 20] = [
+/// Signatures at the start of what is recognised and not opened: xz, Zstandard, LZ4, lzip, lzop, cabinets (two makers'), WIM,
+/// xar, ar and Debian packages, RPM, ALZ, EGG, StuffIt, compiled help, virtual disks, SquashFS.
+const STARTS: [&[u8]; 22] = [
     b"\xfd7zXZ\0",
     b"\x28\xb5\x2f\xfd",
     b"\x04\x22\x4d\x18",
     b"LZIP\x01",
+    b"\x89LZO\0\r\n\x1a\n",
+    b"hsqs",
     b"MSCF\0\0\0\0",
     b"ISc(",
     b"MSWIM\0\0\0",
@@ -62,9 +67,18 @@ const STARTS: [&[u8]; 20] = [
     b"QFI\xfb",
 ];
 
-/// Signatures elsewhere near the start: where, what.
-const LATER: [(usize, &[u8]); 5] =
-    [(7, b"**ACE**"), (20, b"\xdc\xa7\xc4\xfd"), (0x8001, b"CD001"), (0x8801, b"CD001"), (0x8001, b"BEA01")];
+/// Signatures elsewhere near the start: where, what. ACE, ZOO, images of CDs, and of disks with NTFS or FAT.
+const LATER: [(usize, &[u8]); 9] = [
+    (7, b"**ACE**"),
+    (20, b"\xdc\xa7\xc4\xfd"),
+    (0x8001, b"CD001"),
+    (0x8801, b"CD001"),
+    (0x8001, b"BEA01"),
+    (3, b"NTFS    "),
+    (54, b"FAT12   "),
+    (54, b"FAT16   "),
+    (82, b"FAT32   "),
+];
 
 impl Kind {
     /// The kind of a content by its first [`HEAD`] bytes (all of them, if there are fewer).
@@ -79,6 +93,7 @@ impl Kind {
             _ if head.starts_with(RAR) || head.starts_with(b"RE~^") => Some(Self::Rar),
             _ if is_other_archive(head) => Some(Self::OtherArchive),
             _ if tar::begins(head) => Some(Self::Tar),
+            _ if rtf::begins(head) => Some(Self::Rtf),
             _ if mail::begins(head) => Some(Self::Mail),
             _ if pdf::begins(head) => Some(Self::Pdf),
             _ => None,
@@ -94,6 +109,7 @@ impl Kind {
             Self::Ole => "ole",
             Self::Pdf => "pdf",
             Self::Tnef => "tnef",
+            Self::Rtf => "rtf",
             Self::SevenZip => "seven_zip",
             Self::Rar => "rar",
             Self::OtherArchive => "other_archive",
@@ -114,6 +130,7 @@ fn is_other_archive(head: &[u8]) -> bool {
         || is_at_its_place(head)
         || is_bzip2(head)
         || is_compress(head)
+        || is_lzma(head)
         || is_arj(head)
         || is_cpio(head)
         || is_lha(head)
@@ -146,6 +163,16 @@ fn is_bzip2(head: &[u8]) -> bool {
 fn is_compress(head: &[u8]) -> bool {
     matches!(head, [0x1f, 0x9d, mode, ..] if matches!(mode & 0x1f, 9..=16) && mode & 0x60 == 0)
         || matches!(head, [0x1f, 0xa0, 0, ..])
+}
+
+/// LZMA without a container: the usual properties, a dictionary of a power of two or one and a half of it, and a length that
+/// is left out or below 1 TiB.
+fn is_lzma(head: &[u8]) -> bool {
+    let size = u32_at(head, 1).filter(|size| head.first() == Some(&0x5d) && *size >= 4096);
+    let is_round = |size: u32| size.is_power_of_two() || size.is_multiple_of(3) && (size / 3).is_power_of_two();
+    let len = u64_at(head, 5).filter(|len| *len == u64::MAX || *len < 1 << 40);
+    // The range coder begins with a zero.
+    size.is_some_and(is_round) && len.is_some() && head.get(13) == Some(&0)
 }
 
 /// Two bytes of signature, the size of the header, the size of its fixed part.

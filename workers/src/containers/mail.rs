@@ -56,6 +56,7 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
     for code in findings.iter().filter_map(obstacle) {
         walker.note(code)?;
     }
+    walker.notice(findings.iter().map(|finding| finding.code));
     // A single text as it is needs no decoding. Behind a blank line it is one only for those who do not skip that.
     let is_plain = |part: &Part| part.address.0.iter().all(|segment| segment.encoding == Encoding::Identity);
     let is_text =

@@ -4,12 +4,13 @@
 //! Pure functions over given bytes, run in the sandbox's child: nothing is written, and no name of a member is ever a
 //! path. A content is opened by its magic, never by its name or type; but what is named like a mail is opened as one, as
 //! programs do. [`walk()`] never says "clean" of a container that it could not open to its end. A mail in an archive is a
-//! container as well. What is recognised and not opened is [`Code::NotOpened`]; [`Kind`] has the list.
+//! container as well. Each member is judged as an attachment would be, by its name and its first bytes. What is recognised and not opened is [`Code::NotOpened`]; [`Kind`] has the list.
 
 mod beside;
 mod budget;
 mod bytes;
 mod carrier;
+mod embedded;
 mod gzip;
 mod inflate;
 mod kind;
@@ -21,6 +22,7 @@ mod ole;
 mod pdf;
 mod rar;
 mod reach;
+mod rtf;
 mod seven_zip;
 mod sniff;
 mod tar;
@@ -32,6 +34,6 @@ mod zip;
 
 pub use kind::{HEAD, Kind};
 pub use limits::WalkLimits;
-pub use obstacle::{Class, Code, MAX_PATH, Obstacle, Walked};
+pub use obstacle::{Class, Code, MAX_PATH, Noticed, Obstacle, Walked};
 pub use sniff::Sniffer;
 pub use walk::walk;

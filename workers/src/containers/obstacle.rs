@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 
 use super::kind::Kind;
+use crate::mail::model::FindingCode;
 
 /// The longest path of a member that is kept, in bytes.
 pub const MAX_PATH: usize = 512;
@@ -13,6 +14,9 @@ pub const MAX_PATH: usize = 512;
 pub struct Walked {
     /// The first obstacle of each class; none for a content that was walked to its end.
     pub obstacles: Vec<Obstacle>,
+    /// What members are that an attachment would be noticed for: each code once, where it was first.
+    #[serde(default)]
+    pub noticed: Vec<Noticed>,
     /// Members that were looked at.
     pub members: u32,
     /// Bytes that they came to.
@@ -28,6 +32,15 @@ pub struct Obstacle {
     pub kind: Kind,
     /// The names that lead there, joined by ` / ` and safe to show; empty for the content itself.
     pub member: Pii<String>,
+}
+
+/// Something that a member is. Its name is not kept: a record says what kind of file was where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noticed {
+    /// What it is: one of those that are about a file.
+    pub code: FindingCode,
+    /// The kind of container it was found in.
+    pub kind: Kind,
 }
 
 /// What an obstacle amounts to: the verdicts of a walk, beside clean.

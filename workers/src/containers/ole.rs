@@ -8,8 +8,8 @@ use cfb::CompoundFile;
 
 use super::bytes::position;
 use super::obstacle::Code;
-use super::office;
 use super::walk::Walker;
+use super::{embedded, office};
 
 pub(super) const SIGNATURE: [u8; 8] = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
 /// The buffer for reading a stream, in bytes.
@@ -33,7 +33,15 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
                 if office::is_encrypted(&name, content) {
                     walker.note(Code::Encrypted)?;
                 }
-                walker.content(content)
+                let file = embedded::of_stream(&name, content);
+                file.names.iter().for_each(|name| walker.notice_name(name));
+                match file.content {
+                    Some(inner) => walker.named(file.names, |walker| {
+                        walker.budget.expand(inner.len() as u64)?;
+                        walker.content(inner)
+                    }),
+                    None => walker.content(content),
+                }
             })
         })?;
     }

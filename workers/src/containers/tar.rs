@@ -32,7 +32,7 @@ fn has_checksum(head: &[u8]) -> Option<bool> {
 /// What headers of their own say about the member that follows them.
 #[derive(Default)]
 struct Ahead {
-    name: Option<Vec<u8>>,
+    names: Vec<Vec<u8>>,
     size: Option<u64>,
 }
 
@@ -52,23 +52,34 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
             walker.note(Code::Hidden)?;
         }
         match entry.header().entry_type() {
-            EntryType::GNULongName => ahead.name = Some(data.to_vec()),
+            EntryType::GNULongName => ahead.names.push(data.strip_suffix(b"\0").unwrap_or(data).to_vec()),
             EntryType::GNULongLink => {}
-            EntryType::XHeader | EntryType::XGlobalHeader => ahead.size = extended(data)?.or(ahead.size),
+            EntryType::XHeader => extended(data, &mut ahead)?,
+            EntryType::XGlobalHeader => {
+                let mut all = Ahead::default();
+                extended(data, &mut all)?;
+                // For every member that follows: few readers agree on what that means.
+                if all.size.is_some() || !all.names.is_empty() {
+                    return Err(Code::Contradictory);
+                }
+            }
             // What is left out of a sparse file is not in the archive, and its map can be written in three ways.
             EntryType::GNUSparse => return Err(Code::MethodUnknown),
             kind => {
                 if !is_in_reach(kind, entry.header(), size, bytes) {
                     walker.note(Code::OutOfReach)?;
                 }
-                let ahead = std::mem::take(&mut ahead);
+                let mut ahead = std::mem::take(&mut ahead);
                 // The size that an extended header gives wins for some readers (POSIX), the header's for others.
                 if ahead.size.is_some_and(|other| other != size) {
                     return Err(Code::Contradictory);
                 }
                 known.content(at..at + data.len(), false);
-                let own = entry.path_bytes();
-                walker.member(ahead.name.as_deref().unwrap_or(&own), |walker| {
+                ahead.names.push(entry.path_bytes().into_owned());
+                if kind.is_dir() && size == 0 {
+                    ahead.names.iter_mut().for_each(|name| name.push(b'/'));
+                }
+                walker.named(ahead.names, |walker| {
                     walker.budget.expand(size)?;
                     walker.content(data)
                 })?;
@@ -91,19 +102,19 @@ fn is_in_reach(kind: EntryType, header: &Header, size: u64, archive: &[u8]) -> b
     size == 0 || is_file && is_octal && has_name && magic(header.as_bytes()) == magic(archive)
 }
 
-/// The size in an extended header.
-fn extended(data: &[u8]) -> Result<Option<u64>, Code> {
-    let mut size = None;
+/// Takes name and size from an extended header.
+fn extended(data: &[u8], ahead: &mut Ahead) -> Result<(), Code> {
     for record in PaxExtensions::new(data) {
         let record = record.map_err(|_| Code::Damaged)?;
         match record.key_bytes() {
             b"size" => {
                 let digits = record.value().ok().and_then(|value| value.parse().ok());
-                size = Some(digits.ok_or(Code::Damaged)?);
+                ahead.size = Some(digits.ok_or(Code::Damaged)?);
             }
+            b"path" => ahead.names.push(record.value_bytes().to_vec()),
             key if key.starts_with(b"GNU.sparse") => return Err(Code::MethodUnknown),
             _ => {}
         }
     }
-    Ok(size)
+    Ok(())
 }

@@ -4,12 +4,14 @@
 //! encrypted ones pass. Only a limit ends it: what lies behind is unknown then.
 
 use super::budget::Budget;
-use super::kind::Kind;
+use super::kind::{HEAD, Kind};
 use super::limits::WalkLimits;
-use super::obstacle::{Class, Code, MAX_PATH, Obstacle, Walked};
+use super::obstacle::{Class, Code, MAX_PATH, Noticed, Obstacle, Walked};
 use super::sniff::Sniffer;
-use super::{carrier, gzip, mail, ole, pdf, rar, seven_zip, tar, tnef, zip};
+use super::{carrier, gzip, mail, ole, pdf, rar, rtf, seven_zip, tar, tnef, zip};
+use crate::mail::model::FindingCode;
 use crate::mail::names::{cut, visible};
+use crate::mail::truth::{last_component, of_member};
 
 /// Opens a content and everything in it, within the limits. `kind` is what it is opened as: [`Kind::Mail`] by its name,
 /// what else its bytes say for themselves. `name` is that of the content, or nothing.
@@ -17,27 +19,29 @@ pub fn walk(content: &[u8], kind: Option<Kind>, name: &str, limits: &WalkLimits)
     let mut walker = Walker {
         budget: Budget::new(limits, content.len() as u64),
         path: Vec::new(),
-        outermost: name.to_owned(),
+        names: vec![name.as_bytes().to_vec()],
         kind: Kind::Plain,
         obstacles: Vec::new(),
+        noticed: Vec::new(),
     };
     // A limit that ended it is among the obstacles.
     let _ended = walker.content_as(content, kind == Some(Kind::Mail));
     let (members, expanded) = walker.budget.used();
-    Walked { obstacles: walker.obstacles, members, expanded }
+    Walked { obstacles: walker.obstacles, noticed: walker.noticed, members, expanded }
 }
 
 /// A walk under way.
 #[derive(Debug)]
 pub(super) struct Walker<'l> {
     pub(super) budget: Budget<'l>,
-    /// The names that lead to where it is.
+    /// The names that lead to where it is, to show.
     path: Vec<String>,
-    /// The name of the content that all is in.
-    outermost: String,
+    /// Every name of where it is, whole: readers may see any of them.
+    names: Vec<Vec<u8>>,
     /// The innermost container that it is in.
     kind: Kind,
     obstacles: Vec<Obstacle>,
+    noticed: Vec<Noticed>,
 }
 
 impl Walker<'_> {
@@ -46,18 +50,39 @@ impl Walker<'_> {
         self.kind
     }
 
-    /// The name of what it is in, or nothing.
-    pub(super) fn name(&self) -> &str {
-        self.path.last().unwrap_or(&self.outermost)
+    /// Every name of what it is in.
+    pub(super) fn names(&self) -> &[Vec<u8>] {
+        &self.names
     }
 
-    /// Looks at a content whose bytes are counted already, as what its bytes and its name say that it is.
+    /// Looks at a content whose bytes are counted already, as what its bytes and its names say that it is.
     ///
     /// # Errors
     /// The limit that ended the walk.
     pub(super) fn content(&mut self, bytes: &[u8]) -> Result<(), Code> {
-        let is_mail = self.path.last().is_some_and(|name| mail::is_named(name));
+        self.judge(bytes);
+        let is_mail = self.names.iter().any(|name| mail::is_named(&last_component(name)));
         self.content_as(bytes, is_mail)
+    }
+
+    /// Judges a member as a file, by its names and its first bytes.
+    fn judge(&mut self, bytes: &[u8]) {
+        let codes = of_member(self.names.iter().map(Vec::as_slice), bytes.get(..HEAD).unwrap_or(bytes));
+        self.notice(codes);
+    }
+
+    /// Notes what a member is: each code where it was first.
+    pub(super) fn notice(&mut self, codes: impl IntoIterator<Item = FindingCode>) {
+        for code in codes {
+            if code.is_about_a_file() && self.noticed.iter().all(|known| known.code != code) {
+                self.noticed.push(Noticed { code, kind: self.kind });
+            }
+        }
+    }
+
+    /// Judges a file of which only a name is known here.
+    pub(super) fn notice_name(&mut self, name: &[u8]) {
+        self.notice(of_member([name], b""));
     }
 
     /// The same, where it is known whether programs open it as a mail by its name.
@@ -90,6 +115,7 @@ impl Walker<'_> {
             Kind::Ole => ole::walk(self, bytes),
             Kind::Tnef => tnef::walk(self, bytes),
             Kind::Mail => mail::walk(self, bytes),
+            Kind::Rtf => rtf::walk(self, bytes),
             Kind::Pdf if pdf::is_encrypted(bytes) => Err(Code::Encrypted),
             Kind::SevenZip if seven_zip::is_encrypted(bytes) => Err(Code::Encrypted),
             Kind::Rar if rar::is_encrypted(bytes) => Err(Code::Encrypted),
@@ -105,9 +131,28 @@ impl Walker<'_> {
     /// # Errors
     /// The limit that ended the walk.
     pub(super) fn member(&mut self, name: &[u8], look: impl FnOnce(&mut Self) -> Result<(), Code>) -> Result<(), Code> {
+        self.named(vec![name.to_vec()], look)
+    }
+
+    /// The same, of a member that has several names; the first one is shown.
+    ///
+    /// # Errors
+    /// The limit that ended the walk.
+    pub(super) fn named(
+        &mut self,
+        names: Vec<Vec<u8>>,
+        look: impl FnOnce(&mut Self) -> Result<(), Code>,
+    ) -> Result<(), Code> {
+        let name = names.first().map_or(&b""[..], Vec::as_slice);
         self.path.push(String::from_utf8_lossy(name.get(..MAX_PATH).unwrap_or(name)).into_owned());
+        let outer = std::mem::replace(&mut self.names, names);
         let looked = self.budget.member().and_then(|()| look(self));
+        if looked.is_err() {
+            // What cannot be opened still has its names.
+            self.judge(b"");
+        }
         let noted = looked.or_else(|code| self.note(code));
+        self.names = outer;
         self.path.pop();
         noted
     }

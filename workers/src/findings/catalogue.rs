@@ -12,6 +12,7 @@ impl FindingCode {
         Self::FromMissing,
         Self::FromMultiple,
         Self::AddressUnreadable,
+        Self::NameUnquoted,
         Self::NameShowsAddress,
         Self::DateMissing,
         Self::DateUnreadable,
@@ -38,6 +39,7 @@ impl FindingCode {
         Self::ExternalBody,
         Self::CharsetDamaged,
         Self::EncodingConflict,
+        Self::FileInText,
         Self::EncodingDamaged,
         Self::ParameterConflict,
         Self::NameConflict,
@@ -79,6 +81,23 @@ impl FindingCode {
         self.entry().0
     }
 
+    /// Whether it is about what a file is: those that a member of a container may have as well as an attachment.
+    #[must_use]
+    pub const fn is_about_a_file(self) -> bool {
+        matches!(
+            self,
+            Self::ExecutableAttachment
+                | Self::ScriptAttachment
+                | Self::SourceAttachment
+                | Self::ShortcutAttachment
+                | Self::MacroAttachment
+                | Self::DiskImageAttachment
+                | Self::HtmlAttachment
+                | Self::DoubleExtension
+                | Self::HiddenExtension
+        )
+    }
+
     /// Whether every finding of this code is [`Severity::Ambiguous`], so that nothing less than a quarantine applies.
     ///
     /// [`Severity::Ambiguous`]: crate::mail::model::Severity::Ambiguous
@@ -101,6 +120,7 @@ impl FindingCode {
             Self::FromMissing => (Quarantine, "there is no author's address"),
             Self::FromMultiple => (Tag, "several authors are named"),
             Self::AddressUnreadable => (Tag, "something there is no e-mail address"),
+            Self::NameUnquoted => (Tag, "the author's name has a comma that is not quoted"),
             Self::NameShowsAddress => (Tag, "the author's name shows an address of another domain"),
             Self::DateMissing => (Accept, "there is no date"),
             Self::DateUnreadable => (Tag, "the date cannot be read"),
@@ -109,7 +129,7 @@ impl FindingCode {
             Self::FieldNameDamaged => (Tag, "a field's name holds what no name may hold"),
             Self::DepthExceeded => (Quarantine, "parts are nested deeper than is looked at"),
             Self::PartsExceeded => (Quarantine, "there are more parts than are looked at"),
-            Self::BoundaryDamaged => (Tag, "a boundary between parts is missing or damaged"),
+            Self::BoundaryDamaged => (Tag, "a boundary is missing, damaged or read in two ways"),
             Self::PartHeadersDamaged => (Tag, "a header block is cut off or holds what is no field"),
             Self::NulInHeaders => (Quarantine, "there is a NUL byte among header fields"),
             Self::NulInBody => (Tag, "there is a NUL byte in a text"),
@@ -127,6 +147,7 @@ impl FindingCode {
             Self::ExternalBody => (Tag, "a part's content is elsewhere"),
             Self::CharsetDamaged => (Accept, "a text does not decode in its character set"),
             Self::EncodingConflict => (Tag, "the transfer encoding contradicts itself or is unknown"),
+            Self::FileInText => (Tag, "a text holds an encoded file that some programs show"),
             Self::EncodingDamaged => (Tag, "encoded content does not decode cleanly"),
             Self::ParameterConflict => (Tag, "a parameter or a MIME field stands twice"),
             Self::NameConflict => (Tag, "an attachment has two different names"),

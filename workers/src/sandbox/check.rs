@@ -3,6 +3,8 @@
 //! What is checked here is what the parent relies on: ranges within the raw mail, counts, lengths, and that no
 //! text of ours (places, content types) carries a text of the mail.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use thiserror::Error;
 
@@ -52,7 +54,10 @@ pub fn walked(answer: &Walked) -> Result<(), Untrue> {
         obstacles.iter().take(at).all(|o| Some(o.code.class()) != obstacles.get(at).map(|o| o.code.class()))
     };
     holds((0..obstacles.len()).all(is_first), "obstacles")?;
-    holds(obstacles.iter().all(|obstacle| is_path(obstacle.member.expose())), "member")
+    holds(obstacles.iter().all(|obstacle| is_path(obstacle.member.expose())), "member")?;
+    let codes: BTreeSet<FindingCode> = answer.noticed.iter().map(|noticed| noticed.code).collect();
+    let are_of_files = codes.iter().all(|code| code.is_about_a_file());
+    holds(are_of_files && codes.len() == answer.noticed.len(), "members' types")
 }
 
 fn check_mail(mail: &ParsedMail, raw_len: u64, limits: &Limits) -> Result<(), Untrue> {
@@ -153,7 +158,7 @@ fn is_intent(intent: &Intent) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::containers::{Code, Kind, Obstacle};
+    use crate::containers::{Code, Kind, Noticed, Obstacle};
     use crate::mail::decode::{PartAddress, Segment};
     use crate::mail::facts::{Facts, Invitation, MAX_TEXT};
     use crate::mail::model::Severity;
@@ -176,13 +181,22 @@ mod tests {
     #[test]
     fn a_walk_says_each_class_once_and_names_that_can_be_shown() {
         let obstacle = |code, member: &str| Obstacle { code, kind: Kind::Zip, member: member.to_owned().into() };
-        let verdict = |obstacles| walked(&Walked { obstacles, members: 1, expanded: 1 });
+        let verdict = |obstacles| walked(&Walked { obstacles, members: 1, expanded: 1, ..Walked::default() });
         let honest = vec![obstacle(Code::Encrypted, "a / b.txt"), obstacle(Code::TooDeep, "")];
         assert_eq!(verdict(honest), Ok(()));
         let twice = vec![obstacle(Code::Damaged, ""), obstacle(Code::Hidden, "")];
         assert_eq!(verdict(twice), Err(Untrue("obstacles")));
         for name in ["x".repeat(MAX_PATH + 1), "a\u{202e}b".to_owned(), "a\nb".to_owned()] {
             assert_eq!(verdict(vec![obstacle(Code::Damaged, &name)]), Err(Untrue("member")), "{name}");
+        }
+        let noticed = |codes: &[FindingCode]| {
+            let noticed = codes.iter().map(|code| Noticed { code: *code, kind: Kind::Zip }).collect();
+            walked(&Walked { noticed, ..Walked::default() })
+        };
+        let (program, script) = (FindingCode::ExecutableAttachment, FindingCode::ScriptAttachment);
+        assert_eq!(noticed(&[program, script]), Ok(()));
+        for untrue in [[program, program], [program, FindingCode::BlockedSender]] {
+            assert_eq!(noticed(&untrue), Err(Untrue("members' types")));
         }
     }
 

@@ -11,7 +11,7 @@ use shared::{
     pii::Pii,
 };
 
-use super::walk::{Found, Walk, WalkError};
+use super::walk::{Found, Inside, Walk, WalkError};
 use crate::{
     containers::{Class, Obstacle, WalkLimits},
     content::RawMail,
@@ -37,17 +37,20 @@ impl Containers {
 
 #[async_trait]
 impl Walk for Containers {
-    async fn walk(&self, raw: &RawMail, part: &Part) -> Result<Vec<Found>, WalkError> {
-        let Some(kind) = part.container else { return Ok(Vec::new()) };
+    async fn walk(&self, raw: &RawMail, part: &Part) -> Result<Inside, WalkError> {
+        let Some(kind) = part.container else { return Ok(Inside::default()) };
         // What takes that long is at work: its time is CPU time.
         let budget = Budget { wall: self.wall, cpu: self.wall };
         let (kind, name) = (Some(kind), part.name.clone().unwrap_or_default());
         let task = task::Walk { limits: self.limits, len: part.content.len, kind, name, budget: Some(budget) };
         match self.sandbox.ask(task, &Content { raw, part }).await {
-            Ok(walked) => Ok(walked.obstacles.into_iter().map(found).collect()),
+            Ok(walked) => {
+                Ok(Inside { found: walked.obstacles.into_iter().map(found).collect(), noticed: walked.noticed })
+            }
             Err(SandboxError::Body(error)) => Err(error.into()),
             Err(error @ (SandboxError::Poisoned { .. } | SandboxError::BodyTooLong(_))) => {
-                Ok(vec![Found { member: None, verdict: Verdict::Unscannable { reason: error.to_string() } }])
+                let found = vec![Found { member: None, verdict: Verdict::Unscannable { reason: error.to_string() } }];
+                Ok(Inside { found, noticed: Vec::new() })
             }
             Err(error) => Err(WalkError::Unavailable(error.to_string())),
         }

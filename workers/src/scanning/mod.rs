@@ -3,6 +3,7 @@
 //! There is a report only if everything was looked at: what could not be scanned now is an error, never a verdict.
 
 mod containers;
+mod members;
 mod memory;
 mod policy;
 mod report;
@@ -25,11 +26,12 @@ pub use memory::Memory;
 use memory::{Failures, Mishap};
 pub use policy::{Action, Handling, Policies, VerdictPolicy};
 pub use report::{Item, Noted, Place, ScanReport, StoredPart};
-pub use walk::{Found, Walk, WalkError};
+pub use walk::{Found, Inside, Walk, WalkError};
 
 use crate::{
+    containers::Noticed,
     content::{NOT_AS_PARSED, RawMail},
-    mail::model::{Digest, ParsedMail, Part, PartRole, Severity},
+    mail::model::{Digest, Finding, ParsedMail, Part, PartRole, Severity},
 };
 
 /// Streams of one mail that are scanned at once.
@@ -86,7 +88,14 @@ struct Subject<'a> {
     failures: Failures,
 }
 
-type Looked = Result<(Vec<Item>, Option<EngineVersion>), ScanError>;
+/// What a look at something gave.
+struct Look {
+    items: Vec<Item>,
+    findings: Vec<Finding>,
+    engine: EngineVersion,
+}
+
+type Looked = Result<Look, ScanError>;
 
 impl Scanning {
     /// Uses a scanner.
@@ -119,12 +128,18 @@ impl Scanning {
             looks.push(self.whole(raw, mail, &failures, &newest, which).boxed());
         }
         for ((i, part), failures) in mail.parts.iter().enumerate().zip(&failures) {
-            looks.push(self.part_and_members(raw, i, part, *failures, &newest, which).boxed());
+            looks.push(self.part_and_members(raw, mail, (i, part), *failures, &newest, which).boxed());
         }
         let looked: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
-        let (items, engines): (Vec<Vec<Item>>, Vec<Option<EngineVersion>>) = looked.into_iter().unzip();
-        let oldest = engines.into_iter().flatten().min_by_key(EngineVersion::age);
-        Ok(ScanReport::new(oldest.unwrap_or(newest), items.into_iter().flatten().collect()))
+        let (mut items, mut findings, mut oldest) = (Vec::new(), Vec::new(), None::<EngineVersion>);
+        for look in looked {
+            items.extend(look.items);
+            findings.extend(look.findings);
+            oldest = oldest.into_iter().chain([look.engine]).min_by_key(EngineVersion::age);
+        }
+        let mut report = ScanReport::new(oldest.unwrap_or(newest), items);
+        report.findings = members::bounded(findings);
+        Ok(report)
     }
 
     /// What is known of scans of each part that came to nothing.
@@ -158,15 +173,15 @@ impl Scanning {
         };
         let subject = Subject { kind: "raw", digest: &mail.raw, content, verified_later: false, failures };
         let Scan { verdict, engine } = self.one(subject, newest, which).await?;
-        Ok((vec![Item { place: Place::Raw, verdict }], Some(engine)))
+        Ok(Look { items: vec![Item { place: Place::Raw, verdict }], findings: Vec::new(), engine })
     }
 
     /// Scans a part, and looks into it unless it is known to be infected.
     async fn part_and_members(
         &self,
         raw: &RawMail,
-        i: usize,
-        part: &Part,
+        mail: &ParsedMail,
+        (i, part): (usize, &Part),
         failures: Failures,
         newest: &EngineVersion,
         which: Try,
@@ -177,11 +192,13 @@ impl Scanning {
         let subject = Subject { kind: "part", digest: &part.content, content, verified_later, failures };
         let Scan { verdict, engine } = self.one(subject, newest, which).await?;
         let is_infected = matches!(verdict, Verdict::Infected { .. });
-        let mut items = vec![Item { place: Place::Part { part: i }, verdict }];
+        let (mut items, mut findings) = (vec![Item { place: Place::Part { part: i }, verdict }], Vec::new());
         if let Some(walk) = self.walk.as_ref().filter(|_| !is_infected) {
-            items.extend(walked(&**walk, raw, i, part).await?);
+            let (found, noticed) = walked(&**walk, raw, i, part).await?;
+            items.extend(found);
+            findings = members::findings(&noticed, mail.number(i));
         }
-        Ok((items, Some(engine)))
+        Ok(Look { items, findings, engine })
     }
 
     /// Scans one content, unless what is known of it says what there is to say.
@@ -226,11 +243,14 @@ impl Scanning {
 }
 
 /// What the walk finds in a part.
-async fn walked(walk: &dyn Walk, raw: &RawMail, i: usize, part: &Part) -> Result<Vec<Item>, ScanError> {
-    let found = match walk.walk(raw, part).await {
-        Ok(found) => found,
+async fn walked(walk: &dyn Walk, raw: &RawMail, i: usize, part: &Part) -> Result<(Vec<Item>, Vec<Noticed>), ScanError> {
+    let Inside { found, noticed } = match walk.walk(raw, part).await {
+        Ok(inside) => inside,
         Err(WalkError::Unavailable(why)) => return Err(ScanError::Unreachable(why)),
-        Err(WalkError::Source(error)) => vec![Found { member: None, verdict: not_as_parsed(error)? }],
+        Err(WalkError::Source(error)) => {
+            let found = vec![Found { member: None, verdict: not_as_parsed(error)? }];
+            Inside { found, noticed: Vec::new() }
+        }
     };
     for found in &found {
         metric::scanned("walk", found.verdict.name());
@@ -240,7 +260,7 @@ async fn walked(walk: &dyn Walk, raw: &RawMail, i: usize, part: &Part) -> Result
         None => Place::Part { part: i },
     };
     let items = found.into_iter().map(|Found { member, verdict }| Item { place: place(member), verdict });
-    Ok(items.collect())
+    Ok((items.collect(), noticed))
 }
 
 /// Bytes that are not those that the parse saw are nothing that can be scanned.

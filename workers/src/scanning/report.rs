@@ -10,7 +10,7 @@ use shared::{
     pii::Pii,
 };
 
-use crate::mail::model::ParsedMail;
+use crate::mail::model::{Finding, ParsedMail};
 
 /// From so many places on only one of each verdict is listed of a part, by which any policy decides as by all of them: a
 /// report travels in a job.
@@ -114,6 +114,10 @@ pub struct ScanReport {
     items: Vec<Item>,
     /// Where the parts that may be delivered are stored.
     pub stored: Vec<StoredPart>,
+    /// What members of containers are, by the rules for attachments. The stage adds it to what was noticed about the mail:
+    /// it is not kept here.
+    #[serde(skip)]
+    pub findings: Vec<Finding>,
 }
 
 /// A part stored by itself.
@@ -136,7 +140,13 @@ impl ScanReport {
             items.retain(|item| seen.insert((item.place.part(), rank(&item.verdict))));
         }
         let verdict = items.iter().map(|item| &item.verdict).max_by_key(|verdict| rank(verdict));
-        Self { verdict: verdict.cloned().unwrap_or(Verdict::Clean), engine, items, stored: Vec::new() }
+        Self {
+            verdict: verdict.cloned().unwrap_or(Verdict::Clean),
+            engine,
+            items,
+            stored: Vec::new(),
+            findings: Vec::new(),
+        }
     }
 
     /// The worst verdict.

@@ -14,7 +14,10 @@ use sha2::{Digest as _, Sha256};
 use shared::{audit::AuditKey, clock::Clock, pii::Pii, state::sqlite::SqliteState};
 
 use super::*;
-use crate::mail::{limits::Limits, parse::parse};
+use crate::{
+    containers::Kind,
+    mail::{limits::Limits, model::FindingCode, parse::parse},
+};
 
 /// Answers by the bytes that it is shown; what is not in the script is clean.
 #[derive(Debug, Default)]
@@ -95,8 +98,8 @@ async fn the_raw_mail_is_scanned_when_asked_for() {
         let (raw, mut mail) = mail();
         assert!(mail.findings.iter().all(|finding| finding.severity == Severity::Info));
         if damaged {
-            let (code, place) = (crate::mail::model::FindingCode::EncodingDamaged, "part 1".to_owned());
-            mail.findings.push(crate::mail::model::Finding { code, severity: Severity::Warning, place });
+            let (code, place) = (FindingCode::EncodingDamaged, "part 1".to_owned());
+            mail.findings.push(Finding { code, severity: Severity::Warning, place });
         }
         scanning.scan(&raw, &mail, Try::First).await.unwrap();
         assert_eq!(scanner.scans(), scans, "{raw_scan:?}");
@@ -209,13 +212,13 @@ async fn what_clamd_gives_up_twice_is_not_shown_to_it_again_neither_by_itself_no
 
 /// Finds the same in every part.
 #[derive(Debug)]
-struct Walker(Result<Vec<Found>, &'static str>);
+struct Walker(Result<Inside, &'static str>);
 
 #[async_trait]
 impl Walk for Walker {
-    async fn walk(&self, raw: &RawMail, part: &Part) -> Result<Vec<Found>, WalkError> {
+    async fn walk(&self, raw: &RawMail, part: &Part) -> Result<Inside, WalkError> {
         if part.role == PartRole::Body {
-            return Ok(Vec::new());
+            return Ok(Inside::default());
         }
         let bytes = Content::new(part.content.len, raw.part(part)).read().await?;
         assert_eq!(bytes, ATTACHED);
@@ -232,11 +235,16 @@ async fn what_the_walk_finds_is_told_beside_what_the_scanner_says() {
         Found { member: Some(path.clone()), verdict: Verdict::Encrypted { reason: "zip".to_owned() } },
         Found { member: None, verdict: limits.clone() },
     ];
+    let noticed = vec![Noticed { code: FindingCode::ScriptAttachment, kind: Kind::Zip }];
     let (_, clamd) = scanning(ScanRaw::Always);
-    let report = clamd.walking(Arc::new(Walker(Ok(found)))).scan(&raw, &mail, Try::First).await.unwrap();
+    let inside = Inside { found, noticed };
+    let report = clamd.walking(Arc::new(Walker(Ok(inside)))).scan(&raw, &mail, Try::First).await.unwrap();
     assert_eq!(report.verdict(), &limits);
     let places: Vec<Place> = report.items().into_iter().map(|item| item.place).collect();
     assert_eq!(places, [Place::Part { part: 1 }, Place::Member { part: 1, path }]);
+    let place = "the zip in part 3".to_owned();
+    let finding = Finding { code: FindingCode::ScriptAttachment, severity: Severity::Warning, place };
+    assert_eq!(report.findings, [finding]);
     let (_, clamd) = scanning(ScanRaw::Always);
     let report = clamd.walking(Arc::new(Walker(Err("no child")))).scan(&raw, &mail, Try::First).await;
     assert_eq!(report, Err(ScanError::Unreachable("no child".to_owned())));

@@ -5,17 +5,26 @@ use std::fmt;
 use async_trait::async_trait;
 use shared::{blobs::BlobError, clamav::Verdict, pii::Pii};
 
-use crate::{content::RawMail, mail::model::Part};
+use crate::{containers::Noticed, content::RawMail, mail::model::Part};
 
 /// Looks into the containers that parts are.
 #[async_trait]
 pub trait Walk: Send + Sync + fmt::Debug {
-    /// What in a part is not clean; nothing for a part that is no container, or one that was walked to its end. A
-    /// content that cannot be walked, or costs the walker its life, is `unscannable`, not an error.
+    /// What is in a part; nothing for a part that is no container, or one of harmless members that was walked to its end.
+    /// A content that cannot be walked, or costs the walker its life, is `unscannable`, not an error.
     ///
     /// # Errors
     /// When there is no answer now; the scan of the mail is tried again.
-    async fn walk(&self, raw: &RawMail, part: &Part) -> Result<Vec<Found>, WalkError>;
+    async fn walk(&self, raw: &RawMail, part: &Part) -> Result<Inside, WalkError>;
+}
+
+/// What a walk tells of a part.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// What is not clean.
+    pub found: Vec<Found>,
+    /// What its members are, where an attachment would be noticed for it.
+    pub noticed: Vec<Noticed>,
 }
 
 /// Something in a part that is not clean.

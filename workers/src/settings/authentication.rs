@@ -6,6 +6,7 @@ use shared::config::Reader;
 
 use super::{PlaneSettings, sections::positive};
 use crate::auth::{
+    Domain,
     dns::Servers,
     evidence::Trust,
     policy::{DmarcMode, OnTempError},
@@ -29,6 +30,8 @@ pub struct Authentication {
     pub authserv_id: String,
     /// Whose words in a mail's header are believed.
     pub trust: Trust,
+    /// Whose seals may vouch for an author (RFC 8617 §7.2).
+    pub trusted_sealers: Vec<Domain>,
 }
 
 impl Authentication {
@@ -44,6 +47,7 @@ impl Authentication {
             [("defer", OnTempError::Defer), ("accept", OnTempError::Accept), ("quarantine", OnTempError::Quarantine)];
         let host = |text: &str| is_host(text, true).then(|| text.to_ascii_lowercase());
         let id = |text: &str| is_host(text, false).then(|| text.to_ascii_lowercase());
+        let sealer = |text: &str| Domain::parse(text).filter(|domain| domain.organisation().is_some());
         let hosts: &[&str] = if matches!(plane, PlaneSettings::Aws(_)) { &[SES_HOSTS] } else { &[] };
         let settings = Self {
             servers: section.parsed_or("resolver", expected, ("system", Some(Servers::System)), servers),
@@ -60,6 +64,12 @@ impl Authentication {
                 hosts: section.list("trusted_hosts", hosts, "a server's name, \"*\" is any text", host),
                 authserv_ids: section.list("trusted_authserv_ids", &[], "a name", id),
             },
+            trusted_sealers: section.list(
+                "trusted_sealers",
+                &[],
+                "a sealer's domain, such as \"google.com\"; not a public suffix",
+                sealer,
+            ),
         };
         if settings.servers.is_none() && section.is_set("dmarc") && settings.dmarc == DmarcMode::Enforce {
             section.reject("dmarc", "without DNS there is nothing to enforce; set resolver, or dmarc = \"tag\"");

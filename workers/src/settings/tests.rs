@@ -255,17 +255,19 @@ endpoint = "clamd.ctl"
 fn authentication_is_checked() {
     let given = Given::new(
         "[authentication]\nresolver = \"10.0.0.2\"\ntimeout = \"0s\"\ndmarc = \"reject\"\nauthserv_id = \"a b\"\n\
-         trusted_hosts = [\"mx one\"]\ntrusted_authserv_ids = [\"mailtri\"]",
+         trusted_hosts = [\"mx one\"]\ntrusted_authserv_ids = [\"mailtri\"]\n\
+         trusted_sealers = [\"list.example\", \"co.uk\"]",
     );
     assert_eq!(
         given.error(&[]),
-        r#"6 errors in the configuration:
+        r#"7 errors in the configuration:
   mailtri.toml:2: authentication.resolver = "10.0.0.2": expected "system", "off", or a server's address and port, such as "10.0.0.2:53"
   mailtri.toml:3: authentication.timeout = "0s": expected more than nothing
   mailtri.toml:4: authentication.dmarc = "reject": expected one of "enforce", "tag"
   mailtri.toml:5: authentication.authserv_id = "a b": expected a name of letters, digits, "." and "-"
   mailtri.toml:6: authentication.trusted_hosts = ["mx one"]: expected a list, each item a server's name, "*" is any text
-  mailtri.toml:7: authentication.trusted_authserv_ids = ["mailtri"]: this is our own authserv_id, which nobody else may use"#
+  mailtri.toml:7: authentication.trusted_authserv_ids = ["mailtri"]: this is our own authserv_id, which nobody else may use
+  mailtri.toml:8: authentication.trusted_sealers = ["list.example", "co.uk"]: expected a list, each item a sealer's domain, such as "google.com"; not a public suffix"#
     );
     let off = Given::new("[authentication]\nresolver = \"off\"\ndmarc = \"enforce\"");
     assert!(off.error(&[]).contains("without DNS there is nothing to enforce"));
@@ -273,6 +275,9 @@ fn authentication_is_checked() {
     assert!(Given::new(rule).error(&[]).contains("expected one of none, pass, fail, temperror, permerror"));
     let (settings, _) = Given::new("[authentication]\nresolver = \"off\"").load(&[]).unwrap();
     assert!(settings.authentication.servers.is_none() && settings.authentication.trust.hosts.is_empty());
+    assert!(settings.authentication.trusted_sealers.is_empty());
+    let (settings, _) = Given::new("[authentication]\ntrusted_sealers = [\"Google.com.\"]").load(&[]).unwrap();
+    assert_eq!(settings.authentication.trusted_sealers[0].expose(), "google.com");
 }
 
 #[test]

@@ -8,9 +8,11 @@ pub mod scan;
 use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
 
+use sha2::{Digest, Sha256};
 use shared::{
     blobs::{BlobError, Blobs},
     claim::{Claim, ClaimError},
+    ids::hex,
     outcome::Failure,
     stage::Context,
 };
@@ -19,6 +21,9 @@ use crate::{mail::model::ParsedMail, plane::Sources};
 
 /// The longest parsed mail, as JSON in bytes, that a stage reads.
 const MAX_PARSED: u64 = 64 << 20;
+
+/// Raw and parsed mails up to this size travel within the job.
+const INLINE: usize = 128 * 1024;
 
 /// How soon to look again at something outside that does not answer, first and at most. It says nothing about the
 /// mail, so no attempt is counted.
@@ -32,6 +37,18 @@ fn outage(class: &'static str, error: &dyn std::fmt::Display, ctx: &Context) -> 
 /// Reads the parsed mail that came with a job.
 async fn parsed(claim: &Claim, blobs: &dyn Blobs, ctx: &Context) -> Result<ParsedMail, Failure> {
     from_json(&claim.load(blobs, MAX_PARSED).await.map_err(|e| claim_failure(&e, ctx))?)
+}
+
+/// The parsed mail as it travels: within the job, if it is small. Named by its content, so that a repeat under other
+/// settings does not overwrite what an earlier job refers to.
+async fn claim_parsed(mail: &ParsedMail, blobs: &dyn Blobs, ctx: &Context) -> Result<Claim, Failure> {
+    let json =
+        serde_json::to_vec(mail).map_err(|_| Failure::permanent("encoding", "the parsed mail has no JSON form"))?;
+    if json.len() <= INLINE {
+        return Ok(Claim::inline(&json));
+    }
+    let key = format!("parsed/{}/{}", ctx.work, hex(&Sha256::digest(&json)));
+    Claim::store(blobs, key, json.into()).await.map_err(|e| store_failure(&e, ctx))
 }
 
 fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {

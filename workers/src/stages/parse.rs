@@ -5,19 +5,17 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 use shared::{
     audit::Note,
     blobs::{self, BlobError, Blobs, Condition, ETag},
     claim::Claim,
     envelope::{Envelope, Origin},
-    ids::hex,
     outcome::{End, Event, Failure, Outcome, Reason},
     stage::{Context, Stage},
     telemetry::metric,
 };
 
-use super::{claim_failure, outage, source_bucket, store_failure};
+use super::{INLINE, claim_failure, claim_parsed, outage, source_bucket, store_failure};
 use crate::{
     admission::{Admission, Arrival, Entry, Stop},
     announce::{self, Announcement},
@@ -30,9 +28,6 @@ use crate::{
     sandbox::{Sandbox, SandboxError},
     settings::Tenants,
 };
-
-/// Raw and parsed mails up to this size travel within the job.
-const INLINE: usize = 128 * 1024;
 
 /// How soon to ask DNS again, first and at most: a domain of the sender's own may make mails wait, so they wait long.
 const DNS_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
@@ -212,14 +207,8 @@ impl Parse {
         parsed: &ParsedMail,
         ctx: &Context,
     ) -> Result<Outcome, Failure> {
-        let json = serde_json::to_vec(parsed)
-            .map_err(|_| Failure::permanent("encoding", "the parsed mail has no JSON form"))?;
         let note = note(parsed, &arrival);
-        let parsed = if json.len() <= INLINE {
-            Claim::inline(&json)
-        } else {
-            Claim::store(&*self.blobs, parsed_key(ctx, &json), json.into()).await.map_err(|e| store_failure(&e, ctx))?
-        };
+        let parsed = claim_parsed(parsed, &*self.blobs, ctx).await?;
         let raw = (raw.len() <= INLINE).then(|| Claim::inline(&raw));
         Ok(Outcome::hop(ScanJob { source, envelope: arrival.envelope, raw, parsed }.hop("")?).with_note(note))
     }
@@ -235,7 +224,7 @@ fn unanswered(error: &SandboxError, ctx: &Context) -> Result<Outcome, Failure> {
 }
 
 /// The outcome of a mail that goes no further.
-fn stopped(stop: &Stop) -> Outcome {
+pub(super) fn stopped(stop: &Stop) -> Outcome {
     match stop {
         Stop::Quarantine { class, reason } => quarantine(class, reason.clone()),
         Stop::Reject { reason } => {
@@ -245,7 +234,7 @@ fn stopped(stop: &Stop) -> Outcome {
     }
 }
 
-fn note_findings(findings: &[Finding]) {
+pub(super) fn note_findings(findings: &[Finding]) {
     findings.iter().for_each(|finding| metric::finding(finding.code.name()));
 }
 
@@ -258,11 +247,6 @@ fn note(parsed: &ParsedMail, arrival: &Arrival) -> Note {
         .with("findings", parsed.findings.len())
         .with("tags", tags.join(" "))
         .with("recipients_left_out", arrival.left_out)
-}
-
-/// Named by its content: a repeat under other settings does not overwrite what an earlier job refers to.
-fn parsed_key(ctx: &Context, json: &[u8]) -> String {
-    format!("parsed/{}/{}", ctx.work, hex(&Sha256::digest(json)))
 }
 
 /// A quarantine with its event.

@@ -12,8 +12,13 @@ use shared::{
     stage::{Context, Stage},
 };
 
-use super::{claim_failure, outage, parsed, source_bucket, store_failure};
+use super::{
+    claim_failure, claim_parsed, outage,
+    parse::{note_findings, stopped},
+    parsed, source_bucket, store_failure,
+};
 use crate::{
+    admission::Admission,
     content::RawMail,
     jobs::{NextJob, RouteJob, ScanJob},
     mail::model::{ParsedMail, Part, PartRole},
@@ -43,6 +48,8 @@ pub struct Scan {
     pub sources: Sources,
     /// What scans.
     pub scanning: Scanning,
+    /// What becomes of what members of containers are.
+    pub admission: Arc<Admission>,
     /// What becomes of what is not clean.
     pub policies: Arc<Policies>,
     /// The rules, which may say otherwise.
@@ -64,7 +71,7 @@ impl Stage for Scan {
     }
 
     async fn run(&self, job: ScanJob, ctx: &Context) -> Result<Outcome, Failure> {
-        let mail = parsed(&job.parsed, &*self.blobs, ctx).await?;
+        let mut mail = parsed(&job.parsed, &*self.blobs, ctx).await?;
         let raw = match &job.raw {
             Some(claim) => {
                 RawMail::Inline(claim.load(&*self.blobs, claim.len()).await.map_err(|e| claim_failure(&e, ctx))?)
@@ -74,6 +81,16 @@ impl Stage for Scan {
         let which = if ctx.repeated { Try::Another } else { Try::First };
         let scanned = ctx.opaque(ctx.remaining(), self.scanning.scan(&raw, &mail, which)).await;
         let mut scan = scanned.map_err(|error| failure(&error, ctx))?;
+        let note = Note::new("scanned")
+            .with("verdict", scan.verdict().name())
+            .with("found", found(&scan, &mail))
+            .with("engine", &scan.engine.engine)
+            .with("database", scan.engine.database.as_deref().unwrap_or("unknown"));
+        let noticed = std::mem::take(&mut scan.findings);
+        if let Some(stop) = self.admission.rule_on_members(ctx.tenant.as_str(), &mut mail, &noticed) {
+            note_findings(&noticed);
+            return Ok(stopped(&stop).with_note(note));
+        }
         // What the rules make of the mail is for `route` to decide; here they say what may have to be delivered.
         let facts = Facts::of(&mail, &job.envelope, scan.verdict().name(), ctx.tenant.as_str());
         let policy = self.policies.of(&ctx.tenant, &self.rules.decide(&facts).policies);
@@ -85,12 +102,9 @@ impl Stage for Scan {
             }
             Handling::Defer(_) | Handling::Quarantine(_) | Handling::Reject(_) => {}
         }
-        let note = Note::new("scanned")
-            .with("verdict", scan.verdict().name())
-            .with("found", found(&scan, &mail))
-            .with("engine", &scan.engine.engine)
-            .with("database", scan.engine.database.as_deref().unwrap_or("unknown"));
-        let next = RouteJob { source: job.source, envelope: job.envelope, parsed: job.parsed, scan };
+        let parsed = if noticed.is_empty() { job.parsed } else { claim_parsed(&mail, &*self.blobs, ctx).await? };
+        note_findings(&noticed);
+        let next = RouteJob { source: job.source, envelope: job.envelope, parsed, scan };
         Ok(Outcome::hop(next.hop("")?).with_note(note))
     }
 }

@@ -148,6 +148,21 @@ pub(crate) async fn dkim_keys_that_do_not_count() {
         assert_eq!(results.dkim[0].result == DkimResult::Pass, passes, "{selector}: {:?}", results.dkim);
         assert!(world.dns.asked().len() < 60, "{selector}: {:?}", world.dns.asked());
     }
+    // A key for something else (RFC 6376 §3.6.1); one that is being tried out is the domain's all the same.
+    for (selector, tags, passes) in [
+        ("tls", "s=tlsrpt", false),
+        ("old", "h=sha1", false),
+        ("mail", "s=tlsrpt:email; h=sha256", true),
+        ("trial", "t=y", true),
+    ] {
+        world.dns.txt(
+            &format!("{selector}._domainkey.alpha.example"),
+            keys.ed_record().replace("k=ed25519", &format!("{tags}; k=ed25519")),
+        );
+        let results = world.check(&sign_with(keys.ed(), &plain, "alpha.example", selector)).await;
+        let result = if passes { DkimResult::Pass } else { DkimResult::PermError };
+        assert_eq!(results.dkim[0].result, result, "{selector}: {:?}", results.dkim);
+    }
     // Whose mail it is may be below the signature's domain, where the key allows that.
     for (identity, selector, result) in [
         ("a@news.alpha.example", "ed", DkimResult::Pass),

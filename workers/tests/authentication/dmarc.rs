@@ -2,7 +2,7 @@
 
 use mailtri::auth::{
     Domain,
-    results::{DmarcResult, Mechanism, Policy, Why},
+    results::{DkimResult, DmarcResult, Mechanism, Policy, SpfResult, Why},
 };
 use shared::testing::dns::{Fault, Record};
 
@@ -62,6 +62,19 @@ pub(crate) async fn two_policies_are_none() {
     // Whose mail it is can be told all the same.
     let signed = world.check(&sign(&mail("a@alpha.example"), "alpha.example", &keys, "ed")).await;
     assert_eq!(signed.aligned_domain().unwrap().expose(), "alpha.example");
+    // Above the author's name as well, and what stands further up counts then (RFC 9989 §4.10).
+    for _ in 0..2 {
+        world.dns.txt("_dmarc.twice.epsilon.example", "v=DMARC1; p=none");
+        world.dns.txt("_dmarc.zeta.example", "v=DMARC1; p=reject");
+    }
+    world.dns.txt("_dmarc.twice.epsilon.example", "v=DMARC1; p=quarantine");
+    world.dns.txt("_dmarc.epsilon.example", "v=DMARC1; p=none; sp=reject");
+    for author in ["twice.epsilon.example", "below.twice.epsilon.example"] {
+        let dmarc = world.check(&mail(&format!("a@{author}"))).await.dmarc;
+        assert_eq!((dmarc.result, dmarc.policy), (DmarcResult::Fail, Some(Policy::Reject)), "{author}");
+    }
+    let dmarc = world.check(&mail("a@below.zeta.example")).await.dmarc;
+    assert_eq!((dmarc.result, dmarc.why), (DmarcResult::None, Some(Why::Malformed)));
     // One policy and texts of other kinds are one policy.
     for text in ["v=DMARC12; p=none", "v=spf1 -all", "", "DMARC1"] {
         world.dns.txt("_dmarc.beta.example", text);
@@ -93,6 +106,8 @@ pub(crate) async fn alignment_goes_by_record_and_organisation() {
         "bucher.example",
         "a.xn--55qx5d.cn",
         "b.xn--55qx5d.cn",
+        "co.uk",
+        "github.io",
     ] {
         world.dns.txt(&format!("ed._domainkey.{domain}"), keys.ed_record());
     }
@@ -112,6 +127,9 @@ pub(crate) async fn alignment_goes_by_record_and_organisation() {
         ("strict.example", "m.strict.example", DmarcResult::Fail, Some(Policy::Reject)),
         ("a.co.uk", "a.co.uk", DmarcResult::Pass, Some(Policy::None)),
         ("a.co.uk", "b.co.uk", DmarcResult::Fail, Some(Policy::None)),
+        // A public suffix is nobody's organisation.
+        ("a.co.uk", "co.uk", DmarcResult::Fail, Some(Policy::None)),
+        ("a.github.io", "github.io", DmarcResult::None, None),
         ("beta.example", "beta.example", DmarcResult::None, None),
         // Names of other scripts, in either form: signatures have A-labels only.
         ("bücher.example", "xn--bcher-kva.example", DmarcResult::Pass, Some(Policy::Reject)),
@@ -128,4 +146,41 @@ pub(crate) async fn alignment_goes_by_record_and_organisation() {
         let expected = Domain::parse(author).filter(|_| aligned);
         assert_eq!(results.aligned_domain(), expected.as_ref(), "{author} by {signer}");
     }
+}
+
+/// What decides nothing may be mistaken (RFC 9989 §4.7), wherever it stands among the texts.
+pub(crate) async fn a_mistake_in_a_policy_frees_no_mail_of_it() {
+    let world = World::new().await;
+    for (name, texts, result, policy) in [
+        ("relaxed", vec!["v=DMARC1; p=reject; adkim=relaxed"], DmarcResult::Fail, Some(Policy::Reject)),
+        ("fo", vec!["v=DMARC1; p=quarantine; fo=2; rua=nobody!"], DmarcResult::Fail, Some(Policy::Quarantine)),
+        ("beside", vec!["v=DMARC1; p=reject; aspf=", "another"], DmarcResult::Fail, Some(Policy::Reject)),
+        ("behind", vec!["another", "v=DMARC1; p=reject; aspf="], DmarcResult::Fail, Some(Policy::Reject)),
+        ("reported", vec!["v=DMARC1; p=all; rua=mailto:x@a.example"], DmarcResult::Fail, Some(Policy::None)),
+        ("all", vec!["v=DMARC1; p=all; adkim=s"], DmarcResult::PermError, None),
+        ("allbeside", vec!["v=DMARC1; p=all", "another"], DmarcResult::PermError, None),
+    ] {
+        texts.into_iter().for_each(|text| world.dns.txt(&format!("_dmarc.{name}.example"), text));
+        let dmarc = world.check(&mail(&format!("a@{name}.example"))).await.dmarc;
+        assert_eq!((dmarc.result, dmarc.policy), (result, policy), "{name}");
+    }
+}
+
+/// A host's customer who signs from as many names as there may be, each an organisation of its own, asks for a lot.
+pub(crate) async fn no_number_of_names_frees_a_mail_of_a_policy() {
+    let (world, keys) = (World::new().await, Keys::generate());
+    world.dns.txt("_dmarc.host.example", "v=DMARC1; p=reject");
+    let deep = |i: usize| format!("a.b.c.d.e.u{i}.host.example");
+    let mut raw = mail("ceo@l.k.j.i.h.g.f.host.example");
+    for i in 0..9 {
+        world.dns.txt(&format!("_dmarc.u{i}.host.example"), "v=DMARC1; p=none; psd=n");
+        world.dns.txt(&format!("ed._domainkey.{}", deep(i)), keys.ed_record());
+        world.dns.txt(&deep(i), format!("v=spf1 ip4:{CLIENT} -all"));
+        raw = if i < 8 { sign(&raw, &deep(i), &keys, "ed") } else { raw };
+    }
+    let results = world.check(&ses(CLIENT, "m.x", &format!("x@{}", deep(8)), &raw)).await;
+    assert!(results.dkim.iter().all(|dkim| dkim.result == DkimResult::Pass) && results.dkim.len() == 8);
+    assert_eq!(results.spf.result, SpfResult::Pass);
+    let dmarc = &results.dmarc;
+    assert_eq!((dmarc.result, dmarc.policy, dmarc.aligned_by), (DmarcResult::Fail, Some(Policy::Reject), None));
 }

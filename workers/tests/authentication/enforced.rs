@@ -77,6 +77,36 @@ pub(crate) async fn no_client_talks_its_way_round_a_policy() {
                 &spoofed,
             ),
         ),
+        (
+            "a whole line, whose comment a recipient closes",
+            line(
+                &format!(
+                    "from x (m [{CLIENT}]) by mx.ours.example ( (unknown [{STRANGER}]) by mx.ours.example (Postfix) \
+                     with ESMTP id 1 for <\")\"@ours.example>"
+                ),
+                &spoofed,
+            ),
+        ),
+        (
+            "Exchange's words in a recipient",
+            line(
+                &format!(
+                    "from x ({CLIENT}) (unknown [{STRANGER}]) by mx.ours.example (Postfix) with ESMTP id 1 \
+                     for <\"x with Microsoft SMTP Server\"@ours.example>"
+                ),
+                &spoofed,
+            ),
+        ),
+        (
+            "Exim's words in a recipient",
+            line(
+                &format!(
+                    "from [{CLIENT}] (helo=x (unknown helo=[{STRANGER}])) by mx.ours.example (Postfix) with ESMTP id 1 \
+                     for <\"(Exim 4.98)\"@ours.example>"
+                ),
+                &spoofed,
+            ),
+        ),
         ("no client", line("from m by mx.ours.example with SMTP id 1", &spoofed)),
         ("no from", line("by mx.ours.example with HTTP id 1", &spoofed)),
         (

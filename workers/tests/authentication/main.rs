@@ -9,9 +9,11 @@ mod dmarc;
 mod enforced;
 mod failures;
 mod forged;
+mod formats;
 mod hops;
 mod iprev;
 mod ordinary;
+mod sealers;
 mod spf;
 mod standing;
 mod suites;
@@ -30,14 +32,17 @@ macro_rules! case {
     };
 }
 
-const CASES: [Case; 30] = [
+const CASES: [Case; 37] = [
     case!(spf::spf_has_each_of_its_results),
     case!(spf::spf_asks_about_the_right_identity),
+    case!(spf::spf_goes_by_names_of_the_client_that_lead_back),
     case!(spf::spf_tells_of_helo_beside_mail_from),
     case!(iprev::iprev_has_each_of_its_results),
     case!(iprev::a_silent_name_server_of_the_clients_costs_nobody_his_pass),
     case!(hops::the_client_is_the_one_that_a_trusted_server_saw),
     case!(hops::results_of_others_are_reported_only_where_they_are_theirs),
+    case!(formats::the_lines_of_the_common_servers_are_read),
+    case!(formats::a_literal_as_helo_is_no_client_in_any_format),
     case!(dkim::dkim_has_each_of_its_results),
     case!(dkim::dkim_keys_that_do_not_count),
     case!(dkim::dkim_keys_that_are_too_short_do_not_count),
@@ -45,6 +50,10 @@ const CASES: [Case; 30] = [
     case!(arc::arc_has_each_of_its_results),
     case!(dmarc::dmarc_has_each_of_its_results),
     case!(dmarc::two_policies_are_none),
+    case!(dmarc::a_mistake_in_a_policy_frees_no_mail_of_it),
+    case!(dmarc::no_number_of_names_frees_a_mail_of_a_policy),
+    case!(sealers::a_trusted_sealer_overrides_a_policy_and_makes_no_pass),
+    case!(sealers::nobody_else_overrides_a_policy),
     case!(dmarc::alignment_goes_by_record_and_organisation),
     case!(forged::no_forgery_is_an_aligned_pass),
     case!(arc::a_chain_of_seals_makes_nobody_an_author),

@@ -49,7 +49,27 @@ pub(crate) async fn spf_has_each_of_its_results() {
     world.dns.txt("huge.alpha.example", format!("v=spf1 {networks}ip4:192.0.2.0/24 -all"));
     let void = (0..10).map(|i| format!("a:void{i}.alpha.example ")).collect::<String>();
     world.dns.txt("void.alpha.example", format!("v=spf1 {void}-all"));
+    world.dns.txt("holdstwo.alpha.example", "v=spf1 include:two.alpha.example -all");
+    world.dns.txt("leads.alpha.example", "v=spf1 redirect=two.alpha.example");
+    // What is refused counts, also where it is refused by what it includes.
+    world.dns.txt("refuses.alpha.example", "v=spf1 -include:included.alpha.example +all");
+    world.dns.txt("refusestoo.alpha.example", "v=spf1 -include:%{d2}.included.alpha.example ip4:192.0.2.0/24 -all");
+    world.dns.txt("alpha.example.included.alpha.example", "v=spf1 -all");
+    world.dns.txt(
+        "refusesothers.alpha.example",
+        "v=spf1 -include:fail.alpha.example ?include:gone.alpha.example ip4:192.0.2.0/24",
+    );
+    world.dns.txt("doubts.alpha.example", "v=spf1 ip4:192.0.2.0/24 ?include:fail.alpha.example -all");
+    let others = (0..11).map(|i| format!("?include:other{i}.alpha.example ")).collect::<String>();
+    world.dns.txt("crowd.alpha.example", format!("v=spf1 ip4:192.0.2.0/24 {others}-all"));
     for (domain, result, why) in [
+        ("holdstwo.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("leads.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("refuses.alpha.example", SpfResult::Neutral, Some(Why::NoMatch)),
+        ("refusestoo.alpha.example", SpfResult::Neutral, Some(Why::NoMatch)),
+        ("refusesothers.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
+        ("doubts.alpha.example", SpfResult::Pass, None),
+        ("crowd.alpha.example", SpfResult::Neutral, Some(Why::NoMatch)),
         ("two.alpha.example", SpfResult::PermError, Some(Why::Malformed)),
         ("near.alpha.example", SpfResult::Pass, None),
         ("cname.alpha.example", SpfResult::Pass, None),
@@ -79,6 +99,36 @@ pub(crate) async fn spf_has_each_of_its_results() {
     }
     let looped = world.check(&ses(CLIENT, "m.x", "a@loop.alpha.example", &mail("a@alpha.example"))).await.spf;
     assert!(matches!(looped.result, SpfResult::None | SpfResult::TempError), "{looped:?}");
+}
+
+/// Anybody may give his client any name, in his own zone: only one that leads back counts.
+pub(crate) async fn spf_goes_by_names_of_the_client_that_lead_back() {
+    for leads_back in [false, true] {
+        let world = World::new().await;
+        world.dns.ptr(CLIENT.parse().unwrap(), "friend.beta.example");
+        world.dns.ptr(CLIENT.parse().unwrap(), "gone.beta.example");
+        if leads_back {
+            world.dns.host("friend.beta.example", CLIENT.parse().unwrap());
+        }
+        world.dns.host("friend.beta.example.ok.alpha.example", "127.0.0.2".parse().unwrap());
+        let expected = if leads_back { SpfResult::Pass } else { SpfResult::Fail };
+        for (domain, policy) in [
+            ("macro.alpha.example", "v=spf1 exists:%{p}.ok.alpha.example -all"),
+            ("below.alpha.example", "v=spf1 ptr:beta.example -all"),
+            ("same.alpha.example", "v=spf1 ptr:friend.beta.example -all"),
+            ("included.alpha.example", "v=spf1 include:macro.alpha.example -all"),
+        ] {
+            world.dns.txt(domain, policy);
+            let spf = world.check(&ses(CLIENT, "m.x", &format!("a@{domain}"), &mail("a@alpha.example"))).await.spf;
+            assert_eq!((spf.result, spf.why), (expected, None), "{policy}");
+        }
+        for policy in ["v=spf1 ptr:gone.beta.example -all", "v=spf1 ptr:unknown -all", "v=spf1 ptr -all"] {
+            let domain = format!("p{}.alpha.example", policy.len());
+            world.dns.txt(&domain, policy);
+            let spf = world.check(&ses(CLIENT, "m.x", &format!("a@{domain}"), &mail("a@alpha.example"))).await.spf;
+            assert_eq!(spf.result, SpfResult::Fail, "{policy}");
+        }
+    }
 }
 
 pub(crate) async fn spf_asks_about_the_right_identity() {

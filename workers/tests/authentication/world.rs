@@ -11,7 +11,7 @@ use mail_auth::{
 use mailtri::{
     admission::{Admission, Entry, Stop},
     auth::{
-        Authentication, Authenticator, Evidence, Gate,
+        Authentication, Authenticator, Domain, Evidence, Gate,
         authenticator::Mail,
         dns::{Dns, Servers},
         evidence::Trust,
@@ -25,6 +25,8 @@ use shared::{pii::Pii, testing::dns::DnsStub};
 
 /// The client that `alpha.example` sends from.
 pub(crate) const CLIENT: &str = "192.0.2.10";
+/// Whose seals may vouch for an author.
+pub(crate) const SEALERS: [&str; 2] = ["trusted.example", "relay.example"];
 /// A client that nobody names.
 pub(crate) const STRANGER: &str = "198.51.100.66";
 
@@ -50,17 +52,22 @@ impl World {
     pub(crate) async fn with(dns: DnsStub, resolver: Option<Dns>) -> Self {
         let mut config = SandboxConfig::new(std::env::current_exe().unwrap());
         config.trust = Trust {
-            hosts: vec!["inbound-smtp.*.amazonaws.com".to_owned(), "mx.ours.example".to_owned()],
+            hosts: ["inbound-smtp.*.amazonaws.com", "mx.ours.example", "cloudflare-email.net"]
+                .map(str::to_owned)
+                .to_vec(),
             authserv_ids: vec!["mx.ours.example".to_owned()],
         };
         let sandbox = Sandbox::start(config).await.unwrap();
-        let authenticator = Authenticator { dns: resolver, authserv_id: "mailtri".to_owned() };
+        let trusted_sealers = SEALERS.map(|sealer| Domain::parse(sealer).unwrap()).to_vec();
+        let authenticator = Authenticator { dns: resolver, authserv_id: "mailtri".to_owned(), trusted_sealers };
         let variables = [
-            ("RESOLVER", dns.address().to_string()),
-            ("TIMEOUT", "10s".to_owned()),
-            ("TRUSTED_HOSTS", "mx.ours.example".to_owned()),
+            ("AUTHENTICATION__RESOLVER", dns.address().to_string()),
+            ("AUTHENTICATION__TIMEOUT", "10s".to_owned()),
+            ("AUTHENTICATION__TRUSTED_HOSTS", "mx.ours.example".to_owned()),
+            ("AUTHENTICATION__TRUSTED_SEALERS", SEALERS.join(",")),
+            ("SENDERS__KNOWN", "known.example".to_owned()),
         ];
-        let variables = variables.map(|(key, value)| (format!("MAILTRI_AUTHENTICATION__{key}"), value));
+        let variables = variables.map(|(key, value)| (format!("MAILTRI_{key}"), value));
         let settings = Settings::load(None, variables.into_iter()).unwrap().0;
         let (admission, gate) = (Admission::new(&settings), Gate::new(&settings.authentication).unwrap());
         Self { dns, sandbox, authenticator, admission, gate }

@@ -9,7 +9,7 @@ use mailtri::content::RawMail;
 use mailtri::mail::limits::Limits;
 use mailtri::mail::model::Part;
 use mailtri::mail::parse::parse;
-use mailtri::scanning::{Containers, Found, Walk, WalkError};
+use mailtri::scanning::{Containers, Found, Inside, Walk, WalkError};
 use shared::clamav::Verdict;
 
 use super::given::sandbox;
@@ -26,7 +26,7 @@ fn attached(content: &[u8]) -> (RawMail, Part) {
 
 async fn walked(containers: &Containers, content: &[u8]) -> Result<Vec<Found>, WalkError> {
     let (raw, part) = attached(content);
-    containers.walk(&raw, &part).await
+    containers.walk(&raw, &part).await.map(|inside| inside.found)
 }
 
 const EMPTY_ZIP: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
@@ -56,5 +56,5 @@ pub(crate) async fn honest() {
     assert!(matches!(containers.walk(&raw, &part).await, Err(WalkError::Source(_))));
     // What looks like no container is not sent at all.
     part.container = None;
-    assert_eq!(containers.walk(&raw, &part).await.unwrap(), []);
+    assert_eq!(containers.walk(&raw, &part).await.unwrap(), Inside::default());
 }

@@ -98,10 +98,11 @@ struct Keepers {
 impl Keepers {
     /// Begins with members that are new and ends with those that are gone; what runs there may end.
     fn keep(&mut self, wanted: &BTreeSet<Endpoint>, shared: &Arc<Shared>) -> Vec<Arc<Member>> {
-        self.members.retain(|endpoint, (_, task)| {
+        self.members.retain(|endpoint, (member, task)| {
             let stays = wanted.contains(endpoint);
             if !stays {
                 task.abort();
+                member.retire(shared);
             }
             stays
         });

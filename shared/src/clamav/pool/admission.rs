@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Shared, Terms, member::Member};
 use crate::clamav::{
@@ -53,10 +53,11 @@ pub(super) async fn keep(member: Arc<Member>, shared: Arc<Shared>) {
     let mut wait = shared.terms.retry.0;
     let mut known = None;
     loop {
+        let began = Instant::now();
         match test(&member.clamd, &shared.terms, known).await {
             Ok((engine, process)) => {
                 wait = shared.terms.retry.0;
-                member.admit(engine, &shared);
+                member.admit(engine, began, &shared);
                 known = watch(process, &member, &shared).await;
             }
             Err(error) => {

@@ -12,9 +12,12 @@ use tokio::{sync::Notify, time::Instant};
 use super::{Shared, admission};
 use crate::clamav::{EngineVersion, ScanError, clamd::Clamd, endpoint::Endpoint};
 
-/// How long an endpoint is taken for what it was, without a look at its version. A clamd that has loaded other signatures
-/// is tested again before its next scan, but for those of this moment. Restarts are noticed by its session.
+/// How long an endpoint is taken for what it was, without a look at its version before a scan. It spares scans that would
+/// not count; whether one counts is asked after it ([`Member::vouch`]). Restarts are noticed by its session.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
+
+/// Why an endpoint is out that was left alone while it was under test.
+const RETIRED: &str = "it is no endpoint any more";
 
 /// Whether an endpoint may be sent to.
 #[derive(Debug, Clone)]
@@ -63,6 +66,8 @@ pub(super) struct Member {
     state: Mutex<State>,
     /// Its standing is no longer that of an admitted one.
     fallen: Notify,
+    /// Its standing is another one.
+    turned: Notify,
     /// One look at a time.
     looking: tokio::sync::Mutex<()>,
 }
@@ -70,7 +75,10 @@ pub(super) struct Member {
 #[derive(Debug)]
 struct State {
     standing: Standing,
+    /// When the look, or the test, began that last found it to be what was admitted.
     seen: Instant,
+    /// Nobody tests it any more.
+    is_retired: bool,
     scans: usize,
     bytes: u64,
     /// When it was last taken: between equals the turn goes round.
@@ -80,8 +88,14 @@ struct State {
 impl Member {
     pub(super) fn new(clamd: Clamd) -> Self {
         let now = Instant::now();
-        let state = State { standing: Standing::Testing, seen: now, scans: 0, bytes: 0, used: now };
-        Self { clamd, state: Mutex::new(state), fallen: Notify::new(), looking: tokio::sync::Mutex::default() }
+        let state = State { standing: Standing::Testing, seen: now, is_retired: false, scans: 0, bytes: 0, used: now };
+        Self {
+            clamd,
+            state: Mutex::new(state),
+            fallen: Notify::new(),
+            turned: Notify::new(),
+            looking: tokio::sync::Mutex::default(),
+        }
     }
 
     pub(super) fn endpoint(&self) -> &Endpoint {
@@ -138,12 +152,39 @@ impl Member {
 
     /// Whether it still is what was admitted. If not, it is put out or tested.
     pub(super) async fn is_as_admitted(&self, shared: &Shared) -> bool {
-        let _one = match self.is_fresh() {
+        let now = Instant::now();
+        self.is_admitted_since(now.checked_sub(LOOK_AFTER).unwrap_or(now), shared).await
+    }
+
+    /// Waits until it is known whether a verdict that it has just given counts: what scanned is what was admitted, or has
+    /// passed its test since. Several scans that end together share a look.
+    ///
+    /// # Errors
+    /// Why it is not used any more. It says nothing about the content.
+    pub(super) async fn vouch(&self, shared: &Shared) -> Result<(), ScanError> {
+        let ended = Instant::now();
+        loop {
+            let turned = self.turned.notified();
+            tokio::pin!(turned);
+            turned.as_mut().enable();
+            match self.standing() {
+                Standing::Admitted(_) if self.is_admitted_since(ended, shared).await => return Ok(()),
+                Standing::Admitted(_) => {}
+                Standing::Testing => turned.await,
+                Standing::Out(unfit @ ScanError::Unfit(_)) => return Err(unfit),
+                Standing::Out(error) => return Err(error.as_unreachable()),
+            }
+        }
+    }
+
+    /// The same as [`Member::is_as_admitted`], by a look that began at that moment or later.
+    async fn is_admitted_since(&self, since: Instant, shared: &Shared) -> bool {
+        let _one = match self.is_fresh(since) {
             Some(fresh) => return fresh,
             None => self.looking.lock().await,
         };
         // Whoever was before us has looked.
-        if let Some(fresh) = self.is_fresh() {
+        if let Some(fresh) = self.is_fresh(since) {
             return fresh;
         }
         let seen = Instant::now();
@@ -165,10 +206,10 @@ impl Member {
     }
 
     /// `Some(true)` for a look that is recent enough, `Some(false)` for an endpoint that is not admitted.
-    fn is_fresh(&self) -> Option<bool> {
+    fn is_fresh(&self, since: Instant) -> Option<bool> {
         let state = self.state();
         match state.standing {
-            Standing::Admitted(_) => (state.seen.elapsed() < LOOK_AFTER).then_some(true),
+            Standing::Admitted(_) => (state.seen >= since).then_some(true),
             Standing::Testing | Standing::Out(_) => Some(false),
         }
     }
@@ -180,17 +221,30 @@ impl Member {
         Some(error.as_unreachable())
     }
 
-    pub(super) fn admit(&self, engine: EngineVersion, shared: &Shared) {
+    /// It has passed the test that began at that moment.
+    pub(super) fn admit(&self, engine: EngineVersion, began: Instant, shared: &Shared) {
         tracing::info!(endpoint = %self.endpoint(), engine = engine.engine, database = engine.database, "clamd admitted");
         let mut state = self.state();
-        (state.standing, state.seen) = (Standing::Admitted(engine), Instant::now());
+        (state.standing, state.seen) = (Standing::Admitted(engine), began);
         drop(state);
+        self.turned.notify_waiters();
         shared.changed.notify_waiters();
     }
 
     /// Nothing more is sent to it until it has passed another test.
     pub(super) fn suspect(&self, shared: &Shared) {
         self.fall(Standing::Testing, shared);
+    }
+
+    /// Nobody tests it from now on. What runs there may end, and counts as long as it stays what it was.
+    pub(super) fn retire(&self, shared: &Shared) {
+        let mut state = self.state();
+        state.is_retired = true;
+        let is_under_test = matches!(state.standing, Standing::Testing);
+        drop(state);
+        if is_under_test {
+            self.suspect(shared);
+        }
     }
 
     /// Nothing more is sent to it until it has passed another test, and nobody waits for that.
@@ -213,8 +267,14 @@ impl Member {
     }
 
     fn fall(&self, standing: Standing, shared: &Shared) {
-        self.state().standing = standing;
+        let mut state = self.state();
+        state.standing = match standing {
+            Standing::Testing if state.is_retired => Standing::Out(ScanError::Unreachable(RETIRED.to_owned())),
+            other => other,
+        };
+        drop(state);
         self.fallen.notify_one();
+        self.turned.notify_waiters();
         shared.changed.notify_waiters();
     }
 

@@ -241,6 +241,31 @@ async fn other_signatures_are_tested_before_they_are_used() {
     until(&pool, |status| status[0].why.as_ref().is_some_and(|why| why.contains("max_signature_age"))).await;
 }
 
+/// It is asked about once a second before scans, and in between it may load what it likes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_signatures_that_find_nothing_call_clean_does_not_count() {
+    let mut clamd = real(Options::default()).await;
+    let pool = pool(&[clamd.endpoint_unix()]);
+    until(&pool, |status| admitted(status) == 1).await;
+    clamd.fetch_blind(27_501, Timestamp::now()).unwrap();
+    let other = Clamd::new(clamd.endpoint_unix(), AMPLE);
+    other.reload().await.unwrap();
+    let loaded = async {
+        while other.version().await.unwrap().database.as_deref() != Some("27501") {
+            // So that the last look at it is a recent one.
+            drop(verdict(&pool, b"anything").await);
+        }
+        assert_eq!(other.scan(Content::bytes(eicar().into())).await, Ok(Verdict::Clean), "it is blind now");
+    };
+    timeout(LIMIT, loaded).await.unwrap();
+    let content = eicar();
+    let said = join_all((0..8).map(|_| verdict(&pool, &content))).await;
+    assert!(said.iter().all(|said| matches!(said, Err(ScanError::Unfit(_) | ScanError::Unreachable(_)))), "{said:?}");
+    clamd.update(27_502, Timestamp::now()).await.unwrap();
+    until(&pool, |status| admitted(status) == 1).await;
+    assert!(matches!(verdict(&pool, &eicar()).await, Ok(Verdict::Infected { .. })));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_least_laden_is_next_and_none_gets_more_than_its_share() {
     let (one, two) = (real(Options::default()).await, real(Options::default()).await);

@@ -121,18 +121,20 @@ pub(in crate::auth) fn is_named(raw: &[u8], name: &str) -> bool {
 /// What trusted servers say. Only the topmost `Received` can be theirs (qmail writes two): whoever wrote one further down
 /// wrote it before the last server took the mail.
 ///
-/// A line that names a trusted server counts as its own however it reads, since no client may talk its way out of it.
+/// A line that names a trusted server counts as its own however it reads, since no client may talk its way out of it. One
+/// that names two holds what a client wrote: a whole line as its HELO, whose end is an address of the envelope.
 fn trusted(fields: &[Field<'_>], trust: &Trust) -> (Option<TrustedHop>, Option<Reported>) {
     let mut lines = fields.iter().enumerate().filter(|(_, field)| field.is("Received")).peekable();
     let is_qmail = lines.next_if(|(_, field)| received::is_qmails(field.value)).is_some();
     let Some((at, line)) = lines.next() else { return (None, None) };
-    let read = received::read(line.value, is_qmail).filter(|read| matches_any(&trust.hosts, &read.by));
+    let servers = received::servers(line.value);
+    let named = servers.iter().filter(|name| matches_any(&trust.hosts, name)).count();
+    let read = received::read(line.value, is_qmail).filter(|read| matches_any(&trust.hosts, &read.by) && named == 1);
     let (above, beneath) = (fields.get(..at).unwrap_or_default(), fields.get(at + 1..).unwrap_or_default());
     let mail_from = above.iter().find(|field| field.is("Return-Path")).and_then(|field| received::path(field.value));
     let mail_from = mail_from.map(Pii::new);
     let Some(received::Received { by, mut client }) = read else {
-        let is_named = received::servers(line.value).iter().any(|name| matches_any(&trust.hosts, name));
-        return (is_named.then_some(TrustedHop { client: None, mail_from }), None);
+        return ((named > 0).then_some(TrustedHop { client: None, mail_from }), None);
     };
     let reported = if received::is_ses(&by) {
         let run = reported::ses(above, beneath, client.as_ref().map(|client| *client.ip.expose()));
@@ -151,16 +153,16 @@ fn matches_any(patterns: &[String], text: &str) -> bool {
 }
 
 /// How much of a field is read, in bytes.
-const MAX_READ: usize = 8 * 1024;
+pub(in crate::auth) const MAX_READ: usize = 8 * 1024;
 
 /// A value without folds, as text, cut at what is worth reading.
-fn unfolded(value: &[u8]) -> String {
+pub(in crate::auth) fn unfolded(value: &[u8]) -> String {
     let value = value.get(..MAX_READ).unwrap_or(value);
     String::from_utf8_lossy(value).replace(['\r', '\n'], "").replace('\t', " ").trim().to_owned()
 }
 
 /// The text outside comments and quotation marks, each of which becomes one space. `None` where one is left open.
-fn bare(text: &str) -> Option<String> {
+pub(in crate::auth) fn bare(text: &str) -> Option<String> {
     let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

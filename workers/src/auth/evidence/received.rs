@@ -1,7 +1,8 @@
 //! One `Received` field, as the common mail servers write it (RFC 5321 §4.4): who connected, and to whom.
 //!
 //! Invariant: where a field can be read in two ways, it says nothing. What the client called itself is the first word or
-//! stands behind `helo=`, and is nowhere taken for its address.
+//! stands behind `helo=`, `HELO` or `EHLO`, and is nowhere taken for its address. Whose form a field has is told by the
+//! server's own words, never by an address of the envelope, whose text a client chooses.
 
 use std::net::IpAddr;
 
@@ -20,12 +21,36 @@ pub(super) struct Received {
 /// Whose way to write the field it is, where there is more than one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
-    /// `from NAME ([IP] helo=HELO) by …`, `from [IP] (helo=HELO) by …`, or `from [IP] by …`.
-    Exim,
-    /// `from HELO (IP) by …`, `from NAME (HELO HELO) (USER@IP) by …`: an address without brackets; what stands in some is HELO.
+    /// Exim's `from NAME ([IP] helo=HELO) by …`, `from [IP] (helo=HELO) by …`, or `from [IP] by …`; CommuniGate Pro's
+    /// `from [IP] (HELO HELO) by …`.
+    Leading,
+    /// An address without brackets; what stands in some is HELO. Exchange's and Cloudflare's `from HELO (IP) by …`, qmail's
+    /// `from NAME (HELO HELO) (USER@IP) by …`.
     Plain,
-    /// `from HELO (NAME [IP]) by …`.
+    /// `from HELO (NAME [IP]) by …`: Postfix, Sendmail, Amazon SES, Gmail, OpenSMTPD, Haraka, Stalwart and others; and
+    /// James's `from IP (EHLO HELO) ([IP]) by …`.
     Common,
+}
+
+impl Style {
+    /// By what stands behind `by`. `is_qmail` where qmail's own line stands above it.
+    fn of(by: &str, is_qmail: bool) -> Self {
+        let by = own_words(by);
+        let is_plain = by.contains(" with Microsoft SMTP Server") || by.starts_with("cloudflare-email.net (unknown)");
+        if by.contains("(Exim ") || by.contains("(CommuniGate Pro SMTP ") {
+            Self::Leading
+        } else if is_qmail || is_plain {
+            Self::Plain
+        } else {
+            Self::Common
+        }
+    }
+}
+
+/// What a server says of itself, which is in front of what it repeats of the session.
+fn own_words(by: &str) -> &str {
+    let ends = ["<", "\"", ";", " id ", " for "].into_iter().filter_map(|end| by.find(end));
+    ends.min().and_then(|end| by.get(..end)).unwrap_or(by)
 }
 
 /// Reads a field. `is_qmail` where qmail's own line stands above it.
@@ -36,11 +61,7 @@ pub(super) fn read(value: &[u8], is_qmail: bool) -> Option<Received> {
     let (first, behind) = rest.split_at(rest.find(' ')?);
     let mut clauses = top_level(behind, " by ")?.into_iter();
     let (from, by, None) = (clauses.next()?, clauses.next()?, clauses.next()) else { return None };
-    let style = match by {
-        by if by.contains("(Exim ") => Style::Exim,
-        by if is_qmail || by.contains(" with Microsoft SMTP Server") => Style::Plain,
-        _ => Style::Common,
-    };
+    let style = Style::of(by, is_qmail);
     let by = by.split([' ', ';', '(']).find(|word| !word.is_empty())?.trim_end_matches('.').to_owned();
     let helo = after_helo(from).unwrap_or(first);
     // A longer one is no name: the client is known all the same.
@@ -105,10 +126,11 @@ fn top_level<'a>(text: &'a str, separator: &str) -> Option<Vec<&'a str>> {
     (depth == 0).then_some(parts)
 }
 
-/// The only address behind the first word. Exim puts one there itself where it knows no name, and then writes no other.
+/// The only address behind the first word. Exim puts one there itself where it knows no name, and then writes no other;
+/// CommuniGate Pro always does.
 fn client_ip(first: &str, behind: &str, style: Style) -> Option<IpAddr> {
     let mut found = if style == Style::Plain { in_comments(behind) } else { in_brackets(behind)? };
-    if style == Style::Exim
+    if style == Style::Leading
         && let Some(literal) = first.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))
     {
         return address(literal).filter(|_| found.is_empty());
@@ -120,14 +142,14 @@ fn client_ip(first: &str, behind: &str, style: Style) -> Option<IpAddr> {
     }
 }
 
-/// The addresses in brackets, except for a HELO of Exim's. `None` where something else stands in brackets.
+/// The addresses in brackets, except for HELO. `None` where something else stands in brackets.
 fn in_brackets(text: &str) -> Option<Vec<IpAddr>> {
     let mut pieces = text.split('[');
     let mut before = pieces.next()?;
     let mut found = Vec::new();
     for piece in pieces {
         let (inside, after) = piece.split_once(']')?;
-        if !before.ends_with("helo=") {
+        if !["helo=", "(HELO ", "(EHLO "].iter().any(|mark| before.ends_with(mark)) {
             found.push(address(inside)?);
         }
         before = after;
@@ -141,9 +163,10 @@ fn in_comments(text: &str) -> Vec<IpAddr> {
     comments.filter_map(|comment| address(comment.rsplit('@').next()?)).collect()
 }
 
-/// What Exim writes as `helo=NAME` in the comment, and qmail as `HELO NAME`.
+/// What Exim writes as `helo=NAME` in the comment, and others as `HELO NAME`.
 fn after_helo(from: &str) -> Option<&str> {
     let comment = from.split_once('(')?.1;
     let comment = comment.split_once(')').map_or(comment, |(comment, _)| comment);
-    comment.strip_prefix("HELO ").or_else(|| comment.split(' ').find_map(|word| word.strip_prefix("helo=")))
+    let named = ["HELO ", "EHLO "].into_iter().find_map(|mark| comment.strip_prefix(mark));
+    named.or_else(|| comment.split(' ').find_map(|word| word.strip_prefix("helo=")))
 }

@@ -20,7 +20,9 @@ pub(super) fn lines(results: &Authentication) -> Vec<String> {
     lines.extend(results.spf_helo.iter().map(|helo| line("helo", helo.result.name(), &helo.domain, helo.why)));
     lines.extend(dkim.iter().map(|dkim| line("dkim", dkim.result.name(), &dkim.domain, dkim.why)));
     let policy = dmarc.policy.map_or(String::new(), |policy| format!(", its policy is {}", policy.name()));
-    lines.push(line("dmarc", dmarc.result.name(), &results.author, dmarc.why) + &policy);
+    let spared = dmarc.overridden.as_ref();
+    let spared = spared.map_or(String::new(), |by| format!(", not enforced: {} vouches", by.sealer.expose()));
+    lines.push(line("dmarc", dmarc.result.name(), &results.author, dmarc.why) + &policy + &spared);
     lines.push(line("arc", arc.result.name(), &arc.sealer, arc.why));
     let client = iprev.client_ip.as_ref().map_or(String::new(), |ip| format!(", the client is {}", ip.expose()));
     lines.push(line("iprev", iprev.result.name(), &iprev.name, iprev.why) + &client);
@@ -43,7 +45,7 @@ mod tests {
     use shared::pii::Pii;
 
     use super::*;
-    use crate::auth::results::{Iprev, IprevResult, Reported, Spf, SpfIdentity};
+    use crate::auth::results::{Iprev, IprevResult, Override, OverrideReason, Policy, Reported, Spf, SpfIdentity};
 
     #[test]
     fn every_method_has_a_line() {
@@ -86,5 +88,11 @@ mod tests {
         );
         results.iprev = Iprev { result: IprevResult::Fail, why: Some(Why::NoMatch), client_ip, name: None };
         assert_eq!(lines(&results)[4], "iprev  fail      (no match), the client is 192.0.2.10");
+        (results.dmarc.result, results.dmarc.policy) = (DmarcResult::Fail, Some(Policy::Reject));
+        results.dmarc.overridden =
+            Some(Override { reason: OverrideReason::Arc, sealer: domain("list.example").unwrap() });
+        let expected =
+            "dmarc  fail      alpha.example (no record), its policy is reject, not enforced: list.example vouches";
+        assert_eq!(lines(&results)[2], expected);
     }
 }

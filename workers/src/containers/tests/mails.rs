@@ -8,7 +8,7 @@ use crate::mail::{limits::Limits, parse::parse};
 const HEAD: &str = "From: a@a.example\r\nTo: b@b.example\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\nSubject: s\r\n";
 
 /// A mail with one attachment.
-fn mail(name: &str, encoding: &str, body: &[u8]) -> Vec<u8> {
+pub(super) fn mail(name: &str, encoding: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "{HEAD}MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\n\
          Content-Type: application/octet-stream; name=\"{name}\"\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
@@ -16,7 +16,7 @@ fn mail(name: &str, encoding: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body, b"\r\n--b--\r\n"].concat()
 }
 
-fn base64(content: &[u8]) -> Vec<u8> {
+pub(super) fn base64(content: &[u8]) -> Vec<u8> {
     use base64::{Engine, prelude::BASE64_STANDARD};
     let text = BASE64_STANDARD.encode(content);
     let lines: Vec<&str> = text.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();

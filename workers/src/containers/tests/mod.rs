@@ -5,8 +5,10 @@ mod documents;
 mod forge;
 mod limits;
 mod mails;
+mod members;
 mod mutations;
 mod ordinary;
+mod quine;
 mod zips;
 
 use super::obstacle::{Class, Code};

@@ -13,6 +13,8 @@ const AES: u16 = 99;
 const EXTRA_AES: u16 = 0x9901;
 const EXTRA_STRONG: u16 = 0x0017;
 const EXTRA_ZIP64: u16 = 0x0001;
+/// The Unicode path (APPNOTE §4.6.9).
+const EXTRA_UNICODE: u16 = 0x7075;
 /// What stands in a narrow field whose value is in the zip64 extra field.
 const ELSEWHERE: u32 = u32::MAX;
 
@@ -20,6 +22,8 @@ const ELSEWHERE: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Entry<'b> {
     pub(super) name: &'b [u8],
+    /// Its name in UTF-8, which some readers prefer.
+    unicode: Option<&'b [u8]>,
     flags: u16,
     method: u16,
     pub(super) crc: u32,
@@ -43,11 +47,12 @@ pub(super) enum Method {
 
 impl<'b> Entry<'b> {
     /// Reads the fields that both kinds of header share, from the flags on, with the name and the extra field.
-    pub(super) fn read(fields: &[u8], name: &'b [u8], extra: &[u8], offset: Option<u32>) -> Result<Self, Code> {
+    pub(super) fn read(fields: &[u8], name: &'b [u8], extra: &'b [u8], offset: Option<u32>) -> Result<Self, Code> {
         let (narrow, wide) =
             (|at| u16_at(fields, at).ok_or(Code::Damaged), |at| u32_at(fields, at).ok_or(Code::Damaged));
         let mut entry = Self {
             name,
+            unicode: None,
             flags: narrow(0)?,
             method: narrow(2)?,
             crc: wide(8)?,
@@ -61,6 +66,8 @@ impl<'b> Entry<'b> {
             match id {
                 EXTRA_AES | EXTRA_STRONG => entry.has_encryption_field = true,
                 EXTRA_ZIP64 => entry.widen(field, offset)?,
+                // A version and a checksum come before the name.
+                EXTRA_UNICODE => entry.unicode = field.get(5..),
                 _ => {}
             }
         }
@@ -92,6 +99,11 @@ impl<'b> Entry<'b> {
     /// local header says that the lengths are behind the data.
     pub(super) fn is_in_reach(&self, local: &Self) -> bool {
         !self.is_wide && (!local.is_wide || local.has_descriptor())
+    }
+
+    /// Every name that some reader gives it.
+    pub(super) fn names(&self) -> Vec<Vec<u8>> {
+        std::iter::once(self.name).chain(self.unicode).map(<[u8]>::to_vec).collect()
     }
 
     /// How it is compressed.

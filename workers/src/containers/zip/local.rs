@@ -22,6 +22,8 @@ pub(super) struct Local {
     pub(super) whole: Range<usize>,
     /// Its compressed data.
     pub(super) data: Range<usize>,
+    /// Every name that it has here.
+    pub(super) names: Vec<Vec<u8>>,
     /// Whether a scanner finds it.
     pub(super) is_in_reach: bool,
 }
@@ -56,7 +58,8 @@ fn read(bytes: &[u8], end: &End, entry: &Entry<'_>) -> Result<Local, Code> {
         }
     }
     let is_in_reach = entry.is_in_reach(&local);
-    Ok(Local { whole: start..data_end + descriptor, data: data..data_end, is_in_reach })
+    let names = local.names();
+    Ok(Local { whole: start..data_end + descriptor, data: data..data_end, names, is_in_reach })
 }
 
 /// How long the descriptor is: with or without signature, with narrow or wide lengths.

@@ -45,15 +45,15 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8], around: Around) -> Res
     }
     let entries = directory::read(bytes, &end)?;
     // Whatever is wrong with the rest, this is known.
-    if let Some(entry) = entries.iter().find(|entry| entry.is_encrypted()) {
-        walker.member(entry.name, |_| Err(Code::Encrypted))?;
+    for entry in entries.iter().filter(|entry| entry.is_encrypted()) {
+        walker.named(entry.names(), |_| Err(Code::Encrypted))?;
     }
     let locals = local::read_all(bytes, &end, &entries)?;
     layout::check(bytes, &end, &entries, &locals).or_else(|code| walker.note(code))?;
     beside(walker, bytes, &end, &locals, around)?;
     for (entry, local) in entries.iter().zip(&locals).filter(|(entry, _)| !entry.is_encrypted()) {
         let data = bytes.get(local.data.clone()).ok_or(Code::Damaged)?;
-        walker.member(entry.name, |walker| {
+        walker.named([entry.names(), local.names.clone()].concat(), |walker| {
             if !local.is_in_reach {
                 walker.note(Code::OutOfReach)?;
             }

@@ -225,5 +225,13 @@ pub(super) fn is_html(head: &[u8]) -> bool {
     let window = head.get(..1024).unwrap_or(head).to_ascii_lowercase();
     let begins_with_a_tag = window.trim_ascii_start().starts_with(b"<");
     let tags: [&[u8]; 7] = [b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<svg", b"<iframe"];
-    begins_with_a_tag && tags.iter().any(|tag| memmem::find(&window, tag).is_some())
+    begins_with_a_tag && tags.iter().any(|tag| has_tag(&window, tag))
+}
+
+/// Whether a tag stands there, and not one that only begins so: the properties of a document of Office have
+/// `<HeadingPairs>`.
+fn has_tag(window: &[u8], tag: &[u8]) -> bool {
+    let after = |at: usize| window.get(at + tag.len());
+    let ends = |byte: &u8| matches!(byte, b'>' | b'/' | b' ' | b'\t' | b'\r' | b'\n' | 0x0c | 0);
+    memmem::find_iter(window, tag).any(|at| after(at).is_none_or(ends))
 }

@@ -23,9 +23,6 @@ impl Found {
         if let Some(kind) = Kind::of(head) {
             return Some(Self::of_kind(kind, head));
         }
-        if head.starts_with(b"{\\rt") {
-            return Some(Self::known(Family::Rtf, "application/rtf"));
-        }
         if is_html(head) {
             return Some(Self::known(Family::Html, page(head)));
         }
@@ -58,6 +55,7 @@ impl Found {
             Kind::Tnef => Self::known(Family::Other, "application/vnd.ms-tnef"),
             Kind::SevenZip => Self::known(Family::Other, "application/x-7z-compressed"),
             Kind::Rar => Self::known(Family::Other, "application/vnd.rar"),
+            Kind::Rtf => Self::known(Family::Rtf, "application/rtf"),
             Kind::Mail => Self::known(Family::Text, "message/rfc822"),
             Kind::OtherArchive | Kind::Carrier | Kind::Plain => {
                 Self { family: Family::Other, media_type: infer::get(head).map(|found| found.mime_type()) }

@@ -6,6 +6,7 @@ mod danger;
 mod extension;
 mod family;
 mod found;
+mod member;
 mod readings;
 #[cfg(test)]
 mod tests;
@@ -23,13 +24,15 @@ pub(crate) use extension::extensions;
 use extension::{extension, is_double};
 use family::Family;
 pub(super) use found::Found;
+pub(crate) use member::{last_component, of_member};
 
 /// Notes what is dangerous about a part, and where its name, type and first bytes contradict each other.
 pub(super) fn check(raw: &MessagePart<'_>, part: &Part, head: &[u8], found: Option<Found>, findings: &mut Findings) {
     let is_body = part.role == PartRole::Body;
     let family = found.map(|found| found.family);
     let shown = part.name.as_ref().and_then(|name| extension(name.expose()));
-    let by_name = |extension: &String| by_name(part, family, extension);
+    let name = part.name.as_ref().map_or("", |name| name.expose());
+    let by_name = |extension: &String| by_name(name, || family, extension);
     let read: BTreeSet<String> = written(raw).iter().flat_map(|name| extensions(name)).collect();
     // Programs go by the name: a type that contradicts both it and the bytes is that contradiction and no more.
     let is_harmless = shown.as_ref().is_some_and(|it| by_name(it).is_none() && family::is_harmless(it, family));
@@ -66,10 +69,14 @@ pub(super) fn check(raw: &MessagePart<'_>, part: &Part, head: &[u8], found: Opti
 
 /// The danger of an extension. Addresses end like programs of DOS; those have no signature, so that only what is known to be
 /// of a format is none.
-fn by_name(part: &Part, family: Option<Family>, extension: &str) -> Option<Danger> {
-    let is_address = || part.name.as_ref().is_some_and(|name| name.expose().contains('@'));
-    let is_other = family.is_some_and(|family| family != Family::Other);
-    Danger::of_extension(extension).filter(|_| extension != "com" || !is_other || !is_address())
+fn by_name(name: &str, family: impl Fn() -> Option<Family>, extension: &str) -> Option<Danger> {
+    let is_other = || family().is_some_and(|family| family != Family::Other);
+    Danger::of_extension(extension).filter(|_| extension != "com" || !name.contains('@') || !is_other())
+}
+
+/// What is dangerous about a file of this name alone, as any program reads it.
+pub(super) fn dangers_of_name(name: &str) -> BTreeSet<FindingCode> {
+    extensions(name).filter_map(|extension| Danger::of_extension(&extension)).map(Danger::code).collect()
 }
 
 /// Whether some reader may see the name of a mail.
