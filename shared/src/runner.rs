@@ -138,7 +138,8 @@ impl<S: Stage> Runner<S> {
                     envelope.crashes += message.receive_count.saturating_sub(1);
                     let span = {
                         let (mail, trace) = (&envelope.work, envelope.trace.trace_id());
-                        tracing::info_span!("job", %stage, %mail, trace)
+                        let branch = (!envelope.branch.is_empty()).then_some(envelope.branch.as_str());
+                        tracing::info_span!("job", %stage, branch, %mail, trace)
                     };
                     let taken = self.take(envelope, lease, progress, (&message, member), waiting);
                     return taken.instrument(span).await;

@@ -132,6 +132,15 @@ impl Fleet {
         self.env.remove(key);
     }
 
+    /// What a shell reads so that commands typed in it find this fleet: its environment and its configuration.
+    #[must_use]
+    pub fn exports(&self) -> String {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        let config = format!("export MAILTRI_CONFIG={}\n", quoted(&self.config().display().to_string()));
+        let set = self.env.iter().map(|(key, value)| format!("export {key}={}\n", quoted(value)));
+        set.chain([config]).collect()
+    }
+
     /// The data directory of an embedded plane.
     #[must_use]
     pub fn data(&self) -> PathBuf {

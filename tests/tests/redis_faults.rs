@@ -120,10 +120,18 @@ async fn a_redis_that_hangs_dies_and_comes_back_empty_loses_no_mail() {
         counted(&metrics, &fell("hook", "defer"), count as u64).await;
         counted(&metrics, "mailtri_limiter_fallback", 1).await;
         assert_eq!(scene.receiver.report().lost.len(), count, "a destination's limit waits for Redis");
+        // The desk's lock and index are in Redis: it goes on without them, and says so once.
+        scene.cloud.send("route-dlq", "no job".to_owned()).await;
+        let listed = fleet.run(&["dlq", "list", "--json"]).await;
+        assert_eq!(listed.code, Some(0), "{listed:?}");
+        assert!(listed.stdout.contains("\"class\":\"foreign\""), "{listed:?}");
+        assert_eq!(listed.stderr.matches("going on without the lock").count(), 1, "{listed:?}");
         signal(&mut scene, Signal::CONT);
         scene.receiver.wait_complete(LIMIT).await;
 
         scene.cloud.redis().kill().unwrap();
+        let purged = fleet.run(&["dlq", "purge", "--all", "--yes"]).await;
+        assert_eq!((purged.code, purged.stdout.trim()), (Some(0), "1 deleted"), "{purged:?}");
         scene.send(&some(count)).await;
         counted(&metrics, &fell("hook", "defer"), 2 * count as u64).await;
         scene.cloud.redis().restart().await.unwrap();

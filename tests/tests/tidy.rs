@@ -1,6 +1,6 @@
 //! What the documents say is there, is there.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -66,5 +66,30 @@ fn every_file_that_a_document_names_exists() {
                 assert!(root().join(&word).exists(), "{document} names {word}");
             }
         }
+    }
+}
+
+/// The names of metrics in a text, each where a quotation mark or a brace ends it.
+fn metrics(text: &str) -> BTreeSet<&str> {
+    let end = |name: &str| name.find(|c: char| !c.is_ascii_lowercase() && c != '_' && !c.is_ascii_digit());
+    let names = text.match_indices("mailtri_").map(|(at, _)| &text[at..]);
+    names.map(|name| &name[..end(name).unwrap_or(name.len())]).collect()
+}
+
+#[test]
+fn the_metrics_that_are_exported_are_those_that_are_documented() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+    let source = read("shared/src/telemetry/metric.rs");
+    let described = source.split_once("pub fn describe()").unwrap().1.split_once("\n}\n").unwrap().0;
+    let (described, set) = (metrics(described), metrics(source.split_once("\n}\n").unwrap().1));
+    assert!(described.len() > 20);
+    assert_eq!(described, set, "what is described, and what is set");
+    let manual = read("k8s/README.md");
+    let table = manual.split_once("## Metrics").unwrap().1.split_once("\n## ").unwrap().0;
+    assert_eq!(metrics(table), described, "the table in k8s/README.md");
+    for document in ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CHANGELOG.md", "mailtri.example.toml"] {
+        let text = read(document);
+        let unknown: Vec<&str> = metrics(&text).difference(&described).copied().collect();
+        assert!(unknown.is_empty(), "{document} names {unknown:?}");
     }
 }

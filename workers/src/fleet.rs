@@ -63,7 +63,7 @@ pub enum StartError {
     #[error("the sandbox cannot be started: {0}")]
     Sandbox(String),
     /// The operations port.
-    #[error("the operations port {0} cannot be served: {1}")]
+    #[error("telemetry.listen: {0} cannot be listened on: {1}")]
     Operations(std::net::SocketAddr, std::io::Error),
     /// Metrics.
     #[error("metrics cannot be collected: {0}")]

@@ -11,7 +11,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     EnvFilter,
-    filter::{ParseError, filter_fn},
+    filter::{LevelFilter, ParseError, filter_fn},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
@@ -26,6 +26,13 @@ pub enum LogFormat {
     Json,
     /// For people.
     Text,
+}
+
+/// Whether a text is a log filter. A word that is no level would be a target, and silence all others: it is none.
+#[must_use]
+pub fn is_filter(text: &str) -> bool {
+    let is_clear = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+    text.split(',').all(is_clear) && EnvFilter::try_new(text).is_ok()
 }
 
 /// Starts logging to standard error.
@@ -72,4 +79,19 @@ pub fn init_metrics() -> Result<PrometheusHandle, BuildError> {
         .install_recorder()?;
     metric::describe();
     Ok(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_names_levels_and_a_word_that_is_none_is_no_filter() {
+        for filter in ["info", "WARN", "off", "info,mailtri=debug", "mailtri=trace", "info,[job{mail}]=debug"] {
+            assert!(is_filter(filter), "{filter}");
+        }
+        for text in ["inf", "warning", "loud", "mailtri", "info,mailtri", "mailtri=loud", "a=b=c"] {
+            assert!(!is_filter(text), "{text}");
+        }
+    }
 }

@@ -20,9 +20,13 @@ const DEFAULT_FILE: &str = "mailtri.toml";
 impl ConfigArg {
     /// The configuration, or every error in it.
     pub(super) fn load(&self) -> Result<(Settings, Effective), CommandError> {
+        Settings::load(self.file().as_deref(), process_variables()).map_err(CommandError::config)
+    }
+
+    /// The file that is read, if there is one.
+    pub(super) fn file(&self) -> Option<PathBuf> {
         let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file());
-        let file = self.config.clone().or_else(default);
-        Settings::load(file.as_deref(), process_variables()).map_err(CommandError::config)
+        self.config.clone().or_else(default)
     }
 }
 
@@ -47,10 +51,13 @@ impl DataArgs {
             PlaneSettings::Aws(_) if self.data.is_some() => {
                 return Err(CommandError::usage("--data is for the embedded plane; plane.kind is \"aws\""));
             }
-            PlaneSettings::Aws(aws) => Plane::aws(aws, clock).await,
-            PlaneSettings::Embedded => embedded(&self.dir(&settings)?, clock),
+            PlaneSettings::Aws(aws) => Plane::aws(aws, clock).await.map_err(CommandError::failed)?,
+            PlaneSettings::Embedded => {
+                let dir = self.dir(&settings)?;
+                embedded(&dir, clock).map_err(|error| plane_error(&dir, error))?
+            }
         };
-        Ok((settings, plane.map_err(plane_error)?))
+        Ok((settings, plane))
     }
 
     fn dir(&self, settings: &Settings) -> Result<PathBuf, CommandError> {
@@ -60,13 +67,15 @@ impl DataArgs {
     }
 }
 
-fn plane_error(error: PlaneError) -> CommandError {
+fn plane_error(dir: &Path, error: PlaneError) -> CommandError {
+    let place = dir.display();
     match error {
-        PlaneError::Missing(dir) => CommandError::no_input(format!(
-            "there is no data directory at {}: start `mailtri local --data {0}` or submit a mail first",
-            dir.display()
+        PlaneError::Missing(_) => CommandError::no_input(format!(
+            "there is no data directory at {place}: start `mailtri local --data {place}` or submit a mail first"
         )),
-        error => CommandError::failed(error),
+        // It names its file.
+        error @ PlaneError::Io { .. } => CommandError::failed(error),
+        error => CommandError::failed(format!("{place}: {error}")),
     }
 }
 

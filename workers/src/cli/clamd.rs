@@ -1,16 +1,27 @@
 //! `mailtri clamd`: what operators do with the clamds that the configuration names.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    pin::{Pin, pin},
+    time::Duration,
+};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use shared::clamav::{
-    EngineVersion,
-    reload::{self, Order, ReloadError, Reloaded, version_in},
+use shared::{
+    clamav::{
+        EngineVersion,
+        reload::{self, Order, ReloadError, Reloaded, version_in},
+    },
+    config::units,
 };
+use tokio::time::sleep;
 
 use super::{ConfigArg, boot, duration, error::CommandError, output};
 use crate::fleet;
+
+/// How long nothing is said while a clamd takes its time.
+const QUIET: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ClamdCommand {
@@ -55,8 +66,24 @@ async fn reload(args: &ReloadArgs) -> Result<(), CommandError> {
             written = said(args.json, done);
         }
     };
-    reload::reload(&fleet::clamd_config(&settings), &order, tell).await.map_err(failed)?;
+    let clamds = fleet::clamd_config(&settings);
+    let done = {
+        let work = pin!(reload::reload(&clamds, &order, tell));
+        telling(work, args.deadline).await
+    };
+    done.map_err(failed)?;
     written
+}
+
+/// Waits, and says so where it takes long.
+async fn telling<T>(mut work: Pin<&mut impl Future<Output = T>>, deadline: Duration) -> T {
+    tokio::select! {
+        done = &mut work => return done,
+        () = sleep(QUIET) => {}
+    }
+    let most = units::show_duration(deadline);
+    output::note(format_args!("a clamd loads, or does not answer: each may take up to {most} (--deadline)"));
+    work.await
 }
 
 fn failed(error: ReloadError) -> CommandError {

@@ -6,6 +6,7 @@
 mod ends;
 mod groups;
 mod index;
+mod lock;
 mod pass;
 mod snapshot;
 mod summary;

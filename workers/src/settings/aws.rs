@@ -42,8 +42,8 @@ enum Kind {
     Aws,
 }
 
-/// Reads the three sections. `audit` has to have a key of its own where several machines write records.
-pub(super) fn read(root: &Reader<'_>, has_audit_key: bool) -> PlaneSettings {
+/// Reads the three sections. `audit` has to name a key where several machines write records.
+pub(super) fn read(root: &Reader<'_>) -> PlaneSettings {
     let kinds = [("embedded", Kind::Embedded), ("aws", Kind::Aws)];
     let kind = root.section("plane").one_of_or_first("kind", kinds);
     let (aws, redis) = (root.section("aws"), root.section("redis"));
@@ -51,8 +51,9 @@ pub(super) fn read(root: &Reader<'_>, has_audit_key: bool) -> PlaneSettings {
     if kind == Kind::Embedded {
         return PlaneSettings::Embedded;
     }
-    if !has_audit_key {
-        root.section("audit").missing(
+    let audit = root.section("audit");
+    if !audit.is_set("key_env") && !audit.is_set("key_file") {
+        audit.missing(
             "key_env",
             "the name of a variable that holds the key (or key_file): every process needs the same",
         );

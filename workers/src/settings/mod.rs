@@ -132,7 +132,7 @@ impl Settings {
         let tenants = Tenants::read(&root.section("tenants"));
         let policies = stages::read(&root.section("stage"));
         let audit = Audit::read(&root.section("audit"));
-        let plane = aws::read(root, audit.key.is_some());
+        let plane = aws::read(root);
         let clamav = Clamav::read(&root.section("clamav"));
         if policies.get(&SCAN).is_some_and(|policy| clamav.deadlines.scan > policy.deadline) {
             root.section("clamav").reject("deadline", "must be at most stage.scan.deadline");

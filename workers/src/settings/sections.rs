@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use shared::{
     clamav::{clamd::Deadlines, endpoint::Endpoint},
     config::{Reader, Setting, Size, units},
     ids::TenantId,
-    telemetry::LogFormat,
+    telemetry::{self, LogFormat},
 };
 
 use crate::{
@@ -21,6 +21,9 @@ use crate::{
     mail::sanitise::{ProxyUrl, RemoteImages},
     names::{self, TenantName},
 };
+
+/// The shortest key of an HMAC that cannot be tried out, in bytes.
+const SHORTEST_KEY: usize = 16;
 
 /// `[data]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -250,10 +253,26 @@ impl Telemetry {
         let formats = [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
         let expected = "an address and a port to listen on, such as \"127.0.0.1:9464\"";
         Self {
-            log: section.get_or("log", "info".to_owned()),
+            log: section.get_or("log", Filter("info".to_owned())).0,
             format: section.one_of_or_first("format", formats),
             listen: section.parsed("listen", expected, |text| text.parse().ok()),
         }
+    }
+}
+
+/// A log filter.
+struct Filter(String);
+
+impl Setting for Filter {
+    const EXPECTED: &'static str =
+        "a level (error, warn, info, debug, trace), or levels by target, such as \"info,mailtri=debug\"";
+
+    fn parse(text: &str) -> Option<Self> {
+        telemetry::is_filter(text).then(|| Self(text.to_owned()))
+    }
+
+    fn show(&self) -> toml::Value {
+        self.0.as_str().into()
     }
 }
 
@@ -265,7 +284,14 @@ impl Shutdown {
 
 impl Audit {
     pub(super) fn read(section: &Reader<'_>) -> Self {
-        Self { key: section.secret("key") }
+        let key = section.secret("key");
+        if key.as_ref().is_some_and(|key| key.expose_secret().len() < SHORTEST_KEY) {
+            let named = if section.is_set("key_file") { "key_file" } else { "key_env" };
+            let least =
+                format!("the key has to be {SHORTEST_KEY} bytes or more, such as `openssl rand -hex 32` prints");
+            section.reject_hidden(named, None, &least);
+        }
+        Self { key }
     }
 }
 

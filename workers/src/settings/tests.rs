@@ -1,6 +1,7 @@
 //! What a whole configuration means, and what is said about a broken one.
 
 mod admission;
+mod operations;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

@@ -46,7 +46,9 @@ fn unanswered<E>(error: &SdkError<E>) -> &'static str {
         SdkError::TimeoutError(_) => "no answer in time",
         SdkError::DispatchFailure(failure) if failure.is_timeout() => "no connection in time",
         SdkError::DispatchFailure(failure) if failure.is_io() => "the connection failed",
-        SdkError::DispatchFailure(_) => "the request could not be sent",
+        SdkError::DispatchFailure(_) => {
+            "the request could not be sent: no credentials are found, or a certificate is not trusted"
+        }
         SdkError::ConstructionFailure(_) => "the request could not be made",
         _ => "the answer could not be read",
     }

@@ -6,6 +6,7 @@
 //! `make demo-aws` (`demo aws`): the same on emulators of SQS, S3 and Redis with the template deployed, by three workers.
 
 mod cast;
+mod next;
 mod table;
 
 use std::{
@@ -17,8 +18,6 @@ use std::{
 
 use tests::{aws::Cloud, clamd::Clamd, config::Config, fleet::Fleet, process::Process, receiver::Receiver};
 use tokio::signal::unix::{SignalKind, signal};
-
-use cast::Role;
 
 const LIMIT: Duration = Duration::from_secs(300);
 const INTERRUPTED: u8 = 130;
@@ -89,7 +88,7 @@ async fn set_up() -> Scene {
         let what = if on_aws {
             "worker of every stage".to_owned()
         } else {
-            format!("local, data in {}", shown(&fleet.data()))
+            format!("local, data in {}", next::shown(&fleet.data()))
         };
         println!("mailtri    pid {}, {what}", process.pid());
     }
@@ -143,41 +142,15 @@ async fn play(scene: &Scene) -> bool {
         report.unverified.len()
     );
     println!("compared with what was submitted: {report}");
+    next::received(scene, &cast);
     let good =
         wrong.is_empty() && report == tests::receiver::Report { delivered: report.delivered, ..Default::default() };
-    if scene.cloud.is_none() {
-        tips(scene, &cast);
-    }
+    next::tips(scene);
     good
 }
 
 fn names(wrong: &[&str]) -> String {
     if wrong.is_empty() { String::new() } else { format!(": {}", wrong.join(", ")) }
-}
-
-fn tips(scene: &Scene, cast: &[Role]) {
-    let (data, config) = (shown(&scene.fleet.data()), shown(&scene.fleet.config()));
-    let binary = shown(&tests::process::binary());
-    let fixture = cast.iter().find(|role| role.mail.name == "newsletter").map_or("plain", |role| &role.mail.name);
-    println!(
-        "\nWhat to try next:
-  {binary} inspect tests/fixtures/{fixture}.eml
-  {binary} pipeline
-  {binary} quarantine list --data {data}
-  {binary} dlq list --data {data}
-  {binary} config show --config {config}
-  KEEP=1 make demo        leaves everything running; then, in another terminal:
-    cp tests/fixtures/plain.eml {data}/incoming/
-    {binary} submit tests/fixtures/pdf.eml --wait --data {data} --config {config}
-    tail -f {}/*.log",
-        shown(&scene.fleet.logs()),
-    );
-}
-
-/// A path as short as it can be typed from here.
-fn shown(path: &Path) -> String {
-    let here = env::current_dir().unwrap_or_default();
-    path.strip_prefix(here).unwrap_or(path).display().to_string()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]

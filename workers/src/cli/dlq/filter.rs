@@ -21,6 +21,9 @@ pub(super) struct Filter {
     /// Only of this stage
     #[arg(long, value_parser = stage)]
     pub(super) stage: Option<StageName>,
+    /// Only deliveries to this destination
+    #[arg(long, value_name = "NAME")]
+    pub(super) destination: Option<String>,
     /// Only of this class, such as worker_died
     #[arg(long)]
     pub(super) class: Option<String>,
@@ -39,7 +42,9 @@ pub(super) struct Filter {
 }
 
 fn stage(name: &str) -> Result<StageName, String> {
-    pipeline::row(name).map(|row| row.stage).ok_or_else(|| "there is no such stage".to_owned())
+    pipeline::row(name)
+        .map(|row| row.stage)
+        .ok_or_else(|| format!("there is no such stage; there are {}", PIPELINE.map(|row| row.stage.0).join(", ")))
 }
 
 /// Every stage.
@@ -55,7 +60,7 @@ impl Filter {
     /// A letter of unknown age is neither older nor newer than anything.
     pub(super) fn takes(&self, letter: &Summary, now: Timestamp) -> bool {
         let age = || letter.since().map(|since| until(since, now));
-        self.takes_kind(&letter.stage, &letter.class, &letter.fingerprint)
+        self.takes_kind(&letter.stage, &letter.branch, &letter.class, &letter.fingerprint)
             && self.tenant.as_deref().is_none_or(|tenant| tenant == letter.tenant)
             && self.older_than.is_none_or(|than| age().is_some_and(|age| age > than))
             && self.newer_than.is_none_or(|than| age().is_some_and(|age| age < than))
@@ -67,14 +72,16 @@ impl Filter {
             Need::Letters => index.groups_of(|letter| self.takes(letter, now)),
             // Letters of a group differ in nothing that is left to filter by.
             Need::Groups => {
-                let taken = |group: &Group| self.takes_kind(&group.stage, &group.class, &group.fingerprint);
+                let taken =
+                    |group: &Group| self.takes_kind(&group.stage, &group.branch, &group.class, &group.fingerprint);
                 index.groups.into_iter().filter(taken).collect()
             }
         }
     }
 
-    fn takes_kind(&self, stage: &str, class: &str, fingerprint: &String) -> bool {
+    fn takes_kind(&self, stage: &str, branch: &str, class: &str, fingerprint: &String) -> bool {
         self.stage.is_none_or(|wanted| wanted.0 == stage)
+            && self.destination.as_deref().is_none_or(|wanted| wanted == branch)
             && self.class.as_deref().is_none_or(|wanted| wanted == class)
             && (self.fingerprint.is_empty() || self.fingerprint.contains(fingerprint))
     }
@@ -87,6 +94,7 @@ impl Filter {
 
     const fn is_empty(&self) -> bool {
         self.stage.is_none()
+            && self.destination.is_none()
             && self.class.is_none()
             && self.fingerprint.is_empty()
             && matches!(self.need(), Need::Groups)
@@ -176,7 +184,7 @@ mod tests {
     fn letter(at: Option<&str>) -> Summary {
         serde_json::from_value(json!({
             "id": "one", "fingerprint": "f1", "stage": "parse", "class": "undecodable", "reason": "why", "at": at,
-            "mail": null, "tenant": "acme", "branch": "", "attempts": 1, "first_seen": null, "trace": null,
+            "mail": null, "tenant": "acme", "branch": "erp", "attempts": 1, "first_seen": null, "trace": null,
             "raw": null, "history": [],
         }))
         .unwrap()
@@ -191,6 +199,9 @@ mod tests {
             ("other", false),
             ("--stage parse", true),
             ("--stage scan", false),
+            ("--destination erp", true),
+            ("--destination archive", false),
+            ("--destination archive --all", false),
             ("--class undecodable --tenant acme", true),
             ("--class undecodable --tenant other", false),
             ("--fingerprint f2", false),

@@ -47,8 +47,8 @@ pub(super) async fn list(args: &ListArgs) -> Result<(), CommandError> {
 fn letters(letters: &[Summary]) -> Result<(), CommandError> {
     let mut table = Table::new(["ID", "STAGE", "CLASS", "REASON", "ATTEMPTS", "SINCE"]);
     for letter in letters {
-        let Summary { id, stage, class, reason, attempts, at, .. } = letter.clone();
-        table.row([id, stage, class, reason, attempts.to_string(), time(at)]);
+        let Summary { id, stage, branch, class, reason, attempts, at, .. } = letter.clone();
+        table.row([id, place(stage, &branch), class, reason, attempts.to_string(), time(at)]);
     }
     print(&table)
 }
@@ -56,15 +56,20 @@ fn letters(letters: &[Summary]) -> Result<(), CommandError> {
 fn print_groups(groups: &[Group]) -> Result<(), CommandError> {
     let mut table = Table::new(["FINGERPRINT", "STAGE", "CLASS", "REASON", "LETTERS", "FIRST", "LAST", "EXAMPLE"]);
     for group in groups {
-        let Group { fingerprint, stage, class, reason, count, first_seen, last_seen, example } = group.clone();
-        let row = [fingerprint, stage, class, reason, count.to_string(), time(first_seen), time(last_seen), example];
-        table.row(row);
+        let Group { fingerprint, stage, branch, class, reason, count, first_seen, last_seen, example } = group.clone();
+        let (stage, first, last) = (place(stage, &branch), time(first_seen), time(last_seen));
+        table.row([fingerprint, stage, class, reason, count.to_string(), first, last, example]);
     }
     print(&table)
 }
 
 fn print(table: &Table) -> Result<(), CommandError> {
     if table.is_empty() { output::line("no dead letters") } else { output::line(table) }
+}
+
+/// The stage, with the destination of a delivery.
+pub(super) fn place(stage: String, branch: &str) -> String {
+    if branch.is_empty() { stage } else { format!("{stage} to {branch}") }
 }
 
 /// To the second.

@@ -22,6 +22,7 @@ use tokio::time::sleep;
 use super::{
     PassArgs,
     filter::{Selection, Wanted},
+    list::place,
     work::work,
 };
 use crate::{
@@ -93,7 +94,8 @@ pub(super) async fn would(
         if json {
             output::json(letter)?;
         } else {
-            output::line(format_args!("{}  {}  {}", letter.id, letter.stage, letter.class))?;
+            let stage = place(letter.stage.clone(), &letter.branch);
+            output::line(format_args!("{}  {stage}  {}", letter.id, letter.class))?;
         }
     }
     if !json {

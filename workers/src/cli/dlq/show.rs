@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::blobs;
 
-use super::{PassArgs, filter::all_stages};
+use super::{PassArgs, filter::all_stages, list::place};
 use crate::{
     cli::{
         error::CommandError,
@@ -113,7 +113,7 @@ fn text(letter: &Summary) -> String {
         format!("mail         {}", optional(letter.mail.as_ref().map(ToString::to_string))),
         format!("raw          {}", optional(raw)),
         format!("tenant       {}", letter.tenant),
-        format!("stage        {} {}", letter.stage, letter.branch).trim_end().to_owned(),
+        format!("stage        {}", place(letter.stage.clone(), &letter.branch)),
         format!("class        {}", letter.class),
         format!("reason       {}", harmless_lines(&letter.reason)),
         format!("attempts     {}", letter.attempts),

@@ -7,7 +7,11 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{PassArgs, duration, filter::Filter, list::time};
+use super::{
+    PassArgs, duration,
+    filter::Filter,
+    list::{place, time},
+};
 use crate::cli::{
     error::CommandError,
     letters::{Group, Terms, interrupts, snapshot},
@@ -85,14 +89,14 @@ impl Change<'_> {
     fn print(&self, as_json: bool, at: Timestamp) -> Result<(), CommandError> {
         let Self { group, before, now } = self;
         if as_json {
-            let Group { fingerprint, stage, class, reason, example, .. } = group;
+            let Group { fingerprint, stage, branch, class, reason, example, .. } = group;
             return output::json(&json!({
-                "at": at, "fingerprint": fingerprint, "stage": stage, "class": class, "reason": reason,
-                "before": before, "count": now, "example": example,
+                "at": at, "fingerprint": fingerprint, "stage": stage, "branch": branch, "class": class,
+                "reason": reason, "before": before, "count": now, "example": example,
             }));
         }
         let (at, fingerprint, reason) = (time(Some(at)), &group.fingerprint, printable(&group.reason));
-        let (stage, class) = (&group.stage, &group.class);
+        let (stage, class) = (place(group.stage.clone(), &group.branch), &group.class);
         output::line(format_args!("{at}  {fingerprint}  {before} → {now}  {stage}  {class}  {reason}"))
     }
 }
@@ -105,6 +109,7 @@ mod tests {
         let group = |(name, count): &(&str, usize)| Group {
             fingerprint: (*name).to_owned(),
             stage: "parse".to_owned(),
+            branch: String::new(),
             class: "undecodable".to_owned(),
             reason: "why".to_owned(),
             count: *count,

@@ -12,6 +12,8 @@ use super::Summary;
 pub(in crate::cli) struct Group {
     pub(in crate::cli) fingerprint: String,
     pub(in crate::cli) stage: String,
+    /// The destination, of deliveries.
+    pub(in crate::cli) branch: String,
     pub(in crate::cli) class: String,
     pub(in crate::cli) reason: String,
     pub(in crate::cli) count: usize,
@@ -26,6 +28,7 @@ impl Group {
         Self {
             fingerprint: letter.fingerprint.clone(),
             stage: letter.stage.clone(),
+            branch: letter.branch.clone(),
             class: letter.class.clone(),
             reason: letter.reason.clone(),
             count: 0,

@@ -28,14 +28,13 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Letter, Summary,
     index::{self, Index},
+    lock::Lock,
 };
 use crate::{
     cli::{error::CommandError, output},
     plane::{Plane, Queues},
 };
 
-/// The lock's key.
-const LOCK: &str = "dlq-pass";
 /// How long an empty queue is asked: a long poll, since a short one asks only some of SQS's servers.
 const POLL: Duration = Duration::from_secs(1);
 /// Concurrent receives a queue, and flushes of deletes.
@@ -108,17 +107,17 @@ pub(in crate::cli) async fn pass(
     visit: impl AsyncFn(&Letter) -> Result<Fate, CommandError>,
 ) -> Result<Option<Round>, CommandError> {
     let (state, began, at) = (&*terms.plane.state, Instant::now(), terms.plane.clock.now());
-    let owner = uuid::Uuid::now_v7().to_string();
-    if !lock(state, None, Some(&owner), terms.hold).await? {
-        return Ok(None);
-    }
+    let Some(lock) = Lock::take(state, terms.hold).await else { return Ok(None) };
     let run = Run::new(terms, began, visit);
     let done = run.every_queue().await;
     let over = run.over();
     let gone = run.gone.get();
-    let left = run.release().await;
-    let left = keep(state, at, left, done.is_ok() && over == Over::Complete, gone > 0).await;
-    lock(state, Some(&owner), None, terms.hold).await?;
+    let parts: Vec<_> = run.release().await.into_iter().map(|(stage, left)| (stage, Index::new(at, left))).collect();
+    if lock != Lock::Stateless {
+        keep(state, &parts, done.is_ok() && over == Over::Complete, gone > 0).await;
+    }
+    lock.free(state, terms.hold).await;
+    let left = Index::merge(parts.into_iter().map(|(_, part)| part));
     done.map(|()| Some(Round { over, gone, left }))
 }
 
@@ -222,36 +221,19 @@ impl<'a, V: AsyncFn(&Letter) -> Result<Fate, CommandError>> Run<'a, V> {
 }
 
 /// Writes the index after a complete pass, and takes it back after one that changed something and is not.
-async fn keep(
-    state: &dyn State,
-    at: Timestamp,
-    left: BTreeMap<StageName, Vec<Summary>>,
-    complete: bool,
-    changed: bool,
-) -> Option<Index> {
-    let mut parts = Vec::with_capacity(left.len());
-    for (stage, letters) in left {
-        let part = Index::new(at, letters);
+async fn keep(state: &dyn State, parts: &[(StageName, Index)], complete: bool, changed: bool) {
+    for (stage, part) in parts {
         let kept = match (complete, changed) {
-            (true, _) => index::write(state, stage, &part).await,
-            (false, true) => index::forget(state, stage).await,
+            (true, _) => index::write(state, *stage, part).await,
+            (false, true) => index::forget(state, *stage).await,
             (false, false) => Ok(()),
         };
         if let Err(error) = kept {
             output::note(format_args!("the index of the dead letters is not kept: {error}"));
         }
-        parts.push(part);
     }
-    Index::merge(parts)
 }
 
 fn unreadable(stage: StageName, error: &QueueError) -> CommandError {
     CommandError::failed(format!("the dead letters of {stage}: {error}"))
-}
-
-async fn lock(state: &dyn State, from: Option<&str>, to: Option<&str>, hold: Duration) -> Result<bool, CommandError> {
-    state
-        .compare_and_set(LOCK, from.map(str::as_bytes), to.map(str::as_bytes), hold)
-        .await
-        .map_err(CommandError::failed)
 }

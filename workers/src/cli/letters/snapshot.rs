@@ -8,6 +8,7 @@ use shared::clock::until;
 use super::{
     Fate, Over, Terms,
     index::{self, Index},
+    lock::stateless,
     pass,
 };
 use crate::cli::{error::CommandError, output};
@@ -24,12 +25,12 @@ pub(in crate::cli) enum Need {
 /// The letters of the stages. An index no older than `fresh` will do; while somebody else passes, any will.
 pub(in crate::cli) async fn snapshot(terms: Terms<'_>, need: Need, fresh: Duration) -> Result<Index, CommandError> {
     let now = terms.plane.clock.now();
-    let known = index(terms, need).await?;
+    let known = index(terms, need).await;
     if let Some(index) = known.filter(|index| age(index, now) <= fresh) {
         return Ok(index);
     }
     let Some(round) = pass(terms, async |_| Ok(Fate::Stays)).await? else {
-        let index = index(terms, need).await?.ok_or_else(|| {
+        let index = index(terms, need).await.ok_or_else(|| {
             CommandError::failed("another pass over the dead letters is under way; try again when it has ended")
         })?;
         let age = age(&index, terms.plane.clock.now()).as_secs();
@@ -43,9 +44,14 @@ pub(in crate::cli) async fn snapshot(terms: Terms<'_>, need: Need, fresh: Durati
     }
 }
 
-async fn index(terms: Terms<'_>, need: Need) -> Result<Option<Index>, CommandError> {
-    let index = index::read(&*terms.plane.state, terms.stages).await.map_err(CommandError::failed)?;
-    Ok(index.filter(|index| need == Need::Groups || index.whole))
+/// The index, if there is one that can be read and says what is asked for.
+async fn index(terms: Terms<'_>, need: Need) -> Option<Index> {
+    let read = index::read(&*terms.plane.state, terms.stages).await;
+    let index = read.unwrap_or_else(|error| {
+        stateless(&error);
+        None
+    });
+    index.filter(|index| need == Need::Groups || index.whole)
 }
 
 fn age(index: &Index, now: Timestamp) -> Duration {

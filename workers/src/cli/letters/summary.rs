@@ -44,16 +44,17 @@ impl Summary {
     pub(super) fn of(stage: StageName, id: String, content: &DeadLetter) -> Self {
         let (class, reason, at) = why(content);
         let envelope = envelope(content);
+        let branch = envelope.map(|e| e.branch.clone()).unwrap_or_default();
         Self {
             id,
-            fingerprint: fingerprint(stage.0, class, reason),
+            fingerprint: fingerprint(stage.0, &branch, class, reason),
             stage: stage.to_string(),
             class: class.to_owned(),
             reason: reason.to_owned(),
             at,
             mail: envelope.map(|e| e.work.clone()),
             tenant: envelope.map_or_else(TenantId::default_tenant, |e| e.tenant.clone()).to_string(),
-            branch: envelope.map(|e| e.branch.clone()).unwrap_or_default(),
+            branch,
             attempts: envelope.map_or(0, |e| e.attempt + 1),
             first_seen: envelope.map(|e| e.first_seen),
             trace: envelope.map(|e| e.trace.trace_id().to_owned()),
@@ -68,9 +69,13 @@ impl Summary {
     }
 }
 
-/// What kind of failure it is: the same stage, class and reason have the same one, in every build.
-pub(super) fn fingerprint(stage: &str, class: &str, reason: &str) -> String {
-    let mut digits = JobId::derive(&[stage.as_bytes(), class.as_bytes(), reason.as_bytes()]).to_string();
+/// What kind of failure it is: the same stage, destination, class and reason have the same one, in every build.
+pub(super) fn fingerprint(stage: &str, branch: &str, class: &str, reason: &str) -> String {
+    let mut kind = vec![stage.as_bytes(), class.as_bytes(), reason.as_bytes()];
+    if !branch.is_empty() {
+        kind.push(branch.as_bytes());
+    }
+    let mut digits = JobId::derive(&kind).to_string();
     digits.truncate(FINGERPRINT);
     digits
 }

@@ -34,10 +34,18 @@ fn inline(body: &str, at: Timestamp) -> Letter {
 }
 
 #[test]
-fn fingerprints_are_the_same_in_every_build_and_differ_by_stage_class_and_reason() {
-    assert_eq!(fingerprint("parse", "undecodable", "why"), "9674e07d22c5");
-    let all = [("parse", "a", "b"), ("scan", "a", "b"), ("parse", "ab", ""), ("parse", "a", "c"), ("parse", "", "ab")];
-    let distinct: BTreeSet<_> = all.map(|(s, c, r)| fingerprint(s, c, r)).into();
+fn fingerprints_are_the_same_in_every_build_and_differ_by_stage_destination_class_and_reason() {
+    assert_eq!(fingerprint("parse", "", "undecodable", "why"), "9674e07d22c5");
+    let all = [
+        ("parse", "", "a", "b"),
+        ("scan", "", "a", "b"),
+        ("parse", "", "ab", ""),
+        ("parse", "", "a", "c"),
+        ("parse", "", "", "ab"),
+        ("deliver", "erp", "a", "b"),
+        ("deliver", "archive", "a", "b"),
+    ];
+    let distinct: BTreeSet<_> = all.map(|(stage, branch, class, why)| fingerprint(stage, branch, class, why)).into();
     assert_eq!(distinct.len(), all.len());
 }
 
@@ -50,6 +58,17 @@ fn letters_of_one_stage_class_and_reason_are_a_group_and_the_largest_comes_first
     assert_eq!(told[0], ("b", 2, Some(AT)));
     assert!(told.contains(&("a", 1, Some(AT))) && told.contains(&("worker_died", 1, None)), "{told:?}");
     assert_eq!(groups[0].example, letters[1].id);
+}
+
+#[test]
+fn letters_to_two_destinations_are_two_groups() {
+    let to = |n, branch: &str| {
+        let dead = Envelope { branch: branch.to_owned(), ..envelope(n, Some("unreachable")) };
+        Letter::new(PARSE, &dead.encode().unwrap()).summary
+    };
+    let groups = groups::group(&[to(1, "erp"), to(2, "archive"), to(3, "erp")]);
+    let told: Vec<_> = groups.iter().map(|g| (g.branch.as_str(), g.count)).collect();
+    assert_eq!(told, [("erp", 2), ("archive", 1)]);
 }
 
 #[test]
