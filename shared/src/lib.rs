@@ -5,6 +5,7 @@
 //! Everything outside the process is reached through five ports: [`queue`], [`blobs`], [`state`], [`limit`]
 //! and [`clamav`].
 
+pub mod allowance;
 pub mod audit;
 pub mod aws;
 pub mod blobs;

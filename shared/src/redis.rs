@@ -43,17 +43,17 @@ use self::{
     pooled::Pooled,
 };
 pub(crate) use self::{call::Call, undo::Undoable};
+use crate::allowance;
 
 /// How to reach a Redis and how long to wait for it.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where it is.
     pub address: Address,
-    /// How long a call may take in all, its waiting for a connection included. Over a pool a new connection must be
-    /// made within it: allow for TLS. The shared connection is made beside the calls.
+    /// How long a call may take in all, its waiting for a connection included; in a job no longer than is left of its
+    /// [`allowance`]. Over a pool a new connection must be made within it: allow for TLS. The shared connection is made
+    /// beside the calls.
     pub timeout: Duration,
-    /// The same while the last call failed: whoever asks several times waits long once at most.
-    pub suspect: Duration,
     /// How long connecting, TLS and log-in may take.
     pub connect_timeout: Duration,
     /// When to stop asking.
@@ -66,7 +66,6 @@ impl Settings {
         Self {
             address,
             timeout: Duration::from_millis(50),
-            suspect: Duration::from_millis(50),
             connect_timeout: Duration::from_secs(1),
             breaker: BreakerSettings::default(),
         }
@@ -98,7 +97,6 @@ impl Link {
 pub struct Redis {
     link: Arc<Link>,
     timeout: Duration,
-    suspect: Duration,
     connect_timeout: Duration,
     breaker: Arc<Breaker>,
 }
@@ -123,9 +121,9 @@ impl Redis {
     }
 
     fn over(link: Link, settings: &Settings) -> Self {
-        let Settings { timeout, suspect, connect_timeout, .. } = *settings;
+        let Settings { timeout, connect_timeout, .. } = *settings;
         let (link, breaker) = (Arc::new(link), Arc::new(Breaker::new(settings.breaker)));
-        Self { link, timeout, suspect: suspect.min(timeout), connect_timeout, breaker }
+        Self { link, timeout, connect_timeout, breaker }
     }
 
     /// The same with the breaker of another link to the same server: what one learns the other need not.
@@ -149,8 +147,12 @@ impl Redis {
         .await
     }
 
-    /// A call, if the breaker permits it.
+    /// A call, if the breaker permits it and the job has time for it.
     async fn permitted<T>(&self, call: impl AsyncFnOnce(End) -> Result<T, CallError>) -> Result<T, CallError> {
+        let within = self.timeout.min(allowance::left());
+        if within.is_zero() {
+            return Err(CallError::Open);
+        }
         let permit = match self.breaker.leave() {
             Leave::Ask(permit) => permit,
             Leave::Probe(probe) => {
@@ -159,10 +161,13 @@ impl Redis {
             }
             Leave::Nothing => return Err(CallError::Open),
         };
-        let within = if permit.is_suspect() { self.suspect } else { self.timeout };
+        let started = Instant::now();
         let answer = call(End::after(within)).await;
         match &answer {
-            Err(error) if !error.is_reply() => permit.failed(error),
+            Err(error) if !error.is_reply() => {
+                allowance::spend(started.elapsed());
+                permit.failed(error);
+            }
             _ => permit.answered(),
         }
         answer

@@ -23,6 +23,7 @@ use self::{
 };
 
 use crate::{
+    allowance,
     audit::AuditKey,
     blobs::{self, BlobError},
     budget::{Admitted, Budget},
@@ -248,7 +249,7 @@ impl<S: Stage> Runner<S> {
             Err(ran) => return ran,
         };
         let ctx = self.context(envelope, progress, Arc::clone(turns));
-        let run = AssertUnwindSafe(self.stage.run(job, &ctx)).catch_unwind();
+        let run = AssertUnwindSafe(allowance::limited(self.stage.run(job, &ctx))).catch_unwind();
         let ran = tokio::select! {
             biased;
             () = lease.lost() => Ran::LeaseLost,

@@ -7,7 +7,7 @@ use shared::testing::redis::TestRedis;
 use tests::{
     aws::Scene,
     fleet::{Fleet, mailtri, run},
-    mails::Mails,
+    mails::{Mail, Mails},
     metrics::Metrics,
     process::Process,
     soak::{scale, seeded, within},
@@ -15,6 +15,7 @@ use tests::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::Instant,
 };
 
 const LIMIT: Duration = Duration::from_secs(240);
@@ -136,6 +137,50 @@ async fn a_redis_that_hangs_dies_and_comes_back_empty_loses_no_mail() {
         scene.receiver.wait_complete(LIMIT).await.assert_sound();
         let listed = fleet.run(&["dlq", "list", "--each"]).await;
         assert!(listed.stdout.contains("no dead letters"), "{listed:?}");
+    })
+    .await;
+}
+
+/// How many keys Redis has.
+async fn keys(scene: &mut Scene) -> u64 {
+    let mut redis = TcpStream::connect(("127.0.0.1", scene.cloud.redis().port())).await.unwrap();
+    redis.write_all(b"DBSIZE\r\nQUIT\r\n").await.unwrap();
+    let mut answer = String::new();
+    redis.read_to_string(&mut answer).await.unwrap();
+    answer.lines().next().and_then(|line| line.strip_prefix(':')?.parse().ok()).unwrap()
+}
+
+/// How long a mail takes on its way.
+async fn time_of(scene: &Scene, mail: Mail) -> Duration {
+    let start = Instant::now();
+    scene.send(&[mail]).await;
+    scene.receiver.wait_complete(LIMIT).await.assert_sound();
+    start.elapsed()
+}
+
+/// No limit is declared, so that the state is what hangs first. Of several mails the one that the machine disturbs least
+/// tells what the fleet itself adds: at most 50 ms at each of the stages.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_hangs_adds_little_to_a_mail() {
+    within(LIMIT, async {
+        let mut scene = Scene::start().await;
+        let fleet = Fleet::new(&scene.config(Duration::from_secs(6), &scene.cloud.endpoint()));
+        let _worker = fleet.worker(&["parse", "scan", "route", "deliver"]).await;
+        let mut source = Mails::new("hung", seeded("a Redis that hangs"));
+        let (mut quiet, mut hung) = (Vec::new(), Vec::new());
+        for _ in 0..scale(4, 20) {
+            let before = keys(&mut scene).await;
+            // Until Redis is found again.
+            while keys(&mut scene).await == before {
+                quiet.push(time_of(&scene, source.text()).await);
+            }
+            signal(&mut scene, Signal::STOP);
+            hung.push(time_of(&scene, source.text()).await);
+            signal(&mut scene, Signal::CONT);
+        }
+        let (quiet, hung) = (*quiet.iter().min().unwrap(), *hung.iter().min().unwrap());
+        println!("the quickest mail of a quiet Redis {quiet:?}, of one that hangs {hung:?}");
+        assert!(hung < quiet + Duration::from_millis(4 * 50 + 200), "{quiet:?} {hung:?}");
     })
     .await;
 }

@@ -108,6 +108,36 @@ fn quoted_lines(message: &[u8]) -> Vec<u8> {
     String::from_utf8(message.to_vec()).unwrap().replace('=', "=3D").into_bytes()
 }
 
+/// What some programs decode in a text the scanner decodes in the raw mail. Where that is never scanned, nobody does: such a
+/// mail is tagged, and `[findings]` can stop it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eicar_is_found_where_a_text_holds_it_as_a_file() {
+    let lines: String = eicar().chunks(45).map(uuencoded).collect();
+    let file = format!("begin 644 report.pdf\r\n{lines}`\r\nend\r\n");
+    let mails = [
+        mail("uuencode", format!("\r\n{file}").as_bytes()),
+        mail("uuencode-below-text", format!("\r\nhello\r\n\r\n{file}\r\nbye\r\n").as_bytes()),
+        mail("uuencode-in-a-part", &multipart(&[text("see below"), text(&format!("hello\r\n{file}"))])),
+    ];
+    within(LIMIT, async {
+        let clamd = Clamd::start().await;
+        all_found(&clamd, &mails, "always").await;
+        all_found(&clamd, &mails, "findings").await;
+    })
+    .await;
+}
+
+/// A line of uuencode (POSIX).
+fn uuencoded(bytes: &[u8]) -> String {
+    let digit = |value: u32| char::from_u32(32 + (value & 63)).map_or('`', |c| if c == ' ' { '`' } else { c });
+    let group = |three: &[u8]| {
+        let all = (0..3).fold(0, |all, index| all << 8 | u32::from(three.get(index).copied().unwrap_or_default()));
+        [18, 12, 6, 0].map(|shift| digit(all >> shift)).into_iter().collect::<String>()
+    };
+    let groups: String = bytes.chunks(3).map(group).collect();
+    format!("{}{groups}\r\n", digit(u32::try_from(bytes.len()).unwrap()))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_file_of_clamav_s_own_test_set_is_ever_clean() {
     let folder = "/usr/share/clamav-testfiles";

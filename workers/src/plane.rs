@@ -50,8 +50,7 @@ use crate::{
 
 /// Connections of the state's pool, in one process.
 const REDIS_CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
-/// How long the state may take to answer. Longer than the limiter, since without an answer a repeat may be sent; far
-/// shorter than a lease.
+/// How long the state may take to answer a command, which has nothing else to go by. A job waits less ([`shared::allowance`]).
 const STATE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The queues of a stage.

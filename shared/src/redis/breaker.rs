@@ -68,7 +68,7 @@ impl Breaker {
     pub(super) fn leave(self: &Arc<Self>) -> Leave {
         let mut known = self.known();
         match known.state {
-            State::Closed { failures } => Leave::Ask(Permit { breaker: Arc::clone(self), suspect: failures > 0 }),
+            State::Closed { .. } => Leave::Ask(Permit { breaker: Arc::clone(self) }),
             State::Open { until } if Instant::now() >= until => {
                 known.state = State::Probing;
                 Leave::Probe(Probe { breaker: Arc::clone(self), until: Instant::now() })
@@ -91,15 +91,9 @@ impl Breaker {
 #[derive(Debug)]
 pub(super) struct Permit {
     breaker: Arc<Breaker>,
-    suspect: bool,
 }
 
 impl Permit {
-    /// Whether the last call failed.
-    pub(super) const fn is_suspect(&self) -> bool {
-        self.suspect
-    }
-
     /// Redis answered.
     pub(super) fn answered(self) {
         let mut known = self.breaker.known();
@@ -205,9 +199,7 @@ mod tests {
     async fn only_failures_in_a_row_open_it() {
         let breaker = breaker();
         for _ in 0..5 {
-            assert!(!permit(&breaker).is_suspect());
             fail(&breaker);
-            assert!(permit(&breaker).is_suspect());
             fail(&breaker);
             permit(&breaker).answered();
         }
@@ -233,7 +225,7 @@ mod tests {
         fail(&breaker);
         drop(permit(&breaker));
         fail(&breaker);
-        assert!(permit(&breaker).is_suspect(), "closed, and the count begins anew");
+        assert!(matches!(breaker.leave(), Leave::Ask(_)), "closed, and the count begins anew");
     }
 
     #[tokio::test(start_paused = true)]
@@ -262,6 +254,8 @@ mod tests {
     async fn a_caller_that_went_away_is_no_failure() {
         let breaker = breaker();
         (0..10).for_each(|_| drop(permit(&breaker)));
-        assert!(!permit(&breaker).is_suspect());
+        fail(&breaker);
+        fail(&breaker);
+        assert!(matches!(breaker.leave(), Leave::Ask(_)));
     }
 }

@@ -2,6 +2,7 @@
 
 mod facts;
 mod forecast;
+mod numbered;
 mod report;
 mod senders;
 mod tree;
@@ -60,7 +61,7 @@ struct Inspection {
     end: Forecast,
     /// What was noticed, and what each does to the mail.
     findings: Vec<Judged>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "numbered::mail")]
     mail: Option<Box<ParsedMail>>,
     /// The session with the outside, as a trusted server wrote it down.
     #[serde(skip_serializing_if = "Option::is_none")]

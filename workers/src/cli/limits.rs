@@ -2,7 +2,7 @@
 
 mod counted;
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use clap::{Args, Subcommand};
 use jiff::{Timestamp, Unit};
@@ -16,6 +16,7 @@ use shared::{
 use super::{DataArgs, boot, error::CommandError, output, table::Table};
 use crate::{
     limiting::{Bounds, Cost, Expired, Kind, Limit, Limiting, Look, Scope, spelled},
+    names::{self, ClientName},
     settings::Tenants,
 };
 use counted::Counted;
@@ -73,7 +74,14 @@ fn key(text: &str) -> Result<Key, String> {
     let names = Scope::NAMED.map(|(name, _)| name).join(", ");
     let (scope, subject) = text.split_once('=').ok_or_else(|| format!("expected KIND=WHOM, of the kinds {names}"))?;
     let scope = Scope::named(scope).ok_or_else(|| format!("there is no such kind; there are {names}"))?;
-    Ok(Key { scope, subject: spelled(scope, subject) })
+    // Whoever misspells one of these would be told of a limit that nobody is counted by.
+    match scope {
+        Scope::ClientIp if subject.trim().parse::<IpAddr>().is_err() => Err("expected an IP address".to_owned()),
+        Scope::ApiClient if ClientName::parse(subject.trim()).is_none() => {
+            Err(format!("expected the name of a client: {}, at most 40 long", names::EXPECTED))
+        }
+        _ => Ok(Key { scope, subject: spelled(scope, subject) }),
+    }
 }
 
 impl KeyArgs {
@@ -251,6 +259,21 @@ fn expired(limit: &Limit) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_is_spelled_as_it_is_counted() {
+        for (text, subject) in [
+            ("client-ip= 192.0.2.7", Some("192.0.2.7")),
+            ("client-ip=2001:db8::7", Some("2001:db8::/64")),
+            ("client-ip=192.0.2.0/24", None),
+            ("client-ip=mx.example.org", None),
+            ("api-client=erp", Some("erp")),
+            ("api-client=erp live", None),
+            ("api-client=", None),
+        ] {
+            assert_eq!(key(text).ok().map(|key| key.subject).as_deref(), subject, "{text}");
+        }
+    }
 
     #[test]
     fn times_are_written_for_people() {

@@ -25,6 +25,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use shared::{
+    allowance,
     clock::{Clock, until},
     limit::{
         Answer, Holder, LimitError, Limiter, Request, Turn,
@@ -77,8 +78,6 @@ pub struct Pass {
     /// The limits that this run has asked.
     asked: BTreeSet<String>,
     held: Vec<Held>,
-    /// The limiter did not answer this run: it is not waited for again.
-    unanswered: bool,
 }
 
 impl Pass {
@@ -185,6 +184,10 @@ impl Limiting {
 
     /// Asks the limits of the intake. Nothing is held.
     pub async fn admit(&self, subjects: &Subjects, tenant: &str, longest: Duration) -> Ingress {
+        allowance::limited(self.admitted(subjects, tenant, longest)).await
+    }
+
+    async fn admitted(&self, subjects: &Subjects, tenant: &str, longest: Duration) -> Ingress {
         let mut pass = Pass::default();
         let mut latest = None;
         for group in self.groups(|limit| limit.scope.place() == Place::Intake, |_| true, tenant, subjects) {
@@ -255,7 +258,7 @@ impl Limiting {
             let (turn, answer, source) = self.ask(&group, longest, pass).await;
             return (group, turn, answer, source);
         };
-        let near = self.weigh(&group, AHEAD, pass).await;
+        let near = self.weigh(&group, AHEAD).await;
         if !matches!(near.answer.turn, Turn::TooLate(_)) || near.answer.waits.iter().all(Duration::is_zero) {
             let (turn, answer, source) = self.noted(&group, near, pass);
             return (group, turn, answer, source);
@@ -268,19 +271,14 @@ impl Limiting {
     }
 
     async fn ask(&self, group: &Group<'_>, longest: Duration, pass: &mut Pass) -> (Turn, Answer, Source) {
-        let weighed = self.weigh(group, longest, pass).await;
+        let weighed = self.weigh(group, longest).await;
         self.noted(group, weighed, pass)
     }
 
-    async fn weigh(&self, group: &Group<'_>, longest: Duration, pass: &mut Pass) -> Weighed {
+    async fn weigh(&self, group: &Group<'_>, longest: Duration) -> Weighed {
         let holder = slots::holder();
         let request = group.request(&holder, longest);
-        let (answer, source) = if pass.unanswered {
-            (self.guarded.fall_back(&request).await, Source::Fallback)
-        } else {
-            self.guarded.ask(&request).await
-        };
-        pass.unanswered = source == Source::Fallback;
+        let (answer, source) = self.guarded.ask(&request).await;
         metric::limiter_answers(source == Source::Limiter);
         Weighed { answer, source, holder }
     }

@@ -53,6 +53,9 @@ fn check_from(fields: &AddressFields<'_>, findings: &mut Findings) {
         let same = are_known && addresses.iter().all(|other| domain(other) == domain(first));
         findings.add(FindingCode::FromMultiple, if same { Severity::Warning } else { Severity::Ambiguous }, PLACE);
     }
+    if fields.named("From").any(|field| field.is_unquoted) {
+        findings.add(FindingCode::NameUnquoted, Severity::Warning, PLACE);
+    }
     if authors.iter().any(|author| shows_other(author).unwrap_or(false)) {
         findings.add(FindingCode::NameShowsAddress, Severity::Warning, PLACE);
     }
@@ -120,7 +123,9 @@ mod tests {
 
     #[test]
     fn authors_that_everybody_reads_alike_are_told_from_the_others() {
-        use FindingCode::{AddressUnreadable, FromMissing, FromMultiple, MixedScriptDomain, NameShowsAddress};
+        use FindingCode::{
+            AddressUnreadable, FromMissing, FromMultiple, MixedScriptDomain, NameShowsAddress, NameUnquoted,
+        };
         use Severity::{Ambiguous, Warning};
         for (from, expected) in [
             ("Ann <ann@a.example>", vec![]),
@@ -139,6 +144,20 @@ mod tests {
             ("a@a.example, b@b.example", vec![(FromMultiple, Ambiguous)]),
             ("\"ceo@bank.example\" <x@evil.test>", vec![(NameShowsAddress, Warning)]),
             ("ceo\u{ff20}bank.example <x@evil.test>", vec![(NameShowsAddress, Warning)]),
+            ("Smith, John <j@a.example>", vec![(NameUnquoted, Warning)]),
+            ("Smith, John, Jr. <j@a.example>", vec![(NameUnquoted, Warning)]),
+            ("Smith; John <j@a.example>", vec![(NameUnquoted, Warning)]),
+            ("=?utf-8?q?M=C3=BCller?=, J <j@a.example>", vec![(NameUnquoted, Warning)]),
+            ("j@a.example, Smith", vec![(NameUnquoted, Warning)]),
+            ("Bank, \"ceo@bank.example\" <x@evil.test>", vec![(NameUnquoted, Warning), (NameShowsAddress, Warning)]),
+            // To some reader these name somebody else.
+            ("ceo@bank..example, John <j@a.example>", vec![(FromMultiple, Ambiguous), (AddressUnreadable, Warning)]),
+            ("ceo\u{ff20}bank.example, J <j@a.example>", vec![(FromMultiple, Ambiguous), (AddressUnreadable, Warning)]),
+            ("=?utf-8?q?ceo=40bank?=, J <j@a.example>", vec![(FromMultiple, Ambiguous), (AddressUnreadable, Warning)]),
+            ("Smith (c@b.example), J <j@a.example>", vec![(FromMultiple, Ambiguous), (AddressUnreadable, Warning)]),
+            ("Smith <>, J <j@a.example>", vec![(FromMultiple, Ambiguous), (AddressUnreadable, Warning)]),
+            ("Bank: Smith;, J <j@a.example>", vec![(FromMultiple, Ambiguous), (AddressUnreadable, Warning)]),
+            ("Smith, a@a.example, b@b.example", vec![(FromMultiple, Ambiguous), (AddressUnreadable, Warning)]),
             ("x@p\u{430}ypal.example", vec![(MixedScriptDomain, Warning)]),
             ("x@xn--pypal-4ve.example", vec![(MixedScriptDomain, Warning)]),
         ] {

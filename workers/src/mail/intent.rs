@@ -17,6 +17,9 @@ pub const MAX_ARGUMENT: usize = 998;
 /// Lines of the body that are looked at.
 const MAX_LINES: usize = 1_000;
 
+/// What begins and ends a block of code in a text.
+const FENCE: &str = "```";
+
 /// Marks of replies and forwards in the languages that mail clients write them in. None is a command.
 const REPLY_MARKS: [&str; 28] = [
     "re", "fw", "fwd", "aw", "wg", "sv", "vs", "vb", "antw", "tr", "ref", "rif", "i", "r", "rv", "res", "enc", "odp",
@@ -59,16 +62,33 @@ fn from_subject(subject: &str) -> Option<Intent> {
     }
     let command = command(&words.join("-"))?;
     let is_mark = REPLY_MARKS.contains(&&*command) || MACHINE_MARKS.contains(&&*command);
-    (!is_mark).then(|| intent(IntentSource::Subject, command, argument))
+    let is_link = argument.starts_with("//");
+    (!is_mark && !is_link).then(|| intent(IntentSource::Subject, command, argument))
 }
 
 fn from_body(text: &str) -> Option<Intent> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut is_code = false;
     text.lines().take(MAX_LINES).find_map(|line| {
-        let rest = line.strip_prefix('#')?;
+        is_code ^= line.starts_with(FENCE);
+        let rest = line.strip_prefix('#').filter(|_| !is_code)?;
         let (word, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        let command = command(word).filter(|word| !is_style(word, argument))?;
-        Some(intent(IntentSource::Body, command, argument))
+        let word = word.strip_suffix(':').unwrap_or(word);
+        let command = command(word).filter(|word| !is_style(word, argument) && !is_source(word, argument))?;
+        (!are_tags(argument)).then(|| intent(IntentSource::Body, command, argument))
     })
+}
+
+/// Whether what follows a hashtag is more of them: `#travel #fun` commands nothing.
+fn are_tags(argument: &str) -> bool {
+    let mut words = argument.split_whitespace().peekable();
+    words.peek().is_some() && words.all(|word| word.starts_with('#'))
+}
+
+/// Whether a line is one of a program's source.
+fn is_source(word: &str, argument: &str) -> bool {
+    let is_file = argument.trim_start().starts_with(['<', '"']);
+    word == "include" && is_file || ["ifdef", "ifndef", "endif", "pragma", "undef"].contains(&word)
 }
 
 /// Whether a line is a piece of a style sheet that got into the text: a rule (`#outlook a{padding:0}`), or a colour.
@@ -117,6 +137,12 @@ mod tests {
             ("box@a.example", "Deploy:now", "", expected(Subject, "deploy", "now")),
             ("box@a.example", "Hi", "a\n#task Create new feature\nb", expected(Body, "task", "Create new feature")),
             ("box@a.example", "", "#done", expected(Body, "done", "")),
+            ("box@a.example", "", "#task: Create", expected(Body, "task", "Create")),
+            ("box@a.example", "", "\u{feff}#task Create", expected(Body, "task", "Create")),
+            ("box@a.example", "", "#task see #12", expected(Body, "task", "see #12")),
+            ("box@a.example", "", "```\n#comment x\n```\n#task x", expected(Body, "task", "x")),
+            ("task+a+b@a.example", "", "", expected(Recipient, "task", "a+b")),
+            ("TASK+Notion@A.example", "", "", expected(Recipient, "task", "Notion")),
         ] {
             assert_eq!(seen(recipient, subject, text), wanted, "{subject}");
         }
@@ -130,6 +156,10 @@ mod tests {
             ("box@a.example", "", "see issue\n#12 and C#sharp\n ##task"),
             ("box@a.example", "AW: Termin", ""),
             ("box@a.example", "Fwd: x", ""),
+            ("box@a.example", "Http://x.example", ""),
+            ("box@a.example", "", "#travel #fun  #summer"),
+            ("box@a.example", "", "#include <stdio.h>\n#ifdef X\n#endif"),
+            ("box@a.example", "", "```c\n#task x\n```"),
             ("box@a.example", "the meeting: notes", ""),
             ("box@a.example", "Three Word Head: x", ""),
             ("box@a.example", "Grüße Ümlaut: x", ""),

@@ -214,6 +214,8 @@ pub enum FindingCode {
     FromMultiple,
     /// An address field holds what is no address (RFC 5322 §3.4).
     AddressUnreadable,
+    /// The author's name holds a comma without quotation marks, which makes several mailboxes of it to the grammar.
+    NameUnquoted,
     /// The display name of `From`, or a quoted local part, shows an address of another domain than the mailbox's.
     NameShowsAddress,
     /// There is no `Date` (RFC 5322 §3.6).
@@ -230,7 +232,7 @@ pub enum FindingCode {
     DepthExceeded,
     /// More parts than allowed.
     PartsExceeded,
-    /// A boundary that was declared is missing, unterminated or was guessed.
+    /// A boundary that was declared is missing, unterminated, was guessed or can be read in two ways.
     BoundaryDamaged,
     /// A part's header block is cut off.
     PartHeadersDamaged,
@@ -266,6 +268,8 @@ pub enum FindingCode {
     CharsetDamaged,
     /// A transfer encoding that contradicts itself or that nobody knows (RFC 2045 §6).
     EncodingConflict,
+    /// A text holds a file, encoded within it (uuencode, yEnc): some programs show an attachment there.
+    FileInText,
     /// Encoded content that does not decode cleanly.
     EncodingDamaged,
     /// A parameter or a MIME field stands twice.

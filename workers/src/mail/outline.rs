@@ -1,6 +1,6 @@
 //! The tree of a mail's parts, containers included, and the one numbering that people see: from 1, in document order.
 
-use mail_parser::{Message, MessagePart, PartId};
+use mail_parser::{Message, MessagePart};
 
 use super::model::{Node, ParsedMail, Part};
 use super::parts::{address, type_of};
@@ -10,7 +10,7 @@ pub(super) fn of(message: &Message<'_>, parts: &[Part]) -> Vec<Node> {
     let mut depths: Vec<usize> = Vec::with_capacity(message.parts().len());
     let mut leaves = parts.iter().enumerate().peekable();
     let node = |part: MessagePart<'_>| {
-        let depth = holder(&part).and_then(|id| depths.get(id as usize)).map_or(0, |depth| depth + 1);
+        let depth = holder(&part).and_then(|holder| depths.get(holder.id() as usize)).map_or(0, |depth| depth + 1);
         depths.push(depth);
         let leaf = leaves.next_if(|(_, leaf)| leaf.address == address(message, &part)).map(|(index, _)| index);
         Node { depth, content_type: type_of(&part), part: leaf }
@@ -19,8 +19,8 @@ pub(super) fn of(message: &Message<'_>, parts: &[Part]) -> Vec<Node> {
 }
 
 /// What a part is in: a multipart, or the part that holds its message.
-fn holder(part: &MessagePart<'_>) -> Option<PartId> {
-    part.parent().or_else(|| part.message().container()).map(|holder| holder.id())
+pub(super) fn holder<'m>(part: &MessagePart<'m>) -> Option<MessagePart<'m>> {
+    part.parent().or_else(|| part.message().container())
 }
 
 impl ParsedMail {

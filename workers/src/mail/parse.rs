@@ -18,7 +18,7 @@ use super::fields::{self, mailboxes};
 use super::findings::Findings;
 use super::limits::Limits;
 use super::model::{Finding, FindingCode, ParsedMail, Part, Severity};
-use super::{bytes, delimiters, file_names, intent, outline, parts, structure, text};
+use super::{bytes, delimiters, embedded, file_names, intent, outline, parts, structure, text};
 
 /// Why there is no mail at all in the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
@@ -75,6 +75,7 @@ pub fn parse_trusting(
     bytes::check(&message, section.len(), &mut findings);
     delimiters::check(&message, &mut findings);
     file_names::check(&message, &mut findings);
+    embedded::check(&message, &mut findings);
     let evidence = Evidence::collect(&message.headers(), &addresses, trust);
     Ok(ParsedMail {
         evidence: Some(Box::new(evidence)),

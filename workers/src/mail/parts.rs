@@ -136,10 +136,20 @@ fn describe(part: &MessagePart<'_>, address: PartAddress, seen: Seen) -> Part {
     }
 }
 
-/// What the scan looks into a part as. Programs open a file as a mail by its name, whatever its bytes are; without such a
-/// name a text that begins like a mail is a text.
+/// What the scan looks into a part as. Programs open a file as a mail by its name or the type that news has, whatever its
+/// bytes are; without such a name a text that begins like a mail is a text.
 fn container(part: &MessagePart<'_>, found: Option<Kind>) -> Option<Kind> {
-    if truth::is_named_like_a_mail(part) { Some(Kind::Mail) } else { found.filter(|kind| *kind != Kind::Mail) }
+    let is_news = || {
+        part.content_type().is_some_and(|it| {
+            it.ctype().eq_ignore_ascii_case("message")
+                && it.subtype().is_some_and(|sub| sub.eq_ignore_ascii_case("news"))
+        })
+    };
+    if truth::is_named_like_a_mail(part) || is_news() {
+        Some(Kind::Mail)
+    } else {
+        found.filter(|kind| *kind != Kind::Mail)
+    }
 }
 
 fn disposition(part: &MessagePart<'_>) -> Option<Disposition> {
@@ -157,8 +167,10 @@ fn content_type(part: &MessagePart<'_>) -> String {
 /// `type/subtype`; what cannot be read is binary.
 pub(super) fn type_of(part: &MessagePart<'_>) -> String {
     let Some(declared) = part.content_type() else {
-        let is_default = part.is_text() && !part.headers().contains("Content-Type");
-        return if is_default { "text/plain" } else { BINARY }.to_owned();
+        // What stands for none is a text, and in a digest a message (RFC 2046 §5.1.5).
+        let is_default = !part.headers().contains("Content-Type");
+        let default = if part.is_message() { "message/rfc822" } else { "text/plain" };
+        return if is_default && (part.is_text() || part.is_message()) { default } else { BINARY }.to_owned();
     };
     let (main, sub) = (declared.ctype(), declared.subtype().unwrap_or_default());
     let is_token =

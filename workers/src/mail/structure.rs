@@ -9,12 +9,12 @@ use mail_parser::decoders::charsets::Charset;
 use mail_parser::{Encoding, HeaderName, Message, MessagePart, PartFlags};
 use memchr::memchr_iter;
 
-use super::fields;
 use super::findings::Findings;
 use super::limits::Limits;
 use super::mime::{disposition_damage, repeated_parameters, type_damage, unknown_encoding};
 use super::model::{FindingCode, Severity};
 use super::parts::type_of;
+use super::{boundary, fields};
 
 /// MIME fields that may stand once, with how bad it is when they stand twice and differ.
 const MIME_FIELDS: [(HeaderName<'static>, Severity); 4] = [
@@ -62,7 +62,8 @@ fn check_limits(part: &MessagePart<'_>, is_full: bool, place: &str, findings: &m
 
 fn check_boundaries(part: &MessagePart<'_>, place: &str, findings: &mut Findings) {
     let flags = part.flags();
-    let severity = if flags.contains(PartFlags::FALLBACK_DELIMITER) && !ends_its_source(part) || is_unopened(part) {
+    let is_guessed = flags.contains(PartFlags::FALLBACK_DELIMITER) && !ends_its_source(part);
+    let severity = if is_guessed || is_unopened(part) || boundary::is_read_in_two_ways(part) {
         Severity::Ambiguous
     } else if flags.intersects(PartFlags::FALLBACK_DELIMITER | PartFlags::MISSING_DELIMITER | PartFlags::UNTERMINATED)
         || declares_multipart(part) && !part.is_multipart()
@@ -83,11 +84,15 @@ fn ends_its_source(part: &MessagePart<'_>) -> bool {
     !part.is_multipart() && rest == Some(b"--")
 }
 
-/// Whether a multipart has content and no parts: its boundary is missing, empty, or closes before it opens.
+/// Whether a multipart has content and no parts: its boundary is missing, empty, or closes before it opens. The line that
+/// closes it alone is no content.
 fn is_unopened(part: &MessagePart<'_>) -> bool {
     let has_parts = part.is_multipart() && part.children().len() > 0;
     let was_limited = part.flags().contains(PartFlags::LIMIT_REACHED);
-    declares_multipart(part) && !has_parts && !was_limited && !part.raw_body().trim_ascii().is_empty()
+    let body = part.raw_body().trim_ascii();
+    let closing = part.boundary().filter(|boundary| !boundary.is_empty()).map(|boundary| format!("--{boundary}--"));
+    let is_empty = body.is_empty() || closing.is_some_and(|closing| body == closing.as_bytes());
+    declares_multipart(part) && !has_parts && !was_limited && !is_empty
 }
 
 /// Whether a part says that it is a multipart, also where its type cannot be read but names a boundary.

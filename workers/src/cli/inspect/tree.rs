@@ -52,6 +52,7 @@ pub(super) fn size(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "one digit behind the point is shown")]
     let of = |unit: u64| bytes as f64 / unit as f64;
     match bytes {
+        1 => "1 byte".to_owned(),
         0..1_000 => format!("{bytes} bytes"),
         1_000..1_000_000 => format!("{:.1} KB", of(1_000)),
         _ => format!("{:.1} MB", of(1_000_000)),

@@ -121,6 +121,6 @@ fn whatever_the_trick_the_payload_is_scanned_or_the_mail_is_stopped() {
         }
     }
     assert!(variants.len() > 1_400, "{}", variants.len());
-    assert!(scanned > 50, "everything is stopped, whether it hides something or not");
+    assert!(scanned > 20, "{scanned}: everything is stopped, whether it hides something or not");
     assert!(missed.is_empty(), "{} of {} missed: {missed:?}", missed.len(), variants.len());
 }

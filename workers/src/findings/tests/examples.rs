@@ -80,6 +80,7 @@ pub(super) fn examples(code: FindingCode) -> (Example, Example) {
         FindingCode::FromMissing => (with("From", ""), from("ann@a.example")),
         FindingCode::FromMultiple => (from("a@a.example, b@a.example"), from("\"a, b\" <a@a.example>")),
         FindingCode::AddressUnreadable => (with("To", "To: nobody in particular"), with("To", "To: undisclosed-recipients:;")),
+        FindingCode::NameUnquoted => (from("Lee, Ann <ann@a.example>"), from("\"Lee, Ann\" <ann@a.example>")),
         FindingCode::NameShowsAddress => (from("\"ceo@c.example\" <ann@a.example>"), from("\"ann@a.example\" <ann@mail.a.example>")),
         FindingCode::DateMissing => (with("Date", ""), mail("\nx")),
         FindingCode::DateUnreadable => (with("Date", "Date: yesterday"), with("Date", "Date: 24 Nov 2026 10:00 GMT")),
@@ -112,6 +113,7 @@ pub(super) fn examples(code: FindingCode) -> (Example, Example) {
         FindingCode::ExternalBody => (parts(&["Content-Type: message/external-body; access-type=URL; URL=\"http://a.example\"\n\nContent-Type: text/plain\n\n"]), parts(&["Content-Type: message/delivery-status\n\nx: y\n"])),
         FindingCode::CharsetDamaged => (replaced(mail("Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n@@\n"), "@@", b"gr\xfc\xdfe"), replaced(mail("Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: 8bit\n\n@@\n"), "@@", b"gr\xfc\xdfe")),
         FindingCode::EncodingConflict => (mail("Content-Transfer-Encoding: base65\n\nx"), mail("Content-Transfer-Encoding: Base64 \n\neA==\n")),
+        FindingCode::FileInText => (mail("\nbegin 644 a.pdf\n#35J0\n`\nend\n"), mail("\nbegin with these\n> begin 644 a.pdf\n")),
         FindingCode::EncodingDamaged => (mail("Content-Transfer-Encoding: base64\n\neHh4!eHh4\n"), mail("Content-Transfer-Encoding: base64\n\neHh4\neHh4\n")),
         FindingCode::ParameterConflict => (mail("Content-Type: text/plain; charset=utf-8; charset=us-ascii\n\nx"), mail("Content-Type: text/plain; charset=utf-8; x=\"; charset=y\"\n\nx")),
         FindingCode::NameConflict => (

@@ -47,6 +47,24 @@ fn no_more_than_one_in_a_thousand_ordinary_mails_is_stopped() {
     assert!(tagged * 100 <= count, "{tagged} of {count} tagged");
 }
 
+/// Shapes that programs send day by day, `=== what it is: the tags it gets` above each; all of them get through.
+#[test]
+fn the_shapes_of_everyday_mail_pass_with_the_tags_that_they_deserve() {
+    let shapes = include_str!("../../../tests/fixtures/ordinary.txt");
+    let admission = admission();
+    let mut count = 0;
+    for shape in shapes.split("=== ").skip(1) {
+        let (head, mail) = shape.split_once('\n').unwrap();
+        let (name, expected) = head.split_once(':').unwrap();
+        let (stop, tags) = stopped(&admission, mail.replace('\n', "\r\n").as_bytes());
+        assert!(stop.is_none(), "{name}: {stop:?}");
+        let tags: Vec<String> = tags.into_iter().map(FindingCode::name).collect();
+        assert_eq!(tags, expected.split_whitespace().collect::<Vec<_>>(), "{name}");
+        count += 1;
+    }
+    assert!(count > 80, "{count}");
+}
+
 /// The generator makes what it says: different mails of each producer, each a whole one.
 #[test]
 fn the_producers_differ_and_their_mails_are_whole() {

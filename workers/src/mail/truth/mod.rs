@@ -72,6 +72,11 @@ fn by_name(part: &Part, family: Option<Family>, extension: &str) -> Option<Dange
     Danger::of_extension(extension).filter(|_| extension != "com" || !is_other || !is_address())
 }
 
+/// What is dangerous about a file of this name alone, as any program reads it.
+pub(super) fn dangers_of_name(name: &str) -> BTreeSet<FindingCode> {
+    extensions(name).filter_map(|extension| Danger::of_extension(&extension)).map(Danger::code).collect()
+}
+
 /// Whether some reader may see the name of a mail.
 pub(super) fn is_named_like_a_mail(part: &MessagePart<'_>) -> bool {
     written(part).iter().any(|name| mail::is_named(name))

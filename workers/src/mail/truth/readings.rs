@@ -72,8 +72,12 @@ fn values(value: &[u8]) -> Vec<Vec<u8>> {
     let until =
         |ends: &[u8], value: &[u8]| value.iter().copied().take_while(|byte| !ends.contains(byte)).collect::<Vec<u8>>();
     if let Some(quoted) = value.strip_prefix(b"\"") {
-        // With and without the meaning of backslashes.
-        return vec![unquoted(quoted), until(b"\"", quoted)];
+        // With and without the meaning of backslashes, and without the white space that a line was folded at.
+        let mut all = vec![unquoted(quoted), until(b"\"", quoted)];
+        if memchr::memchr(b'\n', quoted).is_some() {
+            all.push(unquoted(&unfolded(quoted)));
+        }
+        return all;
     }
     let mut all = vec![until(b"; \t\r\n", value), until(b";\r\n", value)];
     let line = until(b"\r\n", value);
@@ -82,6 +86,14 @@ fn values(value: &[u8]) -> Vec<Vec<u8>> {
         all.push(line);
     }
     all
+}
+
+/// Without line ends and the white space after them.
+fn unfolded(text: &[u8]) -> Vec<u8> {
+    let mut lines = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut out = lines.next().unwrap_or_default().to_vec();
+    lines.for_each(|line| out.extend_from_slice(line.trim_ascii_start()));
+    out
 }
 
 fn unquoted(quoted: &[u8]) -> Vec<u8> {

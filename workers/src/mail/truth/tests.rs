@@ -116,6 +116,7 @@ fn dangerous_types_are_named_by_extension_type_or_bytes() {
 fn a_name_that_some_reader_sees_otherwise_counts_as_the_worst_of_them() {
     for fields in [
         "Content-Disposition: =?utf-8?q?attachment=3B_filename=3Da.exe?=",
+        "Content-Disposition: attachment; filename=\"a.ex\r\n e\"",
         "Content-Disposition: attachment; filename=\"=?cp037?q?=81K=85=A7=85?=\"",
         "Content-Disposition: attachment; filename*=ibm500''%81K%85%A7%85",
         "Content-Disposition: attachment; filename*0*=cp1140''%81%4B; filename*1*=%C5%E7%C5",
