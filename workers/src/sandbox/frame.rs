@@ -154,8 +154,10 @@ pub fn write(output: &mut impl Write, kind: Kind, mut payload: Vec<u8>) -> Resul
 
 fn head_len(head: &[u8], wanted: Kind, max: u64) -> Result<Option<usize>, FrameError> {
     match head.try_into() {
-        // A length is of 32 bits.
-        Ok(head) => payload_len(head, wanted, max).map(|len| Some(len as usize)),
+        Ok(head) => {
+            let len = payload_len(head, wanted, max)?;
+            usize::try_from(len).map(Some).map_err(|_| FrameError::TooLong { found: len, max })
+        }
         Err(_) if head.is_empty() => Ok(None),
         Err(_) => Err(FrameError::Truncated),
     }
