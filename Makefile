@@ -13,7 +13,7 @@ BUILD := $(CARGO) build --workspace --locked $(OLDER)
 FAULTS := --features mailtri/failpoints
 SCENARIOS := $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 
-.PHONY: help setup servers load build release test soak fuzz demo demo-aws bench-queue bench-limits bench-aws bench-parse bench-scan benches lint fmt clippy doc deny clean
+.PHONY: help setup servers load build release test soak fuzz demo demo-aws bench-queue bench-limits bench-aws bench-parse bench-scan bench-fleet benches lint fmt clippy doc deny clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench-parse: benches ## Processor time for a mail: the libraries, the sandbox, N
 bench-scan: benches ## What the scan reaches of what clamd can do, and a worker's memory with 100 mails of 25 MB
 	@target/release/examples/bench_scan
 	@target/release/bench-scan
+
+bench-fleet: benches ## Processor time for a mail's whole way, and a worker's memory, for three kinds of traffic
+	@target/release/bench-fleet
 
 # One build for all of them, as optimised as what `make release` builds.
 benches:

@@ -54,15 +54,20 @@ impl Mails {
         self.mail(marker, raw)
     }
 
-    /// A mail with HTML beside its text.
+    /// A mail with a little HTML beside its text.
     pub fn html(&mut self) -> Mail {
-        let (marker, mut raw) = self.head();
         let (text, html) = (self.words(30), self.words(60));
+        self.with_html(&text, &format!("<p>{html}<script>x()</script></p>"))
+    }
+
+    /// A mail with this HTML beside this text.
+    pub fn with_html(&mut self, text: &str, html: &str) -> Mail {
+        let (marker, mut raw) = self.head();
         let _ = write!(
             raw,
             "Content-Type: multipart/alternative; boundary=alt\r\n\r\n\
              --alt\r\nContent-Type: text/plain\r\n\r\n{text}\r\n\
-             --alt\r\nContent-Type: text/html\r\n\r\n<p>{html}<script>x()</script></p>\r\n--alt--\r\n"
+             --alt\r\nContent-Type: text/html\r\n\r\n{html}\r\n--alt--\r\n"
         );
         self.mail(marker, raw)
     }

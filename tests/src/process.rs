@@ -176,15 +176,25 @@ impl Process {
 pub fn usage(pid: i32) -> Usage {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+    Usage { rss_kib: rss.trim().trim_end_matches(" kB").parse().unwrap(), cpu: times(pid, 14) }
+}
+
+/// What those children of `pid` have cost that it has waited for, in seconds of CPU time.
+///
+/// # Panics
+/// When there is no such process.
+#[must_use]
+pub fn reaped(pid: i32) -> f64 {
+    times(pid, 16)
+}
+
+/// Two of the times of `/proc/PID/stat`, user and system, in seconds. The second field is the name in parentheses, which may
+/// hold anything; utime, stime, cutime and cstime are the 14th to 17th (proc(5)).
+fn times(pid: i32, first: usize) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    // The second field is the name in parentheses, which may hold anything; times are the 14th and 15th (proc(5)).
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks: u32 = fields[11..13].iter().map(|t| t.parse::<u32>().unwrap()).sum();
-    let per_second = u32::try_from(rustix::param::clock_ticks_per_second()).unwrap();
-    Usage {
-        rss_kib: rss.trim().trim_end_matches(" kB").parse().unwrap(),
-        cpu: f64::from(ticks) / f64::from(per_second),
-    }
+    let ticks: u32 = fields[first - 3..first - 1].iter().map(|t| t.parse::<u32>().unwrap()).sum();
+    f64::from(ticks) / f64::from(u32::try_from(rustix::param::clock_ticks_per_second()).unwrap())
 }
 
 /// The last lines of a file.

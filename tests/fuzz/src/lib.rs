@@ -26,7 +26,9 @@ use mailtri::{
         sanitise::{MAX_GROWTH, sanitise as clean},
     },
     sandbox::{
-        Lockdown, Request, Task, child,
+        Lockdown, Request, Task,
+        buffer::Buffer,
+        child,
         frame::{self, Kind},
         task::{Parse, Walk},
     },
@@ -177,14 +179,15 @@ pub fn frame(input: &[u8]) {
     let mut output = Vec::new();
     drop(child::serve(&mut &*input, &mut output, Request::answer));
     let mut answers = &*output;
-    while let Some(payload) = frame::read(&mut answers, Kind::Answer, frame::MAX).unwrap() {
-        serde_json::from_slice::<serde_json::Value>(&payload).unwrap();
+    let mut buffer = Buffer::default();
+    while let Some(payload) = frame::read(&mut answers, Kind::Answer, frame::MAX, &mut buffer).unwrap() {
+        assert!(Parse::read(payload).is_some() || serde_json::from_slice::<serde_json::Value>(payload).is_ok());
     }
-    if let Ok(Some(payload)) = frame::read(&mut &*input, Kind::Hello, 4_096) {
-        drop(serde_json::from_slice::<Lockdown>(&payload));
+    if let Ok(Some(payload)) = frame::read(&mut &*input, Kind::Hello, 4_096, &mut buffer) {
+        drop(serde_json::from_slice::<Lockdown>(payload));
     }
-    if let Ok(Some(payload)) = frame::read(&mut &*input, Kind::Answer, 1 << 20)
-        && let Ok(answer) = serde_json::from_slice::<<Parse as Task>::Answer>(&payload)
+    if let Ok(Some(payload)) = frame::read(&mut &*input, Kind::Answer, 1 << 20, &mut buffer)
+        && let Some(answer) = Parse::read(payload)
     {
         let _ = parse().check(&answer, 1_000);
     }

@@ -22,6 +22,7 @@ use mailtri::{
     sandbox::{Sandbox, SandboxConfig, child::child_main, pool::SUBCOMMAND},
 };
 use rustix::time::{ClockId, clock_gettime};
+use sha2::{Digest, Sha256};
 
 /// How often the corpus is gone through, after once to warm up.
 const ROUNDS: u32 = 5;
@@ -44,10 +45,12 @@ fn main() -> ExitCode {
     );
 
     let bare = in_process(&mails, bare);
+    let digests = in_process(&mails, digests);
     let direct = in_process(&mails, |mail| drop(parse(mail, &Limits::default(), &[]).unwrap()));
     let stage = through_the_sandbox(&mails);
     let mut rows = vec![
         ("mail-parser and ammonia, a bare loop".to_owned(), Some(bare)),
+        ("SHA-256 of the mails and of their parts, alone".to_owned(), Some(digests)),
         ("the parse in process".to_owned(), Some(direct)),
         ("the parse through the sandbox (parent and child)".to_owned(), Some(stage)),
     ];
@@ -89,6 +92,15 @@ fn bare(raw: &[u8]) {
         }
     }
     std::hint::black_box(seen);
+}
+
+/// What the parse owes the scan beside that: digests of the mail and of each decoded part.
+fn digests(raw: &[u8]) {
+    let message = MessageParser::default().parse(raw).unwrap();
+    std::hint::black_box(Sha256::digest(raw));
+    for part in message.parts().filter(|part| !part.is_multipart() && !part.is_message()) {
+        std::hint::black_box(Sha256::digest(&*part.decoded()));
+    }
 }
 
 fn html_sizes(raw: &[u8]) -> Vec<usize> {

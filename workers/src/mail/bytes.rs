@@ -1,7 +1,7 @@
 //! Bytes that some readers take for the end of a line, of a field or of a text, and others do not.
 
 use mail_parser::{Encoding, Message, MessagePart};
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use super::findings::Findings;
 use super::model::{FindingCode, Severity};
@@ -16,12 +16,11 @@ pub(super) fn check(message: &Message<'_>, section: usize, findings: &mut Findin
     let (header, body) = raw.split_at(end_of_blank_line(raw, section));
     check_block(header, "headers", findings);
     check_line_ends(header, findings);
-    let lines = Lines::of(body);
-    if lines.bare && style(header) == Some(Style::Crlf) {
+    if style(header) == Some(Style::Crlf) && has_bare_lf(body) {
         findings.add(FindingCode::BareLfInBody, Severity::Warning, "body");
     }
-    for (longest, place) in [(Lines::of(header).longest, "headers"), (lines.longest, "body")] {
-        if longest > LONGEST_LINE {
+    for (text, place) in [(header, "headers"), (body, "body")] {
+        if has_long_line(text) {
             findings.add(FindingCode::LineTooLong, Severity::Warning, place);
         }
     }
@@ -95,24 +94,32 @@ fn check_line_ends(header: &[u8], findings: &mut Findings) {
     }
 }
 
-/// What there is to know of the lines of a text.
-struct Lines {
-    longest: usize,
-    bare: bool,
+/// How many bytes are looked at before it is decided whether to go on: enough for the compiler to take many at once.
+const AT_ONCE: usize = 4 * 1024;
+
+/// Whether a line feed has no carriage return before it.
+fn has_bare_lf(text: &[u8]) -> bool {
+    let after = text.get(1..).unwrap_or_default();
+    let is_bare = |(before, byte): (&u8, &u8)| u8::from(*byte == b'\n') & u8::from(*before != b'\r');
+    let mut blocks = text.chunks(AT_ONCE).zip(after.chunks(AT_ONCE));
+    text.first() == Some(&b'\n')
+        || blocks.any(|(before, after)| before.iter().zip(after).map(is_bare).fold(0, |any, one| any | one) > 0)
 }
 
-impl Lines {
-    fn of(text: &[u8]) -> Self {
-        let mut lines = Self { longest: 0, bare: false };
-        let mut start = 0;
-        for end in memchr_iter(b'\n', text) {
-            lines.bare |= is_bare(text, end);
-            lines.longest = lines.longest.max((end - start).saturating_sub(usize::from(!is_bare(text, end))));
-            start = end + 1;
+/// Whether a line is longer than [`LONGEST_LINE`]. Each line has to end within so many bytes: the last end there is looked
+/// for from behind, which passes the ordinary lines before it unseen.
+fn has_long_line(mut text: &[u8]) -> bool {
+    while text.len() > LONGEST_LINE {
+        let window = text.get(..LONGEST_LINE + 2).unwrap_or(text);
+        let Some(end) = memrchr(b'\n', window) else { return true };
+        let before = window.get(..end).unwrap_or_default();
+        // One byte too far for a line that begins here, unless a carriage return belongs to its end.
+        if end > LONGEST_LINE && !before.ends_with(b"\r") && memchr(b'\n', before).is_none() {
+            return true;
         }
-        lines.longest = lines.longest.max(text.len() - start);
-        lines
+        text = text.get(end + 1..).unwrap_or_default();
     }
+    false
 }
 
 fn check_part(part: &MessagePart<'_>, findings: &mut Findings) {
@@ -147,9 +154,43 @@ fn check_delimiter(part: &MessagePart<'_>, place: &str, findings: &mut Findings)
     let source = part.message().source_bytes();
     let before = source.get(..part.offset_header() as usize).unwrap_or_default();
     let delimiter = before.strip_suffix(b"\n").unwrap_or(before);
-    let line = memchr::memrchr(b'\n', delimiter);
+    let line = memrchr(b'\n', delimiter);
     let around = before.get(line.unwrap_or_default().saturating_sub(1)..).unwrap_or_default();
-    if Lines::of(around).bare || Lines::of(part.raw_headers()).bare {
+    if has_bare_lf(around) || has_bare_lf(part.raw_headers()) {
         findings.add(FindingCode::BareLfInHeaders, Severity::Ambiguous, place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The same, line by line.
+    fn line_by_line(text: &[u8]) -> (bool, bool) {
+        let (mut bare, mut longest, mut start) = (false, 0, 0);
+        for end in memchr_iter(b'\n', text) {
+            bare |= is_bare(text, end);
+            longest = longest.max((end - start).saturating_sub(usize::from(!is_bare(text, end))));
+            start = end + 1;
+        }
+        (bare, longest.max(text.len() - start) > LONGEST_LINE)
+    }
+
+    fn line() -> impl Strategy<Value = Vec<u8>> {
+        let length = prop_oneof![0usize..100, 900usize..1_100, LONGEST_LINE - 1..LONGEST_LINE + 4];
+        let end = proptest::sample::select(vec!["\n", "\r\n", "\r\r\n", "\r", ""]);
+        (length, end).prop_map(|(length, end)| [&vec![b'x'; length], end.as_bytes()].concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn many_lines_at_once_are_judged_as_one_by_one(lines in proptest::collection::vec(line(), 0..12)) {
+            let text = lines.concat();
+            prop_assert_eq!((has_bare_lf(&text), has_long_line(&text)), line_by_line(&text));
+        }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use mail_parser::{HeaderForm, HeaderName, Message, MessageParser};
-use memchr::{memchr_iter, memmem};
+use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 use shared::pii::Pii;
 use thiserror::Error;
@@ -162,8 +162,8 @@ fn header_section<'a>(raw: &'a [u8], limits: &Limits) -> Result<&'a [u8], Refusa
         return Err(refusal(RefusalCode::TooLarge, "mail"));
     }
     let window = raw.get(..=limits.header_section).unwrap_or(raw);
-    let ends = [memmem::find(window, b"\n\n"), memmem::find(window, b"\n\r\n")];
-    let end = ends.into_iter().flatten().min().unwrap_or(window.len());
+    let is_blank = |at: &usize| matches!(window.get(at + 1..), Some([b'\n', ..] | [b'\r', b'\n', ..]));
+    let end = memchr_iter(b'\n', window).find(is_blank).unwrap_or(window.len());
     let section = window.get(..end).unwrap_or_default();
     if section.len() > limits.header_section || memchr_iter(b'\n', section).count() > limits.header_lines {
         return Err(refusal(RefusalCode::HeadersTooLarge, "headers"));

@@ -87,7 +87,7 @@ fn bounded(text: String, limits: &Limits, findings: &mut Findings) -> String {
 
 /// Line feeds alone as line breaks, and no other control characters but tabs.
 fn tidy(text: &str) -> String {
-    text.replace("\r\n", "\n").chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+    text.split(|c: char| c.is_control() && !matches!(c, '\n' | '\t')).collect()
 }
 
 /// The HTML body, joined, text parts that stand between its parts included; read a little beyond the limit at most.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+use super::buffer::Buffer;
 use super::frame::{self, FrameError, Kind};
 use super::lockdown::Lockdown;
 use super::task::{MAX_REQUEST, Request};
@@ -18,11 +19,24 @@ use crate::auth::verify;
 pub fn child_main() -> ExitCode {
     // Reads the certificate authorities, which a resolver cannot be made without, while files are in reach.
     verify::prepare();
-    let said = hello(&mut io::stdout().lock(), &Lockdown::apply());
-    match said.and_then(|()| serve(&mut io::stdin().lock(), &mut io::stdout().lock(), Request::answer)) {
+    let said = hello(&mut Output, &Lockdown::apply());
+    match said.and_then(|()| serve(&mut io::stdin().lock(), &mut Output, Request::answer)) {
         Ok(()) => ExitCode::SUCCESS,
         // The parent is gone or speaks another version: nobody is there to be told more.
         Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Standard output as it is. The library's own cuts at line ends what is written, and each piece would wake the parent.
+struct Output;
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(io::stdout(), bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -42,7 +56,7 @@ pub enum ServeError {
 /// # Errors
 /// When that cannot be written.
 pub fn hello(output: &mut impl Write, lockdown: &Lockdown) -> Result<(), ServeError> {
-    Ok(frame::write(output, Kind::Hello, &serde_json::to_vec(lockdown)?)?)
+    Ok(frame::write(output, Kind::Hello, serde_json::to_vec(lockdown)?)?)
 }
 
 /// Answers requests until the input ends.
@@ -54,10 +68,12 @@ pub fn serve(
     output: &mut impl Write,
     answer: impl Fn(&Request, &[u8]) -> serde_json::Result<Vec<u8>>,
 ) -> Result<(), ServeError> {
-    while let Some(request) = frame::read(input, Kind::Request, MAX_REQUEST)? {
-        let request: Request = serde_json::from_slice(&request)?;
-        let body = frame::read(input, Kind::Body, request.max_body())?.ok_or(FrameError::Truncated)?;
-        frame::write(output, Kind::Answer, &answer(&request, &body)?)?;
+    let (mut request, mut body) = (Buffer::default(), Buffer::default());
+    while let Some(request) = frame::read(input, Kind::Request, MAX_REQUEST, &mut request)? {
+        let request: Request = serde_json::from_slice(request)?;
+        let bytes = frame::read(input, Kind::Body, request.max_body(), &mut body)?.ok_or(FrameError::Truncated)?;
+        frame::write(output, Kind::Answer, answer(&request, bytes)?)?;
+        body.trim();
     }
     Ok(())
 }

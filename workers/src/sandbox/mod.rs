@@ -8,6 +8,7 @@
 
 pub mod body;
 pub mod budget;
+pub mod buffer;
 pub mod check;
 pub mod child;
 mod death;
@@ -15,6 +16,7 @@ pub mod frame;
 pub mod lockdown;
 pub mod pool;
 pub mod task;
+mod texts;
 mod usage;
 mod worker;
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use shared::{blobs::BlobError, pii::Pii, telemetry::metric};
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -240,10 +240,10 @@ impl Sandbox {
 }
 
 /// Reads and checks an answer.
-async fn read_answer<T: Task>(payload: Vec<u8>, task: Arc<T>, body_len: u64) -> Result<T::Answer, Death> {
+async fn read_answer<T: Task>(payload: BytesMut, task: Arc<T>, body_len: u64) -> Result<T::Answer, Death> {
     let len = payload.len();
     let read = move || {
-        let answer = serde_json::from_slice(&payload).map_err(|_| Death::Unreadable)?;
+        let answer = T::read(&payload).ok_or(Death::Unreadable)?;
         task.check(&answer, body_len)?;
         Ok(answer)
     };

@@ -1,14 +1,14 @@
 //! What a child can be asked: each task with its answer, its work and what has to hold of the answer.
 //!
-//! A request is the task as JSON, then the bytes it is about; the answer is JSON. To add a task: its type with
-//! [`Task`], and an arm of [`Request`].
+//! A request is the task as JSON, then the bytes it is about; the answer is JSON too, but for the texts of a parsed mail.
+//! To add a task: its type with [`Task`], and an arm of [`Request`].
 
 use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned};
 use shared::pii::Pii;
 
 use super::budget::Budget;
 use super::check::{self, Untrue};
-use super::frame;
+use super::{frame, texts};
 use crate::auth::{evidence::Trust, verify::Verify};
 use crate::containers::{Kind, WalkLimits, Walked, walk};
 use crate::mail::limits::Limits;
@@ -46,6 +46,19 @@ pub trait Task: Serialize + Send + Sync + 'static {
     /// Does it, in the child.
     fn run(&self, body: &[u8]) -> Self::Answer;
 
+    /// Writes an answer as [`Task::read`] reads it.
+    ///
+    /// # Errors
+    /// When it has no JSON form.
+    fn write(answer: Self::Answer) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&answer)
+    }
+
+    /// Reads an answer, in the parent. `None` where the bytes are none.
+    fn read(payload: &[u8]) -> Option<Self::Answer> {
+        serde_json::from_slice(payload).ok()
+    }
+
     /// Checks an answer about `body_len` bytes, in the parent: a child that a mail took over may say anything.
     ///
     /// # Errors
@@ -81,9 +94,9 @@ impl Request {
     /// When the answer has no JSON form.
     pub fn answer(&self, body: &[u8]) -> serde_json::Result<Vec<u8>> {
         match self {
-            Self::Parse(task) => serde_json::to_vec(&task.run(body)),
-            Self::Walk(task) => serde_json::to_vec(&task.run(body)),
-            Self::Verify(task) => serde_json::to_vec(&task.run(body)),
+            Self::Parse(task) => Parse::write(task.run(body)),
+            Self::Walk(task) => Walk::write(task.run(body)),
+            Self::Verify(task) => Verify::write(task.run(body)),
         }
     }
 
@@ -125,18 +138,27 @@ impl Task for Parse {
         u64::try_from(self.limits.raw).unwrap_or(u64::MAX)
     }
 
-    /// Every byte of a mail may come back several times and escaped, but no more than the limits let through.
+    /// Every byte of a mail may come back several times and, outside of the texts, escaped, but no more than the limits
+    /// let through.
     fn max_answer(&self, body_len: u64) -> u64 {
         let Limits { text, html, fields_total, parts, .. } = self.limits;
-        let texts = text.saturating_add(fields_total).saturating_mul(6);
-        let html = html.saturating_mul(2 * MAX_GROWTH);
-        let most = texts.saturating_add(html).saturating_add(parts.saturating_mul(4 * 1024));
+        let texts = text.saturating_mul(2).saturating_add(html.saturating_mul(MAX_GROWTH));
+        let rest = fields_total.saturating_mul(6).saturating_add(parts.saturating_mul(4 * 1024));
+        let most = texts.saturating_add(rest);
         let by_body = body_len.saturating_mul(128);
         (256 * 1024_u64).saturating_add(by_body.min(most as u64)).min(frame::MAX)
     }
 
     fn run(&self, body: &[u8]) -> Self::Answer {
         parse_trusting(body, &self.limits, &self.recipients, &self.trust)
+    }
+
+    fn write(answer: Self::Answer) -> serde_json::Result<Vec<u8>> {
+        texts::write(answer)
+    }
+
+    fn read(payload: &[u8]) -> Option<Self::Answer> {
+        texts::read(payload)
     }
 
     fn check(&self, answer: &Self::Answer, body_len: u64) -> Result<(), Untrue> {

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use bytes::{Buf, Bytes, BytesMut};
 use futures::StreamExt;
 use rustix::pipe::fcntl_setpipe_size;
 use shared::blobs::BlobError;
@@ -14,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::body::Body;
 use super::budget::{Budget, Left};
 use super::death::Death;
-use super::frame::{self, Kind};
+use super::frame::{self, FrameError, Kind};
 use super::lockdown::Lockdown;
 use super::pool::{SUBCOMMAND, SandboxConfig};
 use super::usage::{self, Usage};
@@ -23,7 +24,7 @@ use super::usage::{self, Usage};
 const EXIT_GRACE: Duration = Duration::from_secs(5);
 /// How long a child may take to start.
 const START_GRACE: Duration = Duration::from_secs(30);
-/// How much of a mail the pipe to a child takes at once, in bytes: what an unprivileged process may ask for (pipe(7)).
+/// How much a pipe to or from a child takes at once, in bytes: what an unprivileged process may ask for (pipe(7)).
 const PIPE: usize = 1024 * 1024;
 /// The longest greeting, in bytes.
 const MAX_HELLO: u64 = 4 * 1024;
@@ -95,8 +96,8 @@ impl Worker {
         let pipes = child.stdin.take().zip(child.stdout.take()).zip(child.id());
         let ((stdin, mut stdout), pid) = pipes.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
         usage::limit(pid, config.memory, config.budget)?;
-        if let Err(error) = fcntl_setpipe_size(&stdin, PIPE) {
-            tracing::debug!(%error, "the pipe to a child stays as it is: a long mail takes more turns");
+        if let Err(error) = fcntl_setpipe_size(&stdin, PIPE).and_then(|_| fcntl_setpipe_size(&stdout, PIPE)) {
+            tracing::debug!(%error, "the pipes of a child stay as they are: a long mail takes more turns");
         }
         let greeting = timeout(START_GRACE, frame::read_async(&mut stdout, Kind::Hello, MAX_HELLO)).await;
         let greeting = greeting.map_err(|_| StartError::Silent(Death::WallLimit))?;
@@ -125,7 +126,7 @@ impl Worker {
         limits: &Limits,
         request: &[u8],
         body: &dyn Body,
-    ) -> Result<Vec<u8>, Ended> {
+    ) -> Result<BytesMut, Ended> {
         let began = Instant::now();
         self.served += 1;
         let exceeded = usage::exceeded(self.pid, limits.budget, limits.memory);
@@ -139,22 +140,24 @@ impl Worker {
 
     /// A child reads all of a request before it answers, so the two cannot wait for each other; one that does not is
     /// ended by the wall limit.
-    async fn talk(&mut self, limits: &Limits, request: &[u8], body: &dyn Body) -> Result<Vec<u8>, Ended> {
+    ///
+    /// What comes before the bytes goes with the first of them: each write wakes the child, and one that reads while
+    /// its parent still writes waits at the pipe's lock with its processor busy.
+    async fn talk(&mut self, limits: &Limits, request: &[u8], body: &dyn Body) -> Result<BytesMut, Ended> {
         let (stdin, stdout) = (&mut self.stdin, &mut self.stdout);
         let mut left = Left::of(limits.budget);
         let mut source = body.open().await.map_err(Ended::Source)?;
-        let head = frame::header(Kind::Body, body.len()).map_err(Death::of_pipe)?;
-        left.child(async { frame::write_async(stdin, Kind::Request, request).await.map_err(Death::of_pipe) }).await?;
-        left.child(send(stdin, &head)).await?;
+        let mut first = Bytes::from(frames(request, body.len()).map_err(Death::of_pipe)?);
         let mut missing = body.len();
         while let Some(chunk) = source.next().await {
             let chunk = chunk.map_err(Ended::Source)?;
             missing = missing.checked_sub(chunk.len() as u64).ok_or(Ended::Source(OTHER_LENGTH))?;
-            left.child(send(stdin, &chunk)).await?;
+            left.child(send(stdin, std::mem::take(&mut first).chain(chunk))).await?;
         }
         if missing > 0 {
             return Err(Ended::Source(OTHER_LENGTH));
         }
+        left.child(send(stdin, first)).await?;
         let answer = async { frame::read_async(stdout, Kind::Answer, limits.answer).await.map_err(Death::of_pipe) };
         Ok(left.child(answer).await?.ok_or(Death::Ended(None))?)
     }
@@ -176,6 +179,12 @@ impl Worker {
     }
 }
 
-async fn send(stdin: &mut ChildStdin, bytes: &[u8]) -> Result<(), Death> {
-    stdin.write_all(bytes).await.map_err(|error| Death::of_pipe(error.into()))
+/// The frame of a request, and the header of that of its bytes.
+fn frames(request: &[u8], body_len: u64) -> Result<Vec<u8>, FrameError> {
+    let head = frame::header(Kind::Request, request.len() as u64)?;
+    Ok([&head, request, &frame::header(Kind::Body, body_len)?].concat())
+}
+
+async fn send(stdin: &mut ChildStdin, mut bytes: impl Buf) -> Result<(), Death> {
+    stdin.write_all_buf(&mut bytes).await.map_err(|error| Death::of_pipe(error.into()))
 }

@@ -137,6 +137,7 @@ pub(crate) async fn garbage() {
         ("X-Do: say garbage", (|d| matches!(d, Death::Garbage(_))) as fn(&Death) -> bool),
         ("X-Do: say version", |d| matches!(d, Death::Garbage(_))),
         ("X-Do: say too much", |d| matches!(d, Death::Garbage(_))),
+        ("X-Do: say twice", |d| matches!(d, Death::Garbage(_))),
         ("X-Do: say hello again", |d| matches!(d, Death::Garbage(_))),
         ("X-Do: say half", |d| matches!(d, Death::Ended(_))),
         ("X-Do: say json", |d| matches!(d, Death::Unreadable)),

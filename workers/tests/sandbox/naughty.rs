@@ -9,12 +9,13 @@ use std::process::{Command, ExitCode};
 
 use mailtri::mail::parse::parse;
 use mailtri::sandbox::child::{child_main, hello, serve};
-use mailtri::sandbox::{Lockdown, Request};
+use mailtri::sandbox::task::Parse;
+use mailtri::sandbox::{Lockdown, Request, Task};
 use rustix::process::{getppid, test_kill_process};
 use shared::pii::Pii;
 
 use super::degraded;
-use super::given::{Answer, REAL, WITHOUT_LANDLOCK, WITHOUT_SECCOMP};
+use super::given::{REAL, WITHOUT_LANDLOCK, WITHOUT_SECCOMP};
 
 /// The child that this name asks for.
 pub(crate) fn child(program: &str) -> ExitCode {
@@ -53,7 +54,7 @@ fn answer(request: &Request, raw: &[u8]) -> serde_json::Result<Vec<u8>> {
         "tell" => mail.subject = Some(Pii::new(tell(rest))),
         _ => act(verb, rest),
     }
-    serde_json::to_vec(&Answer::Ok(mail))
+    Parse::write(Ok(mail))
 }
 
 /// What ends a child, or is meant to.
@@ -126,10 +127,11 @@ fn say(what: &str) {
     let bytes: &[u8] = match what {
         "garbage" => b"HTTP/1.1 200 OK\r\n\r\n",
         "version" => b"MT\x09\x03\x02\0\0\0{}",
-        "too much" => b"MT\x01\x03\xff\xff\xff\xff",
-        "half" => b"MT\x01\x03\xff\0\0\0{",
-        "json" => b"MT\x01\x03\x02\0\0\0{}",
-        "hello again" => b"MT\x01\x04\x02\0\0\0{}",
+        "too much" => b"MT\x02\x03\xff\xff\xff\xff",
+        "half" => b"MT\x02\x03\xff\0\0\0{",
+        "json" => b"MT\x02\x03\x02\0\0\0{}",
+        "twice" => b"MT\x02\x03\x02\0\0\0{}MT\x02\x03\x02\0\0\0{}",
+        "hello again" => b"MT\x02\x04\x02\0\0\0{}",
         "nested" => &nested(),
         other => panic!("{other} is not something to say"),
     };
@@ -143,5 +145,5 @@ fn say(what: &str) {
 fn nested() -> Vec<u8> {
     let json = [b"{\"Ok\":".to_vec(), vec![b'['; 200_000]].concat();
     let len = u32::try_from(json.len()).unwrap().to_le_bytes();
-    [b"MT\x01\x03".to_vec(), len.to_vec(), json].concat()
+    [b"MT\x02\x03".to_vec(), len.to_vec(), json].concat()
 }

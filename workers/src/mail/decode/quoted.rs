@@ -3,13 +3,16 @@
 //! Lower-case digits are accepted, white space before a line break (and at the end) is deleted, soft breaks may
 //! have white space between `=` and the line break, a bare carriage return is dropped, and a bad escape stays
 //! as it is written. A run of white space is held until its end is known, or until it is longer than [`MOST_BLANKS`]: then
-//! it is kept, which is wrong if the line ends after it, and said so.
+//! it is kept, which is wrong if the line ends after it, and said so. The clean path is `encodify`'s, many lines at once.
 
-use memchr::memchr3;
+use encodify::qp::{BODY, QuotedPrintable};
+use memchr::{memchr, memchr3, memrchr};
 
 use super::Damage;
 use crate::mail::hex32::digit;
 
+/// Refuses what is no escape.
+const STRICT: QuotedPrintable = BODY.strict();
 /// How much white space is held. No line of a mail that anybody wrote has as much of it.
 const MOST_BLANKS: usize = 64 * 1024;
 
@@ -41,8 +44,26 @@ enum State {
 }
 
 impl Quoted {
-    pub(super) fn push(&mut self, mut input: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn push(&mut self, input: &[u8], out: &mut Vec<u8>) {
         out.reserve(input.len());
+        // The end of a line that was begun before, then as many whole lines as are clean, then what is left.
+        let (begun, rest) = input.split_at(memchr(b'\n', input).map_or(input.len(), |end| end + 1));
+        self.push_bytes(begun, out);
+        let clean = self.push_lines(rest, out);
+        self.push_bytes(rest.get(clean..).unwrap_or_default(), out);
+    }
+
+    /// Decodes whole lines, if nothing has to be forgiven in them, and fewer than can hold too much white space. Returns how
+    /// many bytes that are.
+    fn push_lines(&self, input: &[u8], out: &mut Vec<u8>) -> usize {
+        let is_between_lines = self.state == State::Text && self.blanks.is_empty();
+        let first = input.get(..MOST_BLANKS).unwrap_or(input);
+        let Some(last) = memrchr(b'\n', first).filter(|_| is_between_lines) else { return 0 };
+        let lines = first.get(..=last).unwrap_or_default();
+        if STRICT.decode_append(lines, out).is_ok() { lines.len() } else { 0 }
+    }
+
+    fn push_bytes(&mut self, mut input: &[u8], out: &mut Vec<u8>) {
         while let Some((&byte, rest)) = input.split_first() {
             if self.state == State::Text {
                 input = self.text(input, out);
