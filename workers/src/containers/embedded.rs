@@ -3,6 +3,8 @@
 use memchr::memmem;
 
 use super::bytes::{slice, u32_at};
+use super::obstacle::Code;
+use super::walk::Walker;
 
 /// What a stream holds.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,8 +23,35 @@ const SHORT_NAME: u16 = 0x3704;
 /// The types of texts: UTF-16 and one of the system's own code pages (MS-OXCDATA §2.11.1).
 const UNICODE: u16 = 0x001f;
 const STRING8: u16 = 0x001e;
-/// The most names that are read of one list of properties.
+/// The HTML that is the text of a message, and no file (PidTagHtml), without its type.
+const BODY: &str = "__substg1.0_1013";
+/// Places of one property in a list of them. It stands there once; more are there so that the last is not looked at.
 const MOST: usize = 16;
+/// The names behind a package's content, which newer programs go by.
+const WIDE_NAMES: usize = 3;
+
+/// Looks at a stream, or an object, of these bytes: as the file that it holds, or as a whole.
+///
+/// # Errors
+/// The limit that ended the walk.
+pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8], file: Embedded<'_>) -> Result<(), Code> {
+    let Embedded { names, content } = file;
+    match content {
+        Some(inner) => walker.named(names, |walker| {
+            walker.budget.expand(inner.len() as u64)?;
+            walker.content(inner)
+        }),
+        None => {
+            names.iter().for_each(|name| walker.notice_name(name));
+            walker.content(bytes)
+        }
+    }
+}
+
+/// Whether a stream is the text of a message.
+pub(super) fn is_body(name: &str) -> bool {
+    name.get(..BODY.len()).is_some_and(|start| start.eq_ignore_ascii_case(BODY))
+}
 
 /// What a stream of this name in a compound file holds.
 pub(super) fn of_stream<'b>(name: &str, content: &'b [u8]) -> Embedded<'b> {
@@ -41,19 +70,29 @@ pub(super) fn of_stream<'b>(name: &str, content: &'b [u8]) -> Embedded<'b> {
 }
 
 /// The names in a list of properties as TNEF has it (MS-OXTNEF §2.1.3.4), wherever in it they are.
-pub(super) fn names_in(properties: &[u8]) -> Vec<Vec<u8>> {
-    let of_type = |kind: u16, id: u16| {
+///
+/// # Errors
+/// [`Code::Contradictory`] where so many stand there that not all are read.
+pub(super) fn names_in(properties: &[u8]) -> Result<Vec<Vec<u8>>, Code> {
+    let mut names = Vec::new();
+    for (id, kind) in [(LONG_NAME, UNICODE), (LONG_NAME, STRING8), (SHORT_NAME, UNICODE), (SHORT_NAME, STRING8)] {
         let tag = [kind.to_le_bytes(), id.to_le_bytes()].concat();
-        let places: Vec<usize> = memmem::find_iter(properties, &tag).take(MOST).collect();
-        places.into_iter().filter_map(move |at| {
-            // One value, its length, its bytes.
-            let len = u32_at(properties, at + 8)? as usize;
-            let value = slice(properties, at + 12, len).filter(|_| u32_at(properties, at + 4) == Some(1))?;
-            Some(if kind == UNICODE { narrow(value) } else { value.to_vec() })
-        })
-    };
-    let ids = [LONG_NAME, SHORT_NAME];
-    ids.into_iter().flat_map(|id| of_type(UNICODE, id).chain(of_type(STRING8, id))).collect()
+        let mut places = memmem::find_iter(properties, &tag);
+        for at in places.by_ref().take(MOST) {
+            let Some(value) = single_value(properties, at + tag.len()) else { continue };
+            names.push(if kind == UNICODE { narrow(value) } else { value.to_vec() });
+        }
+        if places.next().is_some() {
+            return Err(Code::Contradictory);
+        }
+    }
+    Ok(names)
+}
+
+/// The number of values, which has to be one, its length, its bytes.
+fn single_value(properties: &[u8], at: usize) -> Option<&[u8]> {
+    let is_one = u32_at(properties, at)? == 1;
+    slice(properties, at + 8, u32_at(properties, at + 4)? as usize).filter(|_| is_one)
 }
 
 /// The file that a package is, behind its size.
@@ -61,7 +100,8 @@ pub(super) fn of_package(native: &[u8]) -> Embedded<'_> {
     package(native).unwrap_or_default()
 }
 
-/// Two bytes, label, path, eight bytes of which four say how long the next path is, that path, length, content.
+/// Two bytes, label, path, eight bytes of which four say how long the next path is, that path, length, content, then path,
+/// label and path once more in UTF-16, each behind its length.
 fn package(stream: &[u8]) -> Option<Embedded<'_>> {
     let (label, at) = text(stream, 2)?;
     let (path, at) = text(stream, at)?;
@@ -69,8 +109,19 @@ fn package(stream: &[u8]) -> Option<Embedded<'_>> {
     let copy = slice(stream, at + 8, temporary)?;
     let start = at.checked_add(8)?.checked_add(temporary)?;
     let content = slice(stream, start.checked_add(4)?, u32_at(stream, start)? as usize)?;
-    let names = [label, path, copy].map(|name| name.strip_suffix(b"\0").unwrap_or(name).to_vec());
-    Some(Embedded { names: names.to_vec(), content: Some(content) })
+    let narrow_names = [label, path, copy].map(|name| name.strip_suffix(b"\0").unwrap_or(name).to_vec());
+    let behind = stream.get(start + 4 + content.len()..).unwrap_or_default();
+    Some(Embedded { names: narrow_names.into_iter().chain(wide_names(behind)).collect(), content: Some(content) })
+}
+
+fn wide_names(mut rest: &[u8]) -> Vec<Vec<u8>> {
+    let next = || {
+        let units = u32_at(rest, 0)? as usize;
+        let name = slice(rest, 4, units.checked_mul(2)?)?;
+        rest = rest.get(4 + name.len()..)?;
+        Some(narrow(name))
+    };
+    std::iter::from_fn(next).take(WIDE_NAMES).collect()
 }
 
 /// A text that ends with a NUL, and where the next field begins.

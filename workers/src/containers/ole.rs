@@ -33,15 +33,10 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
                 if office::is_encrypted(&name, content) {
                     walker.note(Code::Encrypted)?;
                 }
-                let file = embedded::of_stream(&name, content);
-                file.names.iter().for_each(|name| walker.notice_name(name));
-                match file.content {
-                    Some(inner) => walker.named(file.names, |walker| {
-                        walker.budget.expand(inner.len() as u64)?;
-                        walker.content(inner)
-                    }),
-                    None => walker.content(content),
+                if embedded::is_body(&name) {
+                    return walker.content_as(content, false);
                 }
+                embedded::walk(walker, content, embedded::of_stream(&name, content))
             })
         })?;
     }

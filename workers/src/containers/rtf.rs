@@ -8,7 +8,7 @@ use memchr::memmem;
 use super::bytes::{slice, u32_at};
 use super::obstacle::Code;
 use super::walk::Walker;
-use super::{carrier, embedded};
+use super::{carrier, embedded, ole};
 
 /// Word goes by these bytes.
 const SIGNATURE: &[u8] = b"{\\rt";
@@ -43,14 +43,11 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
 fn object(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
     let Some(native) = native(bytes) else { return walker.content(bytes) };
     let file = embedded::of_package(native);
-    file.names.iter().for_each(|name| walker.notice_name(name));
-    match file.content {
-        Some(inner) => walker.named(file.names, |walker| {
-            walker.budget.expand(inner.len() as u64)?;
-            walker.content(inner)
-        }),
-        None => walker.content(native),
+    // By its class a program reads it as the one or as the other.
+    if file.content.is_some() && native.starts_with(&ole::SIGNATURE) {
+        walker.note(Code::Contradictory)?;
     }
+    embedded::walk(walker, native, file)
 }
 
 fn native(bytes: &[u8]) -> Option<&[u8]> {
@@ -66,7 +63,12 @@ const fn is_digit_or_space(byte: u8) -> bool {
     byte.is_ascii_hexdigit() || byte.is_ascii_whitespace()
 }
 
+/// The bytes that the digits are. One that is left over is none.
 fn decoded(digits: &[u8]) -> Vec<u8> {
-    let values = digits.iter().filter_map(|byte| char::from(*byte).to_digit(16)).collect::<Vec<_>>();
-    values.chunks_exact(2).filter_map(|pair| u8::try_from(pair.first()? << 4 | pair.last()?).ok()).collect()
+    let mut values = digits.iter().filter_map(|byte| u8::try_from(char::from(*byte).to_digit(16)?).ok());
+    let mut bytes = Vec::with_capacity(digits.len() / 2);
+    while let Some(pair) = values.next().zip(values.next()) {
+        bytes.push(pair.0 << 4 | pair.1);
+    }
+    bytes
 }

@@ -47,11 +47,16 @@ pub(super) fn walk(walker: &mut Walker<'_>, bytes: &[u8]) -> Result<(), Code> {
         let own = names.get_mut(*attachment).ok_or(Code::Damaged)?;
         match *id {
             TITLE => own.push(data.strip_suffix(b"\0").unwrap_or(data).to_vec()),
-            PROPERTIES => own.extend(embedded::names_in(data)),
+            PROPERTIES => own.extend(embedded::names_in(data)?),
             _ => {}
         }
     }
+    let mut last = None;
     for Attribute { level, id, data, attachment } in attributes {
+        // Readers take the first one or the last one.
+        if id == DATA && last.replace(attachment) == Some(attachment) {
+            walker.note(Code::Contradictory)?;
+        }
         let names = names.get_mut(attachment).filter(|_| id == DATA).map(std::mem::take).unwrap_or_default();
         walker.named(names, |walker| {
             walker.budget.expand(data.len() as u64)?;

@@ -11,7 +11,7 @@ use super::sniff::Sniffer;
 use super::{carrier, gzip, mail, ole, pdf, rar, rtf, seven_zip, tar, tnef, zip};
 use crate::mail::model::FindingCode;
 use crate::mail::names::{cut, visible};
-use crate::mail::truth::{last_component, of_member};
+use crate::mail::truth::{is_document, last_component, of_member};
 
 /// Opens a content and everything in it, within the limits. `kind` is what it is opened as: [`Kind::Mail`] by its name,
 /// what else its bytes say for themselves. `name` is that of the content, or nothing.
@@ -21,6 +21,7 @@ pub fn walk(content: &[u8], kind: Option<Kind>, name: &str, limits: &WalkLimits)
         path: Vec::new(),
         names: vec![name.as_bytes().to_vec()],
         kind: Kind::Plain,
+        is_document: false,
         obstacles: Vec::new(),
         noticed: Vec::new(),
     };
@@ -40,6 +41,8 @@ pub(super) struct Walker<'l> {
     names: Vec<Vec<u8>>,
     /// The innermost container that it is in.
     kind: Kind,
+    /// Whether that is a document of Office, by all its names: its pictures in SVG are no pages that anybody opens.
+    is_document: bool,
     obstacles: Vec<Obstacle>,
     noticed: Vec<Noticed>,
 }
@@ -67,7 +70,10 @@ impl Walker<'_> {
 
     /// Judges a member as a file, by its names and its first bytes.
     fn judge(&mut self, bytes: &[u8]) {
-        let codes = of_member(self.names.iter().map(Vec::as_slice), bytes.get(..HEAD).unwrap_or(bytes));
+        let mut codes = of_member(self.names.iter().map(Vec::as_slice), bytes.get(..HEAD).unwrap_or(bytes));
+        if self.is_document {
+            codes.remove(&FindingCode::HtmlAttachment);
+        }
         self.notice(codes);
     }
 
@@ -98,12 +104,14 @@ impl Walker<'_> {
         let Some(kind) = found.filter(|_| !(is_mail && is_open)).or(is_mail.then_some(Kind::Mail)) else {
             return Ok(());
         };
-        let outer = std::mem::replace(&mut self.kind, kind);
+        let is_document = kind == Kind::Zip && self.names.iter().all(|name| is_document(&last_component(name)));
+        let outer = (self.kind, self.is_document);
+        (self.kind, self.is_document) = (kind, is_document);
         let agreed = if is_mail && !is_open { self.note(Code::Contradictory) } else { Ok(()) };
         let opened = agreed.and_then(|()| self.budget.enter()).and_then(|()| self.open(bytes));
         let noted = opened.or_else(|code| self.note(code));
         self.budget.leave();
-        self.kind = outer;
+        (self.kind, self.is_document) = outer;
         noted
     }
 

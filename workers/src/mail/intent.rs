@@ -79,10 +79,11 @@ fn from_body(text: &str) -> Option<Intent> {
     })
 }
 
-/// Whether what follows a hashtag is more of them: `#travel #fun` commands nothing.
+/// Whether what follows a hashtag is more of them: `#travel #fun` commands nothing. A number is no tag: `#close #42`.
 fn are_tags(argument: &str) -> bool {
+    let is_tag = |word: &str| word.strip_prefix('#').is_some_and(|tag| tag.contains(|c: char| !c.is_ascii_digit()));
     let mut words = argument.split_whitespace().peekable();
-    words.peek().is_some() && words.all(|word| word.starts_with('#'))
+    words.peek().is_some() && words.all(is_tag)
 }
 
 /// Whether a line is one of a program's source.
@@ -140,6 +141,7 @@ mod tests {
             ("box@a.example", "", "#task: Create", expected(Body, "task", "Create")),
             ("box@a.example", "", "\u{feff}#task Create", expected(Body, "task", "Create")),
             ("box@a.example", "", "#task see #12", expected(Body, "task", "see #12")),
+            ("box@a.example", "", "#close #42", expected(Body, "close", "#42")),
             ("box@a.example", "", "```\n#comment x\n```\n#task x", expected(Body, "task", "x")),
             ("task+a+b@a.example", "", "", expected(Recipient, "task", "a+b")),
             ("TASK+Notion@A.example", "", "", expected(Recipient, "task", "Notion")),

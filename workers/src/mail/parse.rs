@@ -94,6 +94,7 @@ pub fn take_apart(raw: &[u8], limits: &Limits) -> Result<(Vec<Part>, Vec<Finding
     structure::check(&message, limits, &mut findings);
     bytes::check(&message, section.len(), &mut findings);
     delimiters::check(&message, &mut findings);
+    embedded::check(&message, &mut findings);
     let parts = parts::collect(&message, limits, &BTreeSet::new(), &mut findings);
     Ok((parts, findings.into_vec()))
 }

@@ -48,7 +48,7 @@ fn what_is_attached_to_an_outlook_message_is_looked_at() {
         let sum = data.iter().fold(0_u16, |sum, byte| sum.wrapping_add(u16::from(*byte))).to_le_bytes();
         [&b"\x02\x0f\x80\x06\0"[..], &len, data, &sum].concat()
     };
-    let tnef = |data: &[u8]| [&b"\x78\x9f\x3e\x22\x01\0"[..], &attribute(b"text"), &attribute(data)].concat();
+    let tnef = |data: &[u8]| [&b"\x78\x9f\x3e\x22\x01\0"[..], &attribute(data)].concat();
     assert_clean(&tnef(&fixture("plain.docx")), "a document");
     assert_eq!(codes(&tnef(&fixture("encrypted.docx"))), [Code::Encrypted]);
     assert_eq!(codes(&tnef(b"text")[..20]), [Code::Damaged]);

@@ -46,6 +46,11 @@ fn a_member_is_judged_by_its_name_and_its_bytes_wherever_it_is() {
         assert_eq!(noticed(&content), codes, "{what}");
     }
     assert_eq!(named(&gzip(TEXT), "invoice.exe.GZ"), [ExecutableAttachment]);
+    // A picture of a document is no page, whatever else is one there.
+    let icon = zip(&[("word/media/image1.svg", b"<svg xmlns=\"x\">".as_slice()), ("a.js", TEXT)]);
+    assert_eq!(named(&icon, "report.docx"), [ScriptAttachment]);
+    assert_eq!(named(&icon, "report.zip"), [ScriptAttachment, HtmlAttachment]);
+    assert_eq!(noticed(&zip(&[("report.odt", &icon), ("b.zip", &gzip(TEXT))])), [ScriptAttachment]);
     assert_eq!(noticed(&zip(&[("a.js.gz", &gzip(TEXT)[..])])), [ScriptAttachment]);
     // Only the names of encrypted members can be read.
     assert_eq!(noticed(&locked("a.exe")), [ExecutableAttachment]);
@@ -73,6 +78,9 @@ fn with_path(name: &str, path: &str, content: &[u8]) -> Member {
 fn every_name_that_a_member_has_counts() {
     let (plain, other) = ([Member::stored("a.txt", TEXT)], [with_path("a.txt", "a.exe", TEXT)]);
     assert_eq!(noticed(&forged(&plain, &other)), [ExecutableAttachment], "in the directory");
+    let mut twice = with_path("a.txt", "a.exe", TEXT);
+    twice.extra.extend(with_path("a.txt", "a.txt", TEXT).extra);
+    assert_eq!(noticed(&forged(&plain, &[twice])), [ExecutableAttachment], "in the first of two fields");
     assert_eq!(noticed(&forged(&other, &plain)), [ExecutableAttachment], "before the data");
     let long = format!("{}a.js", "folder/".repeat(100));
     assert_eq!(noticed(&zip(&[(&*long, TEXT)])), [ScriptAttachment], "longer than what is shown");
@@ -118,6 +126,8 @@ fn what_is_attached_to_a_mail_in_an_archive_is_judged() {
     assert_eq!(noticed(&zip(&[("a.eml", &outer)])), [ExecutableAttachment]);
     // The text of the mail is no file.
     assert_eq!(noticed(&zip(&[("a.eml", &mail("a.txt", "7bit", TEXT))])), []);
+    let text = b"From: a@b.example\r\nMIME-Version: 1.0\r\n\r\nbegin 644 a.js\r\n#35J0\r\n`\r\nend\r\n".as_slice();
+    assert_eq!(noticed(&zip(&[("a.eml", text)])), [ScriptAttachment], "within its text");
     let archive = mail("a.zip", "base64", &base64(&zip(&[("a.js", TEXT)])));
     assert_eq!(noticed(&zip(&[("a.eml", &archive)])), [ScriptAttachment]);
 }
@@ -169,6 +179,15 @@ fn files_in_rich_text_are_judged_and_have_to_be_written_plainly() {
     }
     assert_eq!(codes(&[b"\r\n", &plain[..]].concat()), [Code::OutOfReach], "white space before it");
     assert_eq!(codes(b"{\\rtf1 a text}"), []);
+    // The header of a compound file has room for the fields of a package.
+    let mut both = ole(&[("/Contents", TEXT)]);
+    both[8..24].fill(0);
+    both[18] = 1;
+    let len = u32::try_from(both.len()).unwrap().to_le_bytes();
+    let object = [b"\x01\x05\0\0\x02\0\0\0\x02\0\0\0A\0\0\0\0\0\0\0\0\0", &len[..], &both].concat();
+    let digits: String = object.iter().map(|byte| format!("{byte:02x}")).collect();
+    let both = format!("{{\\rtf1{{\\object\\objemb{{\\*\\objdata {digits}}}}}}}");
+    assert_eq!(codes(both.as_bytes()), [Code::Contradictory], "a package and a compound file");
 }
 
 #[test]
@@ -180,6 +199,14 @@ fn files_in_documents_and_messages_are_judged() {
     assert_eq!(noticed(&package("a.txt", TEXT)), []);
     assert_eq!(noticed(&package("a.js", TEXT)), [ScriptAttachment]);
     assert_eq!(noticed(&package("a.txt", PROGRAM)), [ExecutableAttachment]);
+    let newer = |name: &str| {
+        let wide: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let behind = [&u32::try_from(name.len()).unwrap().to_le_bytes()[..], &wide].concat();
+        let body = [native("a.txt", TEXT), behind.repeat(3)].concat();
+        ole(&[("/\u{1}Ole10Native", &[&u32::try_from(body.len()).unwrap().to_le_bytes()[..], &body].concat())])
+    };
+    assert_eq!(noticed(&newer("b.txt")), []);
+    assert_eq!(noticed(&newer("a.js")), [ScriptAttachment], "the names that newer programs go by");
     let document = zip(&[("word/embeddings/oleObject1.bin", &package("a.lnk", TEXT)[..])]);
     assert_eq!(noticed(&document), [ShortcutAttachment]);
     let secret = codes(&package("a.docx", &fixture("encrypted.docx")));
@@ -192,6 +219,9 @@ fn files_in_documents_and_messages_are_judged() {
     assert_eq!(noticed(&message("a.txt", TEXT)), []);
     assert_eq!(noticed(&message("a.exe", TEXT)), [ExecutableAttachment]);
     assert_eq!(noticed(&message("a.txt", PROGRAM)), [ExecutableAttachment]);
+    let page = b"<html><body>a message</body></html>".as_slice();
+    assert_eq!(noticed(&message("a.txt", page)), [HtmlAttachment]);
+    assert_eq!(noticed(&ole(&[("/__substg1.0_10130102", page)])), [], "its own text is no attachment");
 }
 
 /// An attribute of a TNEF.
@@ -222,6 +252,13 @@ fn attachments_of_tnef_are_judged_by_their_names() {
     assert_eq!(noticed(&tnef(b"a.js\0", b"", TEXT)), [ScriptAttachment]);
     assert_eq!(noticed(&tnef(b"a~1.txt\0", &property("a.vbs"), TEXT)), [ScriptAttachment]);
     assert_eq!(noticed(&tnef(b"a.txt\0", b"", PROGRAM)), [ExecutableAttachment]);
+    // What only looks like a name may not keep the name from being read.
+    let decoys = [&property("b.txt").repeat(20)[..], &property("a.vbs")].concat();
+    assert_eq!(codes(&tnef(b"a~1.txt\0", &decoys, TEXT)), [Code::Contradictory]);
+    let twice = [&tnef(b"a.txt\0", b"", TEXT)[..], &attribute(0x0006_800f, b"other")].concat();
+    assert_eq!(codes(&twice), [Code::Contradictory], "two contents of one attachment");
+    let two = [&tnef(b"a.txt\0", b"", TEXT)[..], &tnef(b"b.txt\0", b"", TEXT)[6..]].concat();
+    assert_eq!(codes(&two), []);
     let broken = mail("a.txt", "base-64", b"YSB0ZXh0");
     assert_ne!(codes(&tnef(b"a.eml\0", b"", &broken)), []);
 }

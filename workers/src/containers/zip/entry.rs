@@ -22,8 +22,8 @@ const ELSEWHERE: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Entry<'b> {
     pub(super) name: &'b [u8],
-    /// Its name in UTF-8, which some readers prefer.
-    unicode: Option<&'b [u8]>,
+    /// Its names in UTF-8, which some readers prefer.
+    unicode: Vec<&'b [u8]>,
     flags: u16,
     method: u16,
     pub(super) crc: u32,
@@ -52,7 +52,7 @@ impl<'b> Entry<'b> {
             (|at| u16_at(fields, at).ok_or(Code::Damaged), |at| u32_at(fields, at).ok_or(Code::Damaged));
         let mut entry = Self {
             name,
-            unicode: None,
+            unicode: Vec::new(),
             flags: narrow(0)?,
             method: narrow(2)?,
             crc: wide(8)?,
@@ -67,7 +67,7 @@ impl<'b> Entry<'b> {
                 EXTRA_AES | EXTRA_STRONG => entry.has_encryption_field = true,
                 EXTRA_ZIP64 => entry.widen(field, offset)?,
                 // A version and a checksum come before the name.
-                EXTRA_UNICODE => entry.unicode = field.get(5..),
+                EXTRA_UNICODE => entry.unicode.extend(field.get(5..)),
                 _ => {}
             }
         }
@@ -103,7 +103,7 @@ impl<'b> Entry<'b> {
 
     /// Every name that some reader gives it.
     pub(super) fn names(&self) -> Vec<Vec<u8>> {
-        std::iter::once(self.name).chain(self.unicode).map(<[u8]>::to_vec).collect()
+        std::iter::once(&self.name).chain(&self.unicode).map(|name| name.to_vec()).collect()
     }
 
     /// How it is compressed.

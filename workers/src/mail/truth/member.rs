@@ -29,6 +29,8 @@ pub(crate) fn of_member<'n>(names: impl IntoIterator<Item = &'n [u8]>, head: &[u
         if is_double(&last) {
             codes.insert(FindingCode::DoubleExtension);
         }
+        // Most folders have no dot.
+        let components = components.filter(|folder| folder.contains(&b'.'));
         codes.extend(components.map(text).filter_map(|folder| of_bundle(&folder)).map(Danger::code));
     }
     codes

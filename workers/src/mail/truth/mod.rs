@@ -74,6 +74,12 @@ fn by_name(name: &str, family: impl Fn() -> Option<Family>, extension: &str) -> 
     Danger::of_extension(extension).filter(|_| extension != "com" || !name.contains('@') || !is_other())
 }
 
+/// Whether programs of Office open a file by this name as a document, one that is a zip by its bytes.
+pub(crate) fn is_document(name: &str) -> bool {
+    let is_one = |extension: &str| matches!(extension, "odt" | "ods" | "odp" | "odg");
+    extension(name).is_some_and(|it| is_one(&it) || family::is_harmless(&it, Some(Family::Zip)))
+}
+
 /// What is dangerous about a file of this name alone, as any program reads it.
 pub(super) fn dangers_of_name(name: &str) -> BTreeSet<FindingCode> {
     extensions(name).filter_map(|extension| Danger::of_extension(&extension)).map(Danger::code).collect()
