@@ -51,8 +51,7 @@ pub struct Settings {
     /// Where it is.
     pub address: Address,
     /// How long a call may take in all, its waiting for a connection included; in a job no longer than is left of its
-    /// [`allowance`]. Over a pool a new connection must be made within it: allow for TLS. The shared connection is made
-    /// beside the calls.
+    /// [`allowance`]. A connection is made beside the calls: one that takes longer is there for the next.
     pub timeout: Duration,
     /// How long connecting, TLS and log-in may take.
     pub connect_timeout: Duration,
@@ -116,7 +115,7 @@ impl Redis {
     /// # Errors
     /// When the address cannot be used.
     pub fn pooled(settings: &Settings, size: NonZeroUsize) -> Result<Self, CallError> {
-        let link = Pooled::new(&settings.address, settings.connections(), size.get())?;
+        let link = Pooled::new(&settings.address, settings.connections(), settings.connect_timeout, size.get())?;
         Ok(Self::over(Link::Pooled(link), settings))
     }
 

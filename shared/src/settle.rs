@@ -45,7 +45,7 @@ pub enum Ran {
     Drained,
     /// The process had to stop before it ran.
     NotStarted,
-    /// What it came to could not be recorded or sent.
+    /// What it came to could not be recorded or sent in time.
     Unsettled,
     /// The lease was lost: somebody else has it now.
     LeaseLost,

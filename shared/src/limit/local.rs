@@ -2,7 +2,7 @@
 //!
 //! It lives by the monotonic clock, so that a step of the wall clock neither blocks nor frees anyone. A key whose TAT
 //! has passed is the same as an unknown key and is dropped, and so is a slot whose lease has run out: memory holds only
-//! keys charged within their last period, and slots held within their last lease or a little longer.
+//! keys charged within their last period, and slots and their lines for ten minutes after their last use.
 
 use std::{
     collections::HashMap,

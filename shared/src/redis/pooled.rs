@@ -1,31 +1,43 @@
 //! A connection a call, from a pool.
 //!
 //! A connection goes back into the pool after its reply was read, and only then: when the call's future is dropped
-//! on the way, by a timeout or by its caller, the connection is closed.
+//! on the way, by a timeout or by its caller, the connection is closed. One that takes longer to be made than its call has
+//! is there for the next.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use deadpool_redis::{
     Connection, Manager, Pool, Runtime,
     redis::{AsyncConnectionConfig, FromRedisValue, aio::MultiplexedConnection},
 };
+use tokio::time::timeout;
 
 use super::{End, address::Address, call::Call, error::CallError, undo::Undoable};
 
-pub(super) struct Pooled(Pool);
+pub(super) struct Pooled {
+    pool: Pool,
+    connect_timeout: Duration,
+}
 
 impl fmt::Debug for Pooled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Pooled").field(&self.0.status()).finish()
+        f.debug_struct("Pooled").field("pool", &self.pool.status()).finish_non_exhaustive()
     }
 }
 
 impl Pooled {
-    pub(super) fn new(address: &Address, config: AsyncConnectionConfig, size: usize) -> Result<Self, CallError> {
+    /// Of `size` connections, each of which may take so long to be made, and to be found well before it is used again.
+    pub(super) fn new(
+        address: &Address,
+        config: AsyncConnectionConfig,
+        connect_timeout: Duration,
+        size: usize,
+    ) -> Result<Self, CallError> {
         let manager =
             Manager::new_with_config(address.info(), config).map_err(|error| CallError::connecting(&error))?;
         let pool = Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1).build();
-        pool.map(Self).map_err(|error| CallError::Connect(error.to_string()))
+        let pool = pool.map_err(|error| CallError::Connect(error.to_string()))?;
+        Ok(Self { pool, connect_timeout })
     }
 
     pub(super) async fn ask<T: FromRedisValue>(&self, call: &Call<'_>, end: End) -> Result<T, CallError> {
@@ -47,7 +59,7 @@ impl Pooled {
         call: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
         end.bound(async {
-            let mut lease = Lease(Some(self.0.get().await?));
+            let mut lease = Lease(Some(self.connection().await?));
             let answer = call(lease.connection()?).await;
             if answer.as_ref().map_or_else(CallError::is_reply, |_| true) {
                 lease.give_back();
@@ -55,6 +67,18 @@ impl Pooled {
             answer
         })
         .await
+    }
+
+    /// A connection that is well. When the call has no more time for it, it goes into the pool as soon as it is there.
+    async fn connection(&self) -> Result<Connection, CallError> {
+        let (pool, limit) = (self.pool.clone(), self.connect_timeout);
+        let made = tokio::spawn(async move { timeout(limit, pool.get()).await });
+        match made.await {
+            Ok(Ok(connection)) => Ok(connection?),
+            Ok(Err(_)) => Err(CallError::Late(limit)),
+            // The process ends.
+            Err(_) => Err(CallError::Open),
+        }
     }
 }
 

@@ -221,10 +221,29 @@ async fn a_pooled_connection_whose_call_was_dropped_is_closed() {
     assert_ne!(ids[2], ids[3], "but not when its reply is still to come");
 }
 
-async fn ask_id(redis: &Redis) -> i64 {
+/// A distant one over TLS takes longer than a job can wait.
+#[tokio::test]
+async fn a_connection_that_takes_longer_than_a_call_is_there_for_the_next() {
+    let server = TestRedis::start().await.unwrap();
+    let late = Duration::from_millis(300);
+    let url = proxy::start(server.port(), proxy::Delays { usual: Duration::ZERO, one_in: 1, held: late }).await;
+    let never = BreakerSettings { failures: NonZeroU32::MAX, ..BreakerSettings::default() };
+    let settings = Settings { connect_timeout: PATIENT, breaker: never, ..settings(&url) };
+    let redis = Redis::pooled(&settings, NonZeroUsize::MIN).unwrap();
+    let before: i64 = ask(&server.url(), &["CLIENT", "ID"]).await;
+    let hurried = allowance::limited(Box::pin(async { redis.ask::<String>(&echo("word")).await }));
+    assert_eq!(hurried.await, Err(CallError::Late(allowance::ALLOWANCE)));
+    assert_eq!(ask_id(&redis).await, before + 1, "no other connection was made");
+}
+
+async fn ask_id_of(redis: &Redis) -> Result<i64, CallError> {
     let mut id = cmd("CLIENT");
     id.arg("ID");
-    redis.ask(&Call::Command(id)).await.unwrap()
+    redis.ask(&Call::Command(id)).await
+}
+
+async fn ask_id(redis: &Redis) -> i64 {
+    ask_id_of(redis).await.unwrap()
 }
 
 #[tokio::test]

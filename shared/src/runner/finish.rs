@@ -1,7 +1,7 @@
 //! The end of a job's stay: its lease is stopped, what was decided is carried out, and told.
 //!
 //! What cannot be recorded or sent while the lease holds is given back in its last quarter, so that a store that is out is
-//! not taken for a job that kills its worker.
+//! not taken for a job that kills its worker. What is refused, and would be each time, is a dead letter instead.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::{Member, Runner};
 use crate::{
     envelope::Envelope,
     lease::Lease,
+    outcome::Failure,
     queue::{Received, batch::Pace},
     settle::{Plan, Ran, SettleError, Then, decide},
     stage::Stage,
@@ -40,10 +41,10 @@ impl<S: Stage> Runner<S> {
         let pace = if member.leave() { Pace::Gather } else { Pace::AtOnce };
         if let Err(error) = self.fleet.settler.apply(&plan, stage, message.receipt.clone(), until, pace).await {
             metric::settlement_failed(stage);
-            tracing::warn!(outcome = plan.label, %error, "settlement failed; the job comes back");
+            tracing::warn!(outcome = plan.label, %error, "settlement failed");
             let Some(again) = job.and_then(|job| self.again(job, &error)) else { return };
             if let Err(error) = self.fleet.settler.apply(&again, stage, message.receipt.clone(), until, pace).await {
-                return tracing::warn!(%error, "nor could it be given back; it comes back when its lease ends");
+                return tracing::warn!(%error, "nor could it be given back or given up; it comes back when its lease ends");
             }
             plan = again;
         }
@@ -51,9 +52,16 @@ impl<S: Stage> Runner<S> {
         report(&plan, started.elapsed());
     }
 
-    /// How to give a job back that could not be settled.
+    /// What to do instead of a settlement that failed; `None` where only the message itself is left, which comes back.
     fn again(&self, job: &Envelope, error: &SettleError) -> Option<Plan> {
-        error.is_before_the_delete().then(|| decide(Ran::Unsettled, job, &self.facts()).ok()).flatten()
+        let ran = match error {
+            SettleError::LeaseEnded => Ran::Unsettled,
+            SettleError::Record(_) | SettleError::Send(_) | SettleError::NoQueue(_) => {
+                Ran::Failed(Failure::permanent("settlement_refused", error.to_string()))
+            }
+            SettleError::Settle(_) => return None,
+        };
+        decide(ran, job, &self.facts()).ok()
     }
 }
 

@@ -53,13 +53,6 @@ pub enum SettleError {
     NoQueue(StageName),
 }
 
-impl SettleError {
-    /// Whether it failed before the message's own turn: it is still there, and leased.
-    pub const fn is_before_the_delete(&self) -> bool {
-        !matches!(self, Self::Settle(_))
-    }
-}
-
 /// The first wait after a failed write; it doubles.
 const WRITE_BACKOFF: Duration = Duration::from_millis(50);
 

@@ -62,10 +62,11 @@ pub fn decide(ran: Ran, envelope: &Envelope, facts: &Facts<'_>) -> Result<Plan, 
             Plan::new("suspect", Then::Delete).back(&envelope.again(), wait, facts)
         }
         Ran::Drained => Plan::new("drained", Then::Delete).back(&envelope.again(), Duration::ZERO, facts),
-        // Its end is known and only not written down: nothing is counted against it, and no age ends it otherwise.
+        // What it came to is known: no attempt is counted, and no age ends it otherwise. Its end may be written down already,
+        // so that is looked up before it runs, as after a crash.
         Ran::Unsettled => {
-            let deferrals = envelope.deferrals.saturating_add(1);
-            let job = Envelope { deferrals, ..envelope.again() };
+            let (crashes, deferrals) = (envelope.crashes.max(1), envelope.deferrals.saturating_add(1));
+            let job = Envelope { crashes, deferrals, ..envelope.again() };
             Plan::new("unsettled", Then::Delete).back(&job, UNSETTLED.delay(deferrals, facts.jitter), facts)
         }
         Ran::NoRoom => {

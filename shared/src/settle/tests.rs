@@ -258,6 +258,8 @@ fn what_could_not_be_settled_runs_again_later_with_nothing_counted() {
     assert_eq!((plan.label, plan.then, plan.records.len(), to), ("unsettled", Then::Delete, 0, Target::Work(HERE)));
     assert_eq!((next.attempt, next.crashes, next.deferrals, next.generation), (1, 3, 10, 5));
     assert_eq!(delay, 60 * S);
+    let fresh = late.decide(Ran::Unsettled, &Envelope { crashes: 0, ..bench.job() });
+    assert_eq!(only(&fresh).1.crashes, 1, "its end is looked up");
 }
 
 #[test]

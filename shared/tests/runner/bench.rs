@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -89,7 +89,7 @@ pub(crate) fn onward() -> Result<Outcome, Failure> {
     Ok(Outcome::hop(Hop { to: THERE, branch: String::new(), job: raw(1) }))
 }
 
-fn raw(n: u32) -> Box<RawValue> {
+pub(crate) fn raw(n: u32) -> Box<RawValue> {
     serde_json::value::to_raw_value(&n).unwrap()
 }
 
@@ -97,6 +97,8 @@ pub(crate) struct Bench {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) here: Arc<Watched>,
     pub(crate) dead: Arc<dyn Queue>,
+    /// The same, as the runner has it.
+    pub(crate) letters: Arc<Watched>,
     pub(crate) there: Arc<dyn Queue>,
     pub(crate) shutdown: Shutdown,
     pub(crate) runs: Arc<AtomicU32>,
@@ -108,15 +110,10 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let queues = SqliteQueues::open(&dir.path().join("queue"), clock.clone()).unwrap();
-        let here = Arc::new(Watched {
-            inner: queues.queue("here", None).unwrap(),
-            receipts: Mutex::default(),
-            asked: Mutex::default(),
-            polls: Mutex::default(),
-            latency: Mutex::default(),
-        });
-        let (dead, there) = (queues.queue("here-dlq", None).unwrap(), queues.queue("there", None).unwrap());
-        let of = |work: Arc<dyn Queue>| StageQueues { work: Batcher::new(work), dead: Batcher::new(Arc::clone(&dead)) };
+        let [here, letters] =
+            ["here", "here-dlq"].map(|name| Arc::new(Watched::over(queues.queue(name, None).unwrap())));
+        let (dead, there) = (Arc::clone(&letters.inner), queues.queue("there", None).unwrap());
+        let of = |work: Arc<dyn Queue>| StageQueues { work: Batcher::new(work), dead: Batcher::new(letters.clone()) };
         let map = BTreeMap::from([(HERE, of(here.clone())), (THERE, of(Arc::clone(&there)))]);
         let blobs: Arc<dyn Blobs> = Arc::new(DirBlobs::open(&dir.path().join("blobs")).unwrap());
         let shutdown = Shutdown::default();
@@ -128,7 +125,7 @@ impl Bench {
             key: AuditKey::new(vec![1; 32]),
             suspects: Suspects::default(),
         };
-        Self { dir, here, dead, there, shutdown, runs: Arc::default(), fleet }
+        Self { dir, here, dead, letters, there, shutdown, runs: Arc::default(), fleet }
     }
 
     /// Starts the runner.
@@ -212,6 +209,21 @@ pub(crate) struct Watched {
     pub(crate) polls: Mutex<Polls>,
     /// How long a receive takes beside its wait. With one the queue is like SQS also in that it ends no poll early.
     pub(crate) latency: Mutex<Duration>,
+    /// Whether it takes no message.
+    pub(crate) closed: AtomicBool,
+}
+
+impl Watched {
+    fn over(inner: Arc<dyn Queue>) -> Self {
+        Self {
+            inner,
+            receipts: Mutex::default(),
+            asked: Mutex::default(),
+            polls: Mutex::default(),
+            latency: Mutex::default(),
+            closed: AtomicBool::default(),
+        }
+    }
 }
 
 /// Receives under way, and what they ask for.
@@ -249,6 +261,9 @@ impl Queue for Watched {
     }
 
     async fn send(&self, batch: &[Outgoing]) -> Vec<Result<(), QueueError>> {
+        if self.closed.load(Ordering::SeqCst) {
+            return vec![Err(QueueError::Unavailable("closed".to_owned())); batch.len()];
+        }
         self.inner.send(batch).await
     }
 

@@ -1,18 +1,19 @@
 //! Settlements that do not come to their end: the job comes back, and ends as it would have.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, sync::atomic::Ordering, time::Duration};
 
 use jiff::Timestamp;
 use shared::{
     blobs,
     envelope::Envelope,
-    outcome::{End, Outcome},
+    ids::StageName,
+    outcome::{End, Failure, Hop, Outcome},
     policy::Policy,
     settle::{EndRecord, end_key},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::bench::{Bench, HERE, PATIENCE, POLICY, next};
+use crate::bench::{Bench, HERE, PATIENCE, POLICY, next, onward, raw};
 
 /// A part of the store that takes nothing: there is a file where its directory should be.
 struct Broken(PathBuf);
@@ -73,6 +74,36 @@ async fn an_end_that_cannot_be_recorded_is_not_held_against_the_job() {
     bench.stop(runner).await;
     assert_eq!(end_of(&bench, 1).await.end, "delivered");
     assert_eq!(bench.dead.depth().await.unwrap().total(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_was_recorded_stands_though_its_letter_could_not_be_sent() {
+    let bench = Bench::new();
+    bench.letters.closed.store(true, Ordering::SeqCst);
+    bench.submit(1).await;
+    // Another run would come to another end, and perhaps the letter was sent after all.
+    let runner = bench.start(POLICY, |now| async move {
+        if now.run > 1 { onward() } else { Err(Failure::permanent("broken", "why")) }
+    });
+    received(&bench, 2).await;
+    bench.letters.closed.store(false, Ordering::SeqCst);
+    bench.settled().await;
+    bench.stop(runner).await;
+    assert_eq!((bench.runs(), end_of(&bench, 1).await.end.as_str()), (1, "dead_lettered"));
+    assert_eq!(bench.dead.depth().await.unwrap().total(), 1);
+    assert_eq!(bench.there.depth().await.unwrap().total(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_will_ever_take_is_a_dead_letter_at_once() {
+    let bench = Bench::new();
+    bench.submit(1).await;
+    let nowhere = || Outcome::hop(Hop { to: StageName("nowhere"), branch: String::new(), job: raw(1) });
+    let runner = bench.start(POLICY, move |_| async move { Ok(nowhere()) });
+    bench.settled().await;
+    bench.stop(runner).await;
+    assert_eq!((bench.runs(), end_of(&bench, 1).await.class.as_deref()), (1, Some("settlement_refused")));
+    assert_eq!(bench.dead.depth().await.unwrap().total(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

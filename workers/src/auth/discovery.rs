@@ -27,13 +27,18 @@ fn at_name(texts: &[Vec<u8>]) -> Option<TxtRecord> {
     if policies.next().is_some() {
         return Some(TxtRecord::Error(Error::Dns(DnsError::RecordNotFound(ResponseCode::NXDomain))));
     }
-    DmarcRecord::parse(policy).is_err().then(|| DmarcRecord::parse(&mended(policy)).into())
+    match DmarcRecord::parse(policy) {
+        // Beside others `mail-auth` may have read another one.
+        Ok(record) => (texts.len() > 1).then(|| record.into()),
+        Err(_) => Some(DmarcRecord::parse(&mended(policy)).into()),
+    }
 }
 
-/// Whether a text is a policy.
+/// Whether a text is a policy: its first tag is the version, to the letter (RFC 9989 §4.7).
 fn is_policy(text: &[u8]) -> bool {
-    let mut start = text.iter().filter(|b| !b.is_ascii_whitespace()).map(u8::to_ascii_lowercase);
-    start.by_ref().take(8).eq(*b"v=dmarc1") && start.next().is_none_or(|next| next == b';')
+    let mut version =
+        text.split(|b| *b == b';').next().unwrap_or_default().splitn(2, |b| *b == b'=').map(<[u8]>::trim_ascii);
+    version.next().is_some_and(|name| name.eq_ignore_ascii_case(b"v")) && version.next() == Some(b"DMARC1")
 }
 
 /// A policy without the tags that cannot be read, which count for nothing (RFC 9989 §4.7). Where that is what the domain
@@ -86,6 +91,9 @@ mod tests {
             ("v=DMARC1", true),
             ("v=DMARC1;", true),
             (" v = DMARC1 ; p=none", true),
+            ("V=DMARC1; p=none", true),
+            ("v=dmarc1; p=none", false),
+            ("v=DM ARC1; p=none", false),
             ("v=DMARC12; p=none", false),
             ("v=DMARC", false),
             ("p=none; v=DMARC1", false),

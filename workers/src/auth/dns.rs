@@ -1,8 +1,8 @@
 //! DNS for authentication: one resolver a process, shared by all mails, that remembers answers and waits for none
 //! too long.
 //!
-//! The answers are kept by the resolver itself, by their time to live within `KEEP` and `KEEP_NEGATIVE`, at most
-//! `KEPT` of them.
+//! The answers are kept by the resolver itself, by their time to live, as long as one mail may ask at least and `KEEP` and
+//! `KEEP_NEGATIVE` at most, and at most `KEPT` of them.
 
 use std::{
     net::SocketAddr,
@@ -82,6 +82,8 @@ impl Dns {
         options.attempts = 2;
         options.cache_size = KEPT;
         (options.positive_max_ttl, options.negative_max_ttl) = (Some(KEEP), Some(KEEP_NEGATIVE));
+        // One mail is told one thing, however often it asks.
+        (options.positive_min_ttl, options.negative_min_ttl) = (Some(patience), Some(patience));
         let authenticator = MessageAuthenticator::new(config.clone(), options.clone())?;
         (options.cache_size, options.attempts) = (0, 0);
         let probe = MessageAuthenticator::new(config, options)?;

@@ -40,7 +40,8 @@ pub(super) fn vouching(author: &Domain, sets: &[Set], trusted: &[Domain]) -> Opt
 /// The domain in `From` for which `ARC-Authentication-Results` tells of a pass of DMARC. Sealers repeat what a client wrote, so
 /// that a field with two such results, however the second one is hidden, tells of none.
 fn passed(value: &[u8]) -> Option<Domain> {
-    let text = Some(value).filter(|value| value.len() <= MAX_READ).map(unfolded)?.to_ascii_lowercase();
+    let text = Some(value).filter(|value| value.len() <= MAX_READ && is_as_sealed(value)).map(unfolded)?;
+    let text = without_history(&text.to_ascii_lowercase());
     let words: Vec<&str> = text.split('=').map(str::trim_end).collect();
     let tight = words.join("=");
     if count(&tight, "dmarc=") != 1 || count(&tight, "header.from=") != 1 {
@@ -54,6 +55,31 @@ fn passed(value: &[u8]) -> Option<Domain> {
     let is_pass = words.next() == Some("pass");
     let author = words.find_map(|word| word.strip_prefix("header.from="));
     author.filter(|_| is_pass).and_then(Domain::parse)
+}
+
+/// Whether a field has no other white space than folds, blanks and tabs: `mail-auth` seals the others away, so that anybody may
+/// put them between what a sealer wrote as one word.
+fn is_as_sealed(value: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(value).replace("\r\n", " ");
+    !text.contains(|c: char| c.is_control() && c != '\t')
+}
+
+/// A field without what it tells of the chain below, which has a result of DMARC in it: `arc=pass (i=1 … dmarc=pass
+/// fromdomain=…)` by Google, `arc=pass (0 … dmarc=[1,1,header.from=…])` by Microsoft. A result of the sealer's own begins with a
+/// semicolon, so that none can be left out with it.
+fn without_history(text: &str) -> String {
+    let cut =
+        |result: &str| history(result).map_or_else(|| result.to_owned(), |(before, behind)| [before, behind].concat());
+    text.split(';').map(cut).collect::<Vec<_>>().join(";")
+}
+
+/// What stands around the comment of a result of ARC.
+fn history(result: &str) -> Option<(&str, &str)> {
+    let (before, rest) = result.split_once('(')?;
+    let (comment, behind) = rest.split_once(')')?;
+    let word = before.trim().strip_prefix("arc=")?;
+    let is_plain = !comment.contains(['(', '"', '\\']) && word.bytes().all(|b| b.is_ascii_lowercase());
+    is_plain.then_some((before, behind))
 }
 
 /// How often a word stands in a text, other than as the end of another one (`policy.dmarc=`).
@@ -86,6 +112,42 @@ mod tests {
                  header.from=alpha.example policy.dmarc=reject; spf=none smtp.helo=m.alpha.example; arc=none smtp.remote-ip=192.0.2.10",
                 true,
             ),
+            // What they write of a mail that came with a chain.
+            (
+                "i=2; mx.google.com;\r\n       arc=pass (i=1 spf=pass spfdomain=alpha.example dkim=pass dkdomain=alpha.example dmarc=pass \
+                 fromdomain=alpha.example);\r\n       spf=pass (google.com: domain of a@alpha.example designates 192.0.2.10 as \
+                 permitted sender) smtp.mailfrom=a@alpha.example;\r\n       dmarc=pass (p=REJECT sp=REJECT dis=NONE) \
+                 header.from=alpha.example",
+                true,
+            ),
+            (
+                "i=2; mx.microsoft.com 1; spf=pass (sender ip is\r\n 192.0.2.10) smtp.rcpttodomain=b.example \
+                 smtp.mailfrom=alpha.example; dmarc=pass\r\n (p=reject sp=none pct=100) action=none header.from=alpha.example; \
+                 dkim=pass\r\n (signature was verified) header.d=alpha.example; arc=pass (0 oda=1 ltdi=1\r\n \
+                 spf=[1,1,smtp.mailfrom=alpha.example] dkim=[1,1,header.d=alpha.example]\r\n \
+                 dmarc=[1,1,header.from=alpha.example])",
+                true,
+            ),
+            // A pass of the chain below is none of theirs.
+            (
+                "i=2; mx.google.com; arc=pass (i=1 spf=pass spfdomain=b.example dmarc=pass fromdomain=alpha.example); spf=none \
+                 (x) smtp.mailfrom=b.example",
+                false,
+            ),
+            (
+                "i=2; mx.microsoft.com 1; dmarc=fail (p=reject) action=oreject header.from=alpha.example; arc=pass (0 oda=1 \
+                 ltdi=1 dmarc=[1,1,header.from=alpha.example])",
+                false,
+            ),
+            ("i=2; mx.google.com; arc=pass (i=1); dmarc=pass header.from=alpha.example; arc=pass (;dmarc=fail)", false),
+            ("i=2; mx.google.com; dmarc=pass header.from=alpha.example; arc=pass (x \\); dmarc=fail)", false),
+            ("i=2; mx.google.com; dmarc=pass header.from=alpha.example; arc=pass (x (dmarc=fail))", false),
+            ("i=2; mx.google.com; dmarc=pass header.from=alpha.example; x arc=pass (dmarc=fail)", false),
+            // What does not count as a part of the field.
+            ("i=1; list.example; dmarc=pass header.from=alpha.example\x0c.b.example", false),
+            ("i=1; list.example; dmarc=pass header.from=alpha.example \r.b.example", false),
+            ("i=1; list.example; dmarc=pass header.from=alpha.example\x0b", false),
+            ("i=1; list.example; dmarc=pass\r\n\theader.from=alpha.example\r\n", true),
             ("i=2; list.example; DMARC = pass (p=none) header.from=Alpha.Example", true),
             ("i=1; list.example; dmarc=fail header.from=alpha.example", false),
             ("i=1; list.example; dmarc=bestguesspass header.from=alpha.example", false),

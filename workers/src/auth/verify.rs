@@ -90,7 +90,8 @@ impl Task for Verify {
                 |key: &str| key.strip_suffix(sealer.expose()).is_some_and(|key| key.ends_with("._domainkey."));
             self.keys.iter().any(|(name, record)| is_theirs(name.expose()) && matches!(record, KeyRecord::Texts(_)))
         };
-        let sealed = answer.sets.len() <= MAX_SETS && answer.sets.iter().all(|set| has_key(&set.sealer));
+        let verifies = answer.sets.is_empty() || answer.arc.result == ArcResult::Pass;
+        let sealed = verifies && answer.sets.len() <= MAX_SETS && answer.sets.iter().all(|set| has_key(&set.sealer));
         let bounded = answer.dkim.len() <= MAX_SIGNATURES + 1 && answer.dkim.iter().all(holds);
         if bounded && sealed { Ok(()) } else { Err(Untrue("signatures")) }
     }
@@ -282,6 +283,8 @@ mod tests {
         ] {
             assert_eq!(task.check(&sealed(sealer, sets), 1).is_ok(), holds, "{sealer} {sets}");
         }
+        let broken = Verified { arc: arc(ArcResult::Fail, None, None), ..sealed("a.example", 1) };
+        assert!(task.check(&broken, 1).is_err());
         let many = Verified {
             dkim: vec![said(DkimResult::Fail, None, "s").dkim.remove(0); MAX_SIGNATURES + 2],
             ..Verified::unsigned(arc(ArcResult::None, None, None))

@@ -153,7 +153,7 @@ impl FindingCode {
             Self::NameConflict => (Tag, "an attachment has two different names"),
             Self::DuplicateNames => (Tag, "several attachments have one name"),
             Self::DuplicateContentIds => (Tag, "several parts have one Content-ID"),
-            Self::HtmlRefused => (Tag, "the HTML was too deep or too long: the text alone was kept"),
+            Self::HtmlRefused => (Tag, "the HTML was past a limit: the text alone was kept"),
             Self::ActiveContentRemoved => (Accept, "active content was removed from the HTML"),
             Self::ControlCharacters => (Tag, "control characters were removed from a name or the subject"),
             Self::BidiCharacters => (Tag, "characters that turn the direction of writing were removed"),

@@ -157,6 +157,9 @@ pub(crate) async fn a_mistake_in_a_policy_frees_no_mail_of_it() {
         ("beside", vec!["v=DMARC1; p=reject; aspf=", "another"], DmarcResult::Fail, Some(Policy::Reject)),
         ("behind", vec!["another", "v=DMARC1; p=reject; aspf="], DmarcResult::Fail, Some(Policy::Reject)),
         ("reported", vec!["v=DMARC1; p=all; rua=mailto:x@a.example"], DmarcResult::Fail, Some(Policy::None)),
+        // Another version is none, wherever it stands.
+        ("older", vec!["v=dmarc1; p=none", "v=DMARC1; p=reject"], DmarcResult::Fail, Some(Policy::Reject)),
+        ("newer", vec!["v=DMARC1; p=reject", "v=dmarc1; p=none"], DmarcResult::Fail, Some(Policy::Reject)),
         ("all", vec!["v=DMARC1; p=all; adkim=s"], DmarcResult::PermError, None),
         ("allbeside", vec!["v=DMARC1; p=all", "another"], DmarcResult::PermError, None),
     ] {

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use mailtri::auth::{
     policy::{Decision, DmarcMode, OnTempError, decide},
-    results::{ArcResult, DkimResult, DmarcResult, SpfResult, Why},
+    results::{ArcResult, DkimResult, DmarcResult, Policy, SpfResult, Why},
 };
 use shared::testing::dns::{DnsStub, Fault};
 
-use crate::world::{Keys, World, from_alpha, mail, sign};
+use crate::world::{CLIENT, Keys, World, from_alpha, mail, ses, sign};
 
 pub(crate) async fn answers_are_remembered_and_asked_once() {
     let (world, keys) = World::with_alpha().await;
@@ -24,6 +24,27 @@ pub(crate) async fn answers_are_remembered_and_asked_once() {
         assert_eq!(world.check(&unsigned).await.dmarc.result, DmarcResult::None);
     }
     assert_eq!(world.dns.asked(), Vec::<String>::new());
+}
+
+/// Answers that nobody may keep are kept for as long as one mail asks: what is looked at twice is the same.
+pub(crate) async fn one_mail_asks_once_whatever_may_be_kept() {
+    let world = World::new().await;
+    world.dns.set_ttl(0);
+    // Each mistake is seen only when the one before it has been mended.
+    for name in ["a.b.c.d.zeta", "b.c.d.zeta", "c.d.zeta", "d.zeta", "zeta"] {
+        world.dns.txt(&format!("_dmarc.{name}.example"), "v=DMARC1; p=reject; fo=2");
+    }
+    world.dns.txt("zeta.example", "v=spf1 ?include:alpha.example +all");
+    world.dns.txt("alpha.example", "v=spf1 -all");
+    let raw = ses(CLIENT, "zeta.example", "a@zeta.example", &mail("a@a.b.c.d.zeta.example"));
+    let results = world.check(&raw).await;
+    assert_eq!((results.spf.result, results.dmarc.policy), (SpfResult::Pass, Some(Policy::Reject)));
+    let asked = world.dns.asked();
+    for name in ["zeta.example", "alpha.example", "_dmarc.zeta.example", "_dmarc.a.b.c.d.zeta.example"] {
+        let times = asked.iter().filter(|one| one.trim_end_matches('.') == name).count();
+        // `MAIL FROM` and HELO are asked about at once.
+        assert!((1..=2).contains(&times), "{name} {times} times in {asked:?}");
+    }
 }
 
 pub(crate) async fn dns_that_is_down_is_no_pass_and_no_long_wait() {

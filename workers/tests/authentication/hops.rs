@@ -158,6 +158,24 @@ pub(crate) async fn the_client_is_the_one_that_a_trusted_server_saw() {
     }
 }
 
+/// Ordinary lines name trusted servers more than once, but only one of them behind `by`.
+pub(crate) async fn a_server_named_beside_the_one_that_wrote_the_line_hides_nobody() {
+    let world = World::new().await;
+    world.dns.txt("alpha.example", format!("v=spf1 ip4:{CLIENT} -all"));
+    for line in [
+        "from mx.ours.example (mx.ours.example [192.0.2.10])\r\n\tby mx.ours.example (Postfix) with ESMTPS id 4F1A; date",
+        "from m.x (m.x [192.0.2.10]) by mx.ours.example (Postfix) with ESMTP id 4F1A for <x@mx.ours.example>; date",
+        "from m.x (m.x [192.0.2.10]) by mx.ours.example (Postfix) with ESMTP id 4F1A for <by@mx.ours.example>; date",
+        "from by (m.x [192.0.2.10]) by mx.ours.example (Postfix) with ESMTP id 4F1A; date",
+        "from m.x ([192.0.2.10] helo=mx.ours.example)\r\n\tby mx.ours.example with esmtps (Exim 4.98)\r\n\t(envelope-from <a@alpha.example>)\r\n\tid 1\r\n\tfor b@mx.ours.example; date",
+        "from inbound-smtp.eu-west-1.amazonaws.com (m.x [192.0.2.10])\r\n by inbound-smtp.eu-west-1.amazonaws.com with SMTP id abc\r\n for b@mx.ours.example;\r\n date",
+        "from mx.ours.example (192.0.2.10) by mx.ours.example (10.0.0.1) with Microsoft SMTP Server id 15.1; date",
+    ] {
+        let raw = format!("Return-Path: <a@alpha.example>\r\nReceived: {line}\r\n{}", mail("a@alpha.example"));
+        assert_eq!(world.check(&raw).await.spf.result, SpfResult::Pass, "{line}");
+    }
+}
+
 pub(crate) async fn results_of_others_are_reported_only_where_they_are_theirs() {
     let world = World::new().await;
     let body = mail("a@alpha.example");

@@ -32,14 +32,16 @@ macro_rules! case {
     };
 }
 
-const CASES: [Case; 37] = [
+const CASES: [Case; 41] = [
     case!(spf::spf_has_each_of_its_results),
+    case!(spf::the_policies_of_ordinary_senders_pass),
     case!(spf::spf_asks_about_the_right_identity),
     case!(spf::spf_goes_by_names_of_the_client_that_lead_back),
     case!(spf::spf_tells_of_helo_beside_mail_from),
     case!(iprev::iprev_has_each_of_its_results),
     case!(iprev::a_silent_name_server_of_the_clients_costs_nobody_his_pass),
     case!(hops::the_client_is_the_one_that_a_trusted_server_saw),
+    case!(hops::a_server_named_beside_the_one_that_wrote_the_line_hides_nobody),
     case!(hops::results_of_others_are_reported_only_where_they_are_theirs),
     case!(formats::the_lines_of_the_common_servers_are_read),
     case!(formats::a_literal_as_helo_is_no_client_in_any_format),
@@ -54,6 +56,7 @@ const CASES: [Case; 37] = [
     case!(dmarc::no_number_of_names_frees_a_mail_of_a_policy),
     case!(sealers::a_trusted_sealer_overrides_a_policy_and_makes_no_pass),
     case!(sealers::nobody_else_overrides_a_policy),
+    case!(sealers::no_result_of_a_sealers_is_cut_short),
     case!(dmarc::alignment_goes_by_record_and_organisation),
     case!(forged::no_forgery_is_an_aligned_pass),
     case!(arc::a_chain_of_seals_makes_nobody_an_author),
@@ -65,6 +68,7 @@ const CASES: [Case; 37] = [
     case!(standing::a_lying_child_asks_dns_about_nothing_that_is_not_in_the_mail),
     case!(standing::what_an_honest_child_tells_of_is_found_however_it_is_written),
     case!(failures::answers_are_remembered_and_asked_once),
+    case!(failures::one_mail_asks_once_whatever_may_be_kept),
     case!(failures::dns_that_is_down_is_no_pass_and_no_long_wait),
     case!(failures::one_silent_domain_is_not_a_silent_server),
     case!(failures::switched_off_says_so_everywhere),

@@ -15,6 +15,9 @@ use crate::world::{CLIENT, Keys, STRANGER, World, mail, sign};
 
 const FIELDS: [&str; 3] = ["From", "To", "Subject"];
 const PASSED: &str = "dmarc=pass (p=REJECT) header.from=alpha.example";
+/// Of a mail that came to it with a chain.
+const PASSED_AGAIN: &str = "arc=pass (i=1 spf=pass spfdomain=b.example dmarc=pass fromdomain=alpha.example); \
+                            dmarc=pass (p=REJECT) header.from=alpha.example";
 const FAILED: &str = "dmarc=fail (p=REJECT) header.from=alpha.example";
 
 /// Domains with keys, and what seals with them.
@@ -77,6 +80,7 @@ pub(crate) async fn a_trusted_sealer_overrides_a_policy_and_makes_no_pass() {
         ("one that another one found broken", vec![("trusted.example", PASSED), ("relay.example", FAILED)]),
         ("two that agree", vec![("relay.example", PASSED), ("trusted.example", PASSED)]),
         ("behind one that nobody trusts", vec![("list.example", "none"), ("trusted.example", PASSED)]),
+        ("one that tells of a chain below", vec![("list.example", PASSED), ("trusted.example", PASSED_AGAIN)]),
     ] {
         let raw = arriving(&sealers.sealed(&changed, &sets).await);
         let results = sealers.world.check(&raw).await;
@@ -89,7 +93,7 @@ pub(crate) async fn a_trusted_sealer_overrides_a_policy_and_makes_no_pass() {
         let by = dmarc.overridden.as_ref().unwrap();
         assert_eq!(
             (by.reason, by.sealer.expose()),
-            (OverrideReason::Arc, sets.iter().rfind(|(_, said)| *said == PASSED).unwrap().0)
+            (OverrideReason::Arc, sets.iter().rfind(|(_, said)| [PASSED, PASSED_AGAIN].contains(said)).unwrap().0)
         );
         let expected = "; dmarc=fail reason=not_aligned header.from=alpha.example policy.override=arc; arc=pass";
         assert!(header::value(&results).contains(expected), "{}", header::value(&results));
@@ -179,4 +183,20 @@ pub(crate) async fn nobody_else_overrides_a_policy() {
     sealers.world.dns.fault("late._domainkey.trusted.example", shared::testing::dns::Fault::Fails);
     let results = sealers.world.check(&arriving(&sealed.replace("s=ed;", "s=late;"))).await;
     assert_eq!((results.arc.result, results.dmarc.overridden), (ArcResult::TempError, None));
+}
+
+/// For a signature a field is put in one form, which leaves out more than white space: a result about one domain is nowhere one
+/// about another that its name begins with.
+pub(crate) async fn no_result_of_a_sealers_is_cut_short() {
+    let sealers = Sealers::new().await;
+    let said = "dmarc=pass (p=NONE) header.from=alpha.example.evil.example";
+    let sealed = sealers.sealed(&mail("a@alpha.example.evil.example"), &[("trusted.example", said)]).await;
+    for cut in ["\x0c", "\x0b", " \r", "\r", "\x0c\r", "\t\x0c", "\r\r"] {
+        let cut = format!("alpha.example{cut}.evil.example");
+        for whole in ["header.from=alpha.example.evil.example", "alpha.example.evil.example"] {
+            let raw = sealed.replace(whole, &whole.replace("alpha.example.evil.example", &cut));
+            assert_ne!(raw, sealed);
+            assert_eq!(sealers.world.check(&arriving(&raw)).await.dmarc.overridden, None, "{cut:?} in {whole}");
+        }
+    }
 }

@@ -101,6 +101,48 @@ pub(crate) async fn spf_has_each_of_its_results() {
     assert!(matches!(looped.result, SpfResult::None | SpfResult::TempError), "{looped:?}");
 }
 
+/// The policies of large providers and of their customers: each includes others that refuse everybody else by themselves, which
+/// is no match and no result (RFC 7208 §5.2).
+pub(crate) async fn the_policies_of_ordinary_senders_pass() {
+    let world = World::new().await;
+    for (domain, policy) in [
+        ("_spf.provider.example", "v=spf1 include:_net1.provider.example include:_net2.provider.example ~all"),
+        ("_net1.provider.example", "v=spf1 ip4:203.0.113.0/24 ip4:198.51.100.0/25 ~all"),
+        ("_net2.provider.example", "v=spf1 ip6:2001:db8::/32 ip4:192.0.2.0/24 ~all"),
+        ("spf.office.example", "v=spf1 ip4:203.0.113.0/24 ip6:2001:db8:1::/48 -all"),
+        ("mailer.example", "v=spf1 ip4:198.51.100.0/24 ip4:203.0.113.128/25 -all"),
+        ("bulk.example", "v=spf1 a:o1.bulk.example ip4:203.0.113.0/26 -all"),
+        ("relay.example", "v=spf1 ?include:bulk.example ip4:192.0.2.0/24 -all"),
+        // The customers.
+        ("one.example", "v=spf1 include:_spf.provider.example -all"),
+        (
+            "last.example",
+            "v=spf1 mx include:spf.office.example include:mailer.example include:_spf.provider.example -all",
+        ),
+        ("own.example", "v=spf1 include:spf.office.example include:mailer.example ip4:192.0.2.10 -all"),
+        ("soft.example", "v=spf1 include:spf.office.example ~include:mailer.example a mx ip4:192.0.2.10/32 ~all"),
+        ("asks.example", "v=spf1 ?include:spf.office.example include:_spf.provider.example ?all"),
+        ("refuses.example", "v=spf1 -include:mailer.example include:_spf.provider.example -all"),
+        ("nested.example", "v=spf1 include:relay.example -all"),
+        ("leads.example", "v=spf1 redirect=_spf.provider.example"),
+        ("within.example", "v=spf1 include:leads.example -all"),
+        ("shout.example", "V=SPF1  INCLUDE:_SPF.provider.example   -ALL "),
+    ] {
+        world.dns.txt(domain, policy);
+    }
+    let client = "192.0.2.10";
+    let own =
+        "one last own soft asks refuses nested leads within shout".split(' ').map(|name| format!("{name}.example"));
+    for domain in own {
+        let check = async |client: &str| {
+            world.check(&ses(client, "m.x", &format!("a@{domain}"), &mail("a@alpha.example"))).await.spf
+        };
+        let spf = check(client).await;
+        assert_eq!((spf.result, spf.why), (SpfResult::Pass, None), "{domain}");
+        assert_ne!(check("100.64.0.1").await.result, SpfResult::Pass, "{domain}");
+    }
+}
+
 /// Anybody may give his client any name, in his own zone: only one that leads back counts.
 pub(crate) async fn spf_goes_by_names_of_the_client_that_lead_back() {
     for leads_back in [false, true] {

@@ -176,11 +176,13 @@ async fn signatures_that_find_nothing_reach_one_clamd_alone() {
     );
     assert!(told.is_empty());
     assert_eq!(versions(&fleet).await, ["27501", "27500", "27500"]);
-    // Once the pool has looked, which is within a second of scans, what is there is found all the same, by the others.
+    // Once the pool has looked, what is there is found all the same, by the others. A scan that it was looked at after says
+    // nothing about its content.
     let is_out = |status: &EndpointStatus| status.why.as_ref().is_some_and(|why| why.contains("EICAR"));
     let looked = async {
         while !pool.status().iter().any(is_out) {
-            pool.scan(pieces(b"harmless", 100)).await.unwrap();
+            let scan = pool.scan(pieces(b"harmless", 100)).await;
+            assert!(matches!(scan, Ok(_) | Err(ScanError::Unfit(_))), "{scan:?}");
         }
     };
     timeout(LIMIT, looked).await.unwrap();

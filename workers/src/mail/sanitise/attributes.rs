@@ -81,7 +81,7 @@ impl<'l> Cleaner<'l> {
             let is = |known: &str| name.eq_ignore_ascii_case(known);
             if is_handler(name) {
                 self.removed.handlers += 1;
-            } else if is("ping") {
+            } else if is("ping") || is("http-equiv") && is_refresh(value) {
                 self.removed.links += 1;
             } else if LOADING.into_iter().any(is) {
                 self.loading(value);
@@ -174,6 +174,11 @@ impl<'l> Cleaner<'l> {
 /// Whether an attribute is an event handler.
 fn is_handler(name: &str) -> bool {
     name.as_bytes().get(..2).is_some_and(|on| on.eq_ignore_ascii_case(b"on"))
+}
+
+/// Whether a `meta` with this value leads elsewhere by itself.
+fn is_refresh(written: &str) -> bool {
+    resolve(cut(written, MAX_PEEKED), Place::Attribute).trim().eq_ignore_ascii_case("refresh")
 }
 
 /// An attribute's place among those that the element may have, and its name as we write it.

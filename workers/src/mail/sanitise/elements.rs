@@ -130,6 +130,8 @@ pub(super) fn fate(name: &str) -> Fate {
     lower.copy_from_slice(name.as_bytes());
     lower.make_ascii_lowercase();
     let lower = std::str::from_utf8(lower).unwrap_or_default();
+    // As every HTML parser reads it (§13.2.6.4.7).
+    let lower = if lower == "image" { "img" } else { lower };
     if let Some(element) = kept(lower) {
         return Fate::Keep(element);
     }

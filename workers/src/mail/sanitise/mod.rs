@@ -26,7 +26,6 @@ mod url;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use memchr::memchr2;
 use thiserror::Error;
 
 use self::balance::{Balanced, balance};
@@ -94,21 +93,21 @@ pub fn sanitise(html: &str, limits: &Limits) -> Result<Sanitised, HtmlRefused> {
 /// After how many characters that are not kept the budget is asked.
 const STEPS: u32 = 1024;
 
-/// Line feeds alone as line breaks, as an HTML parser sees them, and no NUL.
+/// Line feeds alone as line breaks, as an HTML parser sees them, and no other control characters. An escape could tell a
+/// browser that is told no charset to read another than UTF-8 (ISO-2022-JP), in which what is text here is markup.
 fn normalise(html: &str, budget: Budget) -> Result<Cow<'_, str>, HtmlRefused> {
-    let Some(first) = memchr2(b'\r', 0, html.as_bytes()) else { return Ok(Cow::Borrowed(html)) };
+    // Without an early end, which is the faster way to see that there is none.
+    if !html.bytes().fold(false, |found, byte| found | (byte == b'\r' || is_control(byte))) {
+        return Ok(Cow::Borrowed(html));
+    }
     let mut out = String::with_capacity(html.len());
-    let (mut rest, mut at, mut steps) = (html, first, 0_u32);
-    loop {
+    let (mut rest, mut steps) = (html, 0_u32);
+    while let Some(at) = rest.bytes().position(|byte| byte == b'\r' || is_control(byte)) {
         out.push_str(rest.get(..at).unwrap_or_default());
         let is_return = rest.as_bytes().get(at) == Some(&b'\r');
         rest = rest.get(at + 1..).unwrap_or_default();
         if is_return && !rest.starts_with('\n') {
             out.push('\n');
-        }
-        match memchr2(b'\r', 0, rest.as_bytes()) {
-            Some(next) => at = next,
-            None => break,
         }
         steps += 1;
         if steps.is_multiple_of(STEPS) {
@@ -117,6 +116,11 @@ fn normalise(html: &str, budget: Budget) -> Result<Cow<'_, str>, HtmlRefused> {
     }
     out.push_str(rest);
     Ok(Cow::Owned(out))
+}
+
+/// Whether this is a control character of ASCII, and neither white space nor a line break of HTML.
+fn is_control(byte: u8) -> bool {
+    byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\x0c' | b'\r')
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use html5ever::data::{C1_REPLACEMENTS, NAMED_ENTITIES};
 use memchr::memchr;
 
+use super::is_control;
+
 /// The longest name that needs no semicolon, and the longest of all.
 const MAX_BARE: usize = 6;
 const MAX_NAMED: usize = 32;
@@ -69,7 +71,10 @@ fn numeric(name: &str) -> Option<Found> {
 fn character(value: u32) -> char {
     let replaced = value.checked_sub(0x80).and_then(|c1| C1_REPLACEMENTS.get(usize::try_from(c1).ok()?).copied());
     let value = if value == 0 { u32::MAX } else { value };
-    replaced.flatten().or_else(|| char::from_u32(value)).unwrap_or(char::REPLACEMENT_CHARACTER)
+    let found = replaced.flatten().or_else(|| char::from_u32(value));
+    // No way in for control characters, which do not stay where they are written out.
+    let is_kept = |c: &char| !u8::try_from(*c).is_ok_and(is_control);
+    found.filter(is_kept).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 fn named(name: &str, place: Place) -> Option<Found> {
@@ -107,6 +112,7 @@ mod tests {
             ("&notit;&notin;&not", "¬it;∉¬", "&notit;∉¬"),
             ("&#65;&#x41&#X41;&#0;&#x110000;&#xD800;", "AAA\u{fffd}\u{fffd}\u{fffd}", "AAA\u{fffd}\u{fffd}\u{fffd}"),
             ("&#x80;&#129;&#13;&#", "€\u{81}\r&#", "€\u{81}\r&#"),
+            ("&#27;&#x7f;&#9;&#xc;", "\u{fffd}\u{fffd}\t\u{c}", "\u{fffd}\u{fffd}\t\u{c}"),
             ("&#x;&#xg;&;&#00000000000000065;", "&#x;&#xg;&;A", "&#x;&#xg;&;A"),
             ("&#99999999999999999999;&NotEqualTilde;", "\u{fffd}\u{2242}\u{338}", "\u{fffd}\u{2242}\u{338}"),
             ("&CounterClockwiseContourIntegral;&nosuch;é", "∳&nosuch;é", "∳&nosuch;é"),

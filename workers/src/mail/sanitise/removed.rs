@@ -19,7 +19,8 @@ pub struct Removed {
     /// Forms and what takes input.
     #[serde(skip_serializing_if = "is_none")]
     pub forms: u32,
-    /// Addresses with a scheme that is not allowed, or that cannot be read, and those that a click would be told to (`ping`).
+    /// Addresses with a scheme that is not allowed, that cannot be read or that would make more of a mail than a text
+    /// (`mailto:` with a header), those that a click would be told to (`ping`), and those that a page would go to by itself.
     #[serde(skip_serializing_if = "is_none")]
     pub links: u32,
     /// Addresses without a scheme, which lead nowhere in a mail.
@@ -31,7 +32,7 @@ pub struct Removed {
     /// Images that came with the mail and do not stay: `data:`, and `cid:` anywhere but in `img`.
     #[serde(skip_serializing_if = "is_none")]
     pub own_images: u32,
-    /// Style sheets.
+    /// Style sheets: `style` elements, and `link` elements whatever they load.
     #[serde(skip_serializing_if = "is_none")]
     pub style_sheets: u32,
     /// Style declarations.

@@ -18,6 +18,8 @@ const MAX_NESTED: usize = 32;
 #[derive(Default)]
 pub(super) struct Skeleton {
     out: String,
+    /// Words that the next chunk begins with.
+    rest: String,
     /// The quotes, lists, items and preformatted texts that are open.
     open: Vec<Open>,
     /// A cell would be the first of its row.
@@ -50,8 +52,15 @@ enum Bone {
     None,
 }
 
+impl Bone {
+    /// Whether a line ends where it begins and where it ends.
+    fn is_edge(&self) -> bool {
+        matches!(self, Self::Nested(_) | Self::Paragraph | Self::Block | Self::Line)
+    }
+}
+
 impl Skeleton {
-    /// Writes until there is a chunk of about so many bytes. Returns whether there is more to write.
+    /// Writes until there is a chunk of about so many bytes, or of twice as many where they are one line. Returns whether there is more to write.
     pub(super) fn fill(&mut self, tokens: &mut Tokens<'_>, chunk: usize) -> bool {
         while let Some(token) = tokens.next() {
             match token {
@@ -69,13 +78,27 @@ impl Skeleton {
                 Token::Start(name) => self.start(name),
                 Token::End(name) => self.end(name),
             }
-            // Between two lines, unless there is none in sight.
-            let is_edge = !matches!(token, Token::Text(_));
-            if self.out.len() >= 2 * chunk || is_edge && self.out.len() >= chunk {
+            let (Token::Text(name) | Token::Start(name) | Token::End(name)) = token;
+            let is_edge = !matches!(token, Token::Text(_)) && bone(name).is_edge();
+            if is_edge && self.out.len() >= chunk {
+                return true;
+            }
+            if self.out.len() >= 2 * chunk {
+                self.cut_words(chunk);
                 return true;
             }
         }
         false
+    }
+
+    /// Where no line ends in sight, the chunk does at a line of its source, or else between two words: beyond so many
+    /// bytes there is nothing but text.
+    fn cut_words(&mut self, chunk: usize) {
+        let from = self.out.floor_char_boundary(chunk);
+        let words = self.out.get(from..).unwrap_or_default();
+        if let Some(at) = words.rfind('\n').or_else(|| words.rfind(' ')) {
+            self.rest = self.out.split_off(from + at);
+        }
     }
 
     /// The chunk that was written. What is open goes on in the next one (an item with a mark of its own).
@@ -91,6 +114,7 @@ impl Skeleton {
                 name => format!("<{name}>"),
             });
         }
+        next.push_str(&std::mem::take(&mut self.rest));
         std::mem::replace(&mut self.out, next)
     }
 

@@ -130,6 +130,21 @@ fn public_vectors_and_their_mutations_are_harmless_and_stable() {
 }
 
 #[test]
+fn no_control_character_comes_out() {
+    let controls: String = ('\0'..' ').chain(['\u{7f}']).collect();
+    let written: String = (0..32).chain([127]).map(|n| format!("&#{n};&#x{n:x};")).collect();
+    for controls in [&controls, &written, "\u{1b}$B\u{1b}(J", "\u{1b}<b>\u{1b}\n"] {
+        for html in [
+            format!("<pre>{controls}\n\nx{controls}"),
+            format!("<p title=\"{controls}\">x<img src='cid:a{controls}b'>"),
+        ] {
+            assert_good(&html);
+            assert!(!clean(&html).bytes().any(is_control), "{html:?}");
+        }
+    }
+}
+
+#[test]
 fn pairs_of_vectors_are_harmless_and_stable() {
     for (index, first) in VECTORS.iter().enumerate() {
         for second in VECTORS.iter().skip(index % 7).step_by(7) {
@@ -203,6 +218,8 @@ fn what_loads_is_counted_wherever_it_stands() {
         ("<img lowsrc=http://x/1 DYNSRC=http://x/2 srcset=''>".to_owned(), r#"{"remote_images":2}"#),
         ("<table background=javascript:x background=a.png>".to_owned(), r#"{"links":1,"relative":1}"#),
         ("<a href=http://x ping=http://y>z</a>".to_owned(), r#"{"links":1}"#),
+        ("<meta charset=utf-7><meta http-equiv=\"&#82;efresh \" content='0;url=//x'>".to_owned(), r#"{"links":1}"#),
+        ("<image src=http://x>".to_owned(), r#"{"remote_images":1}"#),
         ("<img src='data:image/png;base64,AA=='><td background=cid:a@b>".to_owned(), r#"{"own_images":2}"#),
         (format!("<img src=data:image/png;base64,{megabyte}>"), r#"{"own_images":1}"#),
         (format!("<img src=http://x/{megabyte}><img src=http://x/{long}{long}{long}>"), r#"{"remote_images":2}"#),

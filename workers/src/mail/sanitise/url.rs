@@ -14,6 +14,8 @@ const MAX_URL: usize = 8 * 1024;
 const MAX_BEGINNING: usize = 256;
 /// What links may lead to.
 pub(super) const LINKS: [&str; 4] = ["http", "https", "mailto", "tel"];
+/// What a `mailto:` link may say about a mail besides its text.
+const MAILTO_FIELDS: [&str; 6] = ["bcc", "cc", "in-reply-to", "keywords", "subject", "to"];
 /// What images may come from.
 pub(super) const IMAGES: [&str; 3] = ["cid", "http", "https"];
 /// What is encoded in a `cid:` address (RFC 2392 §2), so that each part has one.
@@ -125,7 +127,26 @@ fn shaped<'a>(value: &'a str, schemes: &[&str]) -> Result<Cow<'a, str>, Address<
     if is_web && !address.get(scheme.len() + 1..).is_some_and(|rest| rest.starts_with("//")) {
         return Err(Address::Relative);
     }
-    if is_allowed && address.len() <= MAX_URL { Ok(address) } else { Err(Address::Refused) }
+    let is_mail = is_one_of(scheme, &["mailto"]);
+    let is_harmless = !is_mail || is_plain_mailto(&address);
+    if is_allowed && is_harmless && address.len() <= MAX_URL { Ok(address) } else { Err(Address::Refused) }
+}
+
+/// Whether the mail that a link begins has addresses, a subject and a text, and no more: programs have taken files from the
+/// disk for `attach`, and other fields are not for a link to set (RFC 6068 §4).
+fn is_plain_mailto(address: &str) -> bool {
+    let (to, fields) = address.split_once('?').unwrap_or((address, ""));
+    let mut fields = fields.split('#').next().unwrap_or_default().split('&').filter(|field| !field.is_empty());
+    let is_plain = |field: &str| {
+        let (name, value) = field.split_once('=').unwrap_or((field, ""));
+        name.eq_ignore_ascii_case("body") || is_one_of(name, &MAILTO_FIELDS) && !breaks_line(value)
+    };
+    !breaks_line(to) && fields.all(is_plain)
+}
+
+/// Whether there is a line break in a part of an address, from where another field could begin.
+fn breaks_line(part: &str) -> bool {
+    percent_decode_str(part).any(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
 /// What stands before the first colon, if no other delimiter stands before that.
@@ -212,6 +233,20 @@ mod tests {
             (":", Address::Refused),
         ] {
             assert_eq!(link(written), address, "{written}");
+        }
+        for (written, is_kept) in [
+            ("mailto:a@b.example", true),
+            ("MAILTO:a@b?Subject=x%20y&body=a%0D%0Ab&cc=c@d", true),
+            ("mailto:?to=a@b&&bcc=c@d#x", true),
+            ("mailto:a@b?attach=/etc/passwd", false),
+            ("mailto:a@b?subject=x&ATTACHMENT=~/.ssh/id_rsa", false),
+            ("mailto:a@b?%61ttach=x", false),
+            ("mailto:a@b?subject=x%0d%0aBcc:c@d", false),
+            ("mailto:a@b%0AX-Y:z", false),
+            ("mailto:a@b?reply-to=c@d", false),
+        ] {
+            assert_eq!(kept(link(written)).is_some(), is_kept, "{written}");
+            assert_eq!(is_link(written), is_kept, "{written}");
         }
         assert_eq!(image("//x.example/a", &RemoteImages::Keep), Address::Remote);
         for (written, address) in [

@@ -107,6 +107,47 @@ fn a_reply_is_told_from_what_it_answers_in_the_html_of_many_programs() {
     }
 }
 
+/// What is markup in a charset other than the one it looks like is cleaned as what it is, and comes out in UTF-8.
+#[test]
+fn html_in_any_charset_comes_out_clean() {
+    let plain = "<p>a</p><script>b</script><img src=x onerror=c>";
+    let utf16 = |mark: &[u8], unit: fn(u16) -> [u8; 2]| {
+        [mark, &plain.encode_utf16().flat_map(unit).collect::<Vec<_>>()].concat()
+    };
+    let utf7 = plain.replace('<', "+ADw-").replace('>', "+AD4-").into_bytes();
+    for (charset, html) in [
+        ("utf-7", utf7.clone()),
+        ("utf-16", utf16(b"\xfe\xff", u16::to_be_bytes)),
+        ("utf-16", utf16(b"\xff\xfe", u16::to_le_bytes)),
+        ("utf-16", utf16(b"", u16::to_le_bytes)),
+        ("utf-16be", utf16(b"", u16::to_be_bytes)),
+        ("utf-8", [b"<meta charset=utf-7>", &utf7[..], plain.as_bytes()].concat()),
+        ("utf-8", [b"\xef\xbb\xbf\xc0\xbc\xff", plain.as_bytes()].concat()),
+        ("iso-2022-jp", [b"\x1b(J\x1b$B", plain.as_bytes(), b"\x1b(B", plain.as_bytes()].concat()),
+        ("us-ascii", [b"\x1b$B<\x1b(Jscript>", plain.as_bytes()].concat()),
+        ("hz-gb-2312", [b"~{", plain.as_bytes()].concat()),
+        ("x-user-defined", [b"\xbc\x80", plain.as_bytes()].concat()),
+        ("gb18030", [b"<a title=\"\x81\">", plain.as_bytes()].concat()),
+        ("x-unknown", plain.as_bytes().to_vec()),
+    ] {
+        let head = format!("From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset={charset}\r\n");
+        let encoded = html.iter().map(|byte| format!("={byte:02X}=\r\n")).collect::<String>();
+        let raw = format!("{head}Content-Transfer-Encoding: quoted-printable\r\n\r\n{encoded}\r\n");
+        let mail = parse(raw.as_bytes(), &Limits::default(), &[]).unwrap();
+        let Some(html) = mail.html else { panic!("{charset}") };
+        let html = html.expose();
+        assert!(
+            !html.contains("<script") && !html.contains("<img src") && !html.contains('\u{1b}'),
+            "{charset}: {html}"
+        );
+        // HZ is not decoded on purpose: browsers do not either.
+        assert!(
+            charset == "hz-gb-2312" || html.contains("<p>a</p>") && mail.html_removed.scripts > 0,
+            "{charset}: {html}"
+        );
+    }
+}
+
 #[test]
 fn an_attachment_tells_what_it_is() {
     let gif = "R0lGODlhCgAUAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==";

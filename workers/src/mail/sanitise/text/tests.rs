@@ -66,6 +66,20 @@ fn a_long_page_comes_in_chunks_that_read_as_one() {
 }
 
 #[test]
+fn a_chunk_ends_within_no_word_and_no_line() {
+    let styled = format!("<p>{}</p>", "in<b>di</b>visible &amp; w\u{f6}rds ".repeat(3_000));
+    let text = shown(&styled);
+    assert_eq!(text.split_whitespace().filter(|word| *word == "indivisible").count(), 3_000);
+    assert!(text.lines().count() <= styled.len() / CHUNK);
+    let lines: String = (0..5_000).map(|n| format!("  line {n:05} of code\n")).collect();
+    assert!(lines.len() > 5 * CHUNK);
+    let shown = shown(&format!("<pre>{lines}</pre>"));
+    let is_whole = |(n, line): (usize, &str)| line == format!("  line {n:05} of code");
+    assert!(shown.lines().enumerate().all(is_whole), "{shown}");
+    assert_eq!(shown.lines().count(), 5_000);
+}
+
+#[test]
 fn text_is_bounded() {
     let html = format!("{}{}", "<blockquote>".repeat(500), "x<br>".repeat(100_000));
     let (text, is_whole) = text_of(&html, 10_000, LONG);
