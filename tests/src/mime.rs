@@ -15,14 +15,21 @@ pub fn mail(name: &str, content: &[u8]) -> Mail {
     Mail { name: name.into(), raw: [head.as_bytes(), content].concat(), marker: String::new() }
 }
 
-/// A content of several parts, each with its own header.
+/// A content of several parts, each with its own header, between boundaries that stand in none of them.
+///
+/// # Panics
+/// Never: there are more boundaries than parts.
 #[must_use]
 pub fn multipart(parts: &[Vec<u8>]) -> Vec<u8> {
-    let mut content = b"Content-Type: multipart/mixed; boundary=\"=_part\"\r\n\r\n".to_vec();
+    let stands_in =
+        |part: &Vec<u8>, boundary: &str| part.windows(boundary.len()).any(|bytes| bytes == boundary.as_bytes());
+    let is_free = |boundary: &String| !parts.iter().any(|part| stands_in(part, boundary));
+    let boundary = (0..).map(|number| format!("=_part{number}_")).find(is_free).unwrap();
+    let mut content = format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n").into_bytes();
     for part in parts {
-        content.extend([b"--=_part\r\n", &part[..], b"\r\n"].concat());
+        content.extend([format!("--{boundary}\r\n").as_bytes(), part, b"\r\n"].concat());
     }
-    content.extend(b"--=_part--\r\n");
+    content.extend(format!("--{boundary}--\r\n").into_bytes());
     content
 }
 

@@ -69,7 +69,7 @@ async fn eicar_is_found_in_every_wrapping() {
     let in_zip = |content: &[u8]| attached(attachment("x.zip", "application/zip", &zip(&[("a.eml", content)])));
     let unclosed = {
         let whole = attached(attachment("x.dat", BINARY, &eicar()));
-        whole[..whole.len() - b"--=_part--\r\n".len()].to_vec()
+        whole[..whole.len() - b"--=_part0_--\r\n".len()].to_vec()
     };
     let plain_text = |content: &[u8]| [b"Content-Type: text/plain; charset=utf-8\r\n\r\n", content, b"\r\n"].concat();
     let mails = [
